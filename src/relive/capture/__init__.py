@@ -1,0 +1,1 @@
+"""What is recorded of a run from outside: code, environment, hardware, loaded libraries, data."""

@@ -1,0 +1,1 @@
+"""The command line: one more client of the hub, one module a noun."""

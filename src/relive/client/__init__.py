@@ -1,0 +1,1 @@
+"""Talk to the hub: HTTP transport, the spool on disk, the open run."""

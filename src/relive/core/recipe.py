@@ -1,0 +1,190 @@
+"""The Recipe: every input needed to make a run again.
+
+It has a declared part, fixed before the start, and an observed part, closed at the end. The digest of
+the declared part names the set of inputs. Times, host names and ids belong to neither digest.
+"""
+
+from typing import Any
+
+import msgspec
+
+SCHEMA = "relive.recipe/1"
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """The exact tree that ran.
+
+    Attributes:
+        manifest: Digest of the manifest of all files that were checked out.
+        commit: Git commit, empty outside a repository.
+        branch: Branch or ref name, empty if none.
+        remote: Address of the origin without user info.
+        dirty: Whether the tree differs from the commit (uncommitted or untracked files).
+        submodules: Path to commit.
+        withheld: Files present but never stored (secrets, ignored by rule, too large), with the reason.
+    """
+
+    manifest: str
+    commit: str = ""
+    branch: str = ""
+    remote: str = ""
+    dirty: bool = False
+    submodules: dict[str, str] = {}
+    withheld: dict[str, str] = {}
+
+
+class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """One wheel of an environment.
+
+    Attributes:
+        blob: BLAKE3 digest under which the blob store keeps the wheel, empty if it could not be kept.
+        origin: "index", "path", "built" (from an sdist) or "vcs".
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size_bytes: int
+    blob: str = ""
+    origin: str = "index"
+
+
+class EnvironmentLock(msgspec.Struct, frozen=True, kw_only=True):
+    """An environment that can be rebuilt without any index.
+
+    Attributes:
+        python: Exact interpreter version, "3.11.7".
+        implementation: "cpython".
+        platform: The wheel platform, "linux_x86_64".
+        source: The file it came from ("uv.lock", "requirements.txt", …), empty for none.
+        packages: Sorted by name.
+    """
+
+    python: str
+    implementation: str
+    platform: str
+    source: str
+    packages: tuple[LockedPackage, ...]
+
+
+class DataInput(msgspec.Struct, frozen=True, kw_only=True):
+    """One declared input: a file or folder by the digest of its manifest.
+
+    Attributes:
+        path: Where it lies in the working folder.
+        manifest: Digest of its manifest (over all bytes).
+        origin: "code", "stage:NAME", "dataset:NAME@VERSION" or "file".
+    """
+
+    path: str
+    manifest: str
+    size_bytes: int
+    origin: str = "code"
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs fixed before the start; its digest names the recipe.
+
+    Attributes:
+        command: After expansion, as the shell sees it.
+        workdir: Relative to the checkout.
+        env: Declared environment variables; secrets by name only.
+        environment: Digest of the EnvironmentLock, empty for the interpreter that was found.
+        params: Declared params, flattened names.
+        data: Declared deps.
+        outs: Declared outs, relative paths.
+        metrics_files: Files read for metrics after the end.
+        seed: What relive set (PYTHONHASHSEED and thread switches are in `env`).
+    """
+
+    command: str
+    code: Code
+    workdir: str = "."
+    env: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    environment: str = ""
+    image: str = ""
+    params: dict[str, Any] = {}
+    data: tuple[DataInput, ...] = ()
+    outs: tuple[str, ...] = ()
+    metrics_files: tuple[str, ...] = ()
+
+
+class Hardware(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine; `gpus` holds name, memory and driver of each."""
+
+    cpu_model: str
+    cpu_vendor: str
+    cpu_flags_digest: str
+    cores: int
+    cores_allowed: int
+    memory_bytes: int
+    memory_limit_bytes: int | None = None
+    gpus: tuple[dict[str, Any], ...] = ()
+    driver: str = ""
+    kernel: str = ""
+    os: str = ""
+    libc: str = ""
+
+
+class LoadedLibrary(msgspec.Struct, frozen=True, kw_only=True):
+    """A shared library that was really mapped; identified by build id, else by digest."""
+
+    path: str
+    soname: str
+    build_id: str = ""
+    sha256: str = ""
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed distribution; `imported` if one of its modules was."""
+
+    name: str
+    version: str
+    record_sha256: str = ""
+    origin: str = "index"
+    editable: bool = False
+    imported: bool = False
+
+
+class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
+    """The Python that ran."""
+
+    version: str
+    implementation: str
+    executable_sha256: str = ""
+    build: str = ""
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen while it ran.
+
+    Attributes:
+        variables: Environment variables on the allow-list; secrets masked.
+        threads: Size of each thread pool library's team.
+        changed: Declared inputs whose bytes changed during the run: the run is tainted.
+        completeness: "full", "python-only" or "partial": how much the recorder saw.
+        isolation: "none", "bubblewrap" or "container".
+        notes: Sentences for people: what could not be seen and why.
+    """
+
+    hardware: Hardware
+    interpreter: Interpreter | None = None
+    distributions: tuple[Distribution, ...] = ()
+    libraries: tuple[LoadedLibrary, ...] = ()
+    variables: dict[str, str] = {}
+    threads: tuple[dict[str, Any], ...] = ()
+    random: dict[str, Any] = {}
+    changed: tuple[str, ...] = ()
+    completeness: str = "python-only"
+    isolation: str = "none"
+    notes: tuple[str, ...] = ()
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All inputs of a run as one document."""
+
+    declared: Declared
+    observed: Observed | None = None
+    schema: str = SCHEMA

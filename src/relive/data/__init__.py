@@ -1,0 +1,1 @@
+"""Data sets on the process side: add, check out, diff, profile, stream."""

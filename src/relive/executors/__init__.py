@@ -1,0 +1,1 @@
+"""Adapters that place a Job on a Pool."""

@@ -1,0 +1,1 @@
+"""Adapters to code hosts: verify, fetch, status, comment."""

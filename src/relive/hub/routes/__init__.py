@@ -1,0 +1,1 @@
+"""Thin HTTP routes: authorise, one service call, reply."""

@@ -1,0 +1,1 @@
+"""The Protocols that services ask for; stores, executors and forges keep them."""

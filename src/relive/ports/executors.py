@@ -1,0 +1,55 @@
+"""What services ask of an executor: place a job's process on a pool, find it again, end it."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from relive.core.pipeline import Resources
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is needed to start one job's process.
+
+    Attributes:
+        job_id: The job.
+        fence: The claim it belongs to.
+        module: Python module to run with `-m` in relive's own environment.
+        hub_url: Where the process reaches the hub.
+        token: The runner's token. It must never be visible to other users of the machine nor reach the
+            command's environment.
+        name: For people, as in a cluster's dashboard.
+    """
+
+    job_id: str
+    fence: int
+    module: str
+    hub_url: str
+    token: str
+    name: str
+    resources: Resources = Resources()
+
+
+class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a launched process: "alive", "ended", "gone" or "unknown" (cannot be asked now)."""
+
+    state: str
+    exit_code: int | None = None
+    detail: str = ""
+
+
+class Executor(Protocol):
+    """Places jobs on one pool.
+
+    `launch` returns a JSON-able handle that is stored before anything else happens and from which any
+    later hub process can `poll` and `stop`. A process outlives the hub that launched it. Every method may
+    be called from any thread and may block for seconds.
+    """
+
+    def launch(self, request: Launch) -> dict[str, Any]: ...
+    def poll(self, handle: dict[str, Any]) -> ProcessState: ...
+    def stop(self, handle: dict[str, Any], *, grace_s: float = 10.0) -> None: ...
+    def output(self, handle: dict[str, Any], *, limit_bytes: int = 65536) -> str:
+        """Give the end of what the process itself printed, to explain one that died early."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Rebuild a run from its recipe alone, run it, and say the verdict."""

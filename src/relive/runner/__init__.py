@@ -1,0 +1,1 @@
+"""Make a job's world, run it, report: checkout, environment, process, records."""

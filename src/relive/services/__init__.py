@@ -1,0 +1,1 @@
+"""Use cases of the hub, one a function; they know `ports`, never a concrete store."""

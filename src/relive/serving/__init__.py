@@ -1,0 +1,1 @@
+"""One model version behind the Open Inference Protocol, and the router before them."""

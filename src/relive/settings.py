@@ -1,0 +1,65 @@
+"""The one table of settings: each has a name, an environment variable, a default and a help text.
+
+A setting is read from the environment when it is asked for; command-line options win over it.
+"""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: The environment variable.
+        default: What holds without it, as text; empty means "none".
+        help: One sentence for the reference page.
+    """
+
+    name: str
+    default: str
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("RELIVE_HOME", "~/.relive", "Folder of this user's hub data, tokens and caches."),
+    Setting("RELIVE_HUB", "", "Address of the hub; without it the one that `relive up` or `relive login` wrote."),
+    Setting("RELIVE_TOKEN", "", "Token for the hub; without it the one stored for that hub on this machine."),
+    Setting("RELIVE_DB", "", "Database URL of the hub; without it SQLite in the data folder."),
+    Setting("RELIVE_STORE", "", "Blob store URL of the hub; without it a folder in the data folder."),
+    Setting("RELIVE_CACHE", "", "Folder of environments, wheels and blobs kept by the runner; default RELIVE_HOME/cache."),
+    Setting("RELIVE_LOG_LEVEL", "info", "How much the hub and the runner write to their logs: debug, info, warning."),
+    Setting("RELIVE_SECRET_KEY", "", "Key that encrypts stored secrets; without it a file in the data folder."),
+    Setting("RELIVE_RESERVE_MIB", "256", "Disk space in MiB that uploads leave free; they are refused before it is touched."),
+    Setting("RELIVE_PUSH_LIMIT_MIB", "100", "Largest push in MiB; data belongs in data sets, not in git."),
+    Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def get(name: str) -> str:
+    """Give a setting's value as text; empty if it has none.
+
+    Raises:
+        KeyError: No setting has this name.
+    """
+    setting = _BY_NAME[name]
+    return os.environ.get(name, "") or setting.default
+
+
+def get_int(name: str) -> int:
+    """Give a setting's value as a whole number, falling back to its default if it is not one."""
+    text = get(name)
+    return int(text) if text.lstrip("-").isdigit() else int(_BY_NAME[name].default)
+
+
+def home() -> str:
+    """Give this user's relive folder, with `~` expanded."""
+    return os.path.expanduser(get("RELIVE_HOME"))
+
+
+def cache() -> str:
+    """Give the folder of environments, wheels and blobs kept on this machine."""
+    return os.path.expanduser(get("RELIVE_CACHE")) or os.path.join(home(), "cache")

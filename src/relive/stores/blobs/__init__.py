@@ -1,0 +1,1 @@
+"""Bytes by their digest, on a local disk or in S3."""

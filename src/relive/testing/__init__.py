@@ -1,0 +1,1 @@
+"""Contract suites for stores, blobs and executors; third parties run them too."""

@@ -1,0 +1,206 @@
+"""What a job's process and the hub say to each other, under `/api/v1/jobs/{id}`.
+
+    GET  spec        → StageWork | EnvironmentWork | DescribeWork | ServeWork   (tagged by `kind`)
+    POST heartbeat   Heartbeat → HeartbeatReply
+    POST progress    Progress            a phase began; shown live
+    POST log         LogChunk → LogReply
+    POST records     Records             metrics, params, tags of the job's run
+    POST finish      StageReport | EnvironmentReport | DescribeReport | ServeReport
+
+Every message of the job carries the fence of its claim; after another claim took over the hub answers
+409 `superseded`, and the process ends itself and its children. All are idempotent: sending one twice
+changes nothing. Blobs go to `/api/v1/blobs` (`POST missing`, `PUT {digest}`, `GET {digest}`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from relive.core.model import Signature
+from relive.core.pipeline import EnvSpec, ParamsRef
+from relive.core.recipe import DataInput
+from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, RunStatus, TestReport
+
+
+class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stage"):
+    """One command to run.
+
+    Attributes:
+        code: Digest of the manifest of the tree to check out.
+        environment: Digest of the EnvironmentLock, empty for the runner's own interpreter.
+        deps: Inputs from other runs, laid over the checkout before the start; those with origin "code"
+            are already there and only digested.
+        command_token: For the command's own process; may write its own run only.
+        out_limit_bytes: Outs larger than this in all are refused before they are stored; None for no limit.
+    """
+
+    run_id: str
+    project: str
+    stage: str
+    commands: tuple[str, ...]
+    code: str
+    commit: str = ""
+    branch: str = ""
+    workdir: str = "."
+    environment: str = ""
+    env: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    deps: tuple[DataInput, ...] = ()
+    outs: tuple[str, ...] = ()
+    params: dict[str, Any] = {}
+    params_files: tuple[ParamsRef, ...] = ()
+    metrics_files: tuple[str, ...] = ()
+    plots: tuple[str, ...] = ()
+    junit: str = ""
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+    cpus: float = 1.0
+    command_token: str = ""
+    out_limit_bytes: int | None = None
+
+
+class EnvironmentWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="environment"):
+    """An environment to resolve from files of the tree, to build once, and whose wheels to keep."""
+
+    project: str
+    code: str
+    env: EnvSpec
+
+
+class DescribeWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="describe"):
+    """A model to load in its own environment, to learn its signature and its predictions on the example.
+
+    Attributes:
+        model: Digest of the model folder's manifest.
+        example: Digest of the manifest of the example out; its single file is the example.
+    """
+
+    project: str
+    model: str
+    example: str
+    code: str
+    environment: str = ""
+    loader: str = "auto"
+
+
+class ServeWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
+    """A model version to keep served.
+
+    Attributes:
+        contract: Digest of the manifest holding signature.json, expected.json and the example.
+    """
+
+    project: str
+    revision_id: str
+    endpoint: str
+    model_name: str
+    version: int
+    model: str
+    contract: str
+    code: str
+    environment: str = ""
+    loader: str = "auto"
+
+
+Work = StageWork | EnvironmentWork | DescribeWork | ServeWork
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """Still alive."""
+
+    fence: int
+
+
+class HeartbeatReply(msgspec.Struct, frozen=True):
+    """`cancel` asks the process to end its command; `lease_s` is how long the lease now lasts."""
+
+    cancel: bool
+    lease_s: float
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase began or a state changed; `facts` by phase.
+
+    Phases of a stage: "checkout", "environment", "data", "command", "upload". Of a serve job: "starting",
+    "ready" (facts: address, pid), "restarted" (facts: restarts, reason), "failed".
+    """
+
+    fence: int
+    phase: str
+    message: str = ""
+    facts: dict[str, Any] = {}
+
+
+class LogChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of output; `offset` is its place in the kept log, so sending twice adds nothing."""
+
+    fence: int
+    offset: int
+    data: bytes
+
+
+class LogReply(msgspec.Struct, frozen=True):
+    """Length of the log the hub now has; the runner goes on from there."""
+
+    length: int
+
+
+class Records(msgspec.Struct, frozen=True, kw_only=True):
+    """Metrics, params and tags, in the order they were logged; `batch` makes a retry harmless."""
+
+    fence: int
+    batch: str
+    metrics: tuple[Metric, ...] = ()
+    params: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+
+
+class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stage"):
+    """The end of a command and all that was recorded of it."""
+
+    fence: int
+    status: RunStatus
+    exit_code: int | None = None
+    failure: FailureReason | None = None
+    reason: str = ""
+    recipe: str = ""
+    recipe_digest: str = ""
+    trajectory: str = ""
+    log: str = ""
+    log_bytes: int = 0
+    tainted: bool = False
+    usage: ResourceUse | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    params: dict[str, Any] = {}
+    tests: TestReport | None = None
+
+
+class EnvironmentReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="environment"):
+    """The lock that was resolved (digest of its blob), or why it could not be."""
+
+    fence: int
+    lock: str = ""
+    packages: int = 0
+    error: str = ""
+
+
+class DescribeReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="describe"):
+    """What a model takes and gives, or why it could not be loaded."""
+
+    fence: int
+    contract: str = ""
+    signature: Signature | None = None
+    loader: str = ""
+    error: str = ""
+
+
+class ServeReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="serve"):
+    """The end of a serve job; an empty error means it was asked to stop."""
+
+    fence: int
+    error: str = ""
+
+
+Report = StageReport | EnvironmentReport | DescribeReport | ServeReport
