@@ -5,6 +5,7 @@
     │   ├── InvalidName
     │   ├── InvalidDigest
     │   ├── InvalidManifest
+    │   ├── InvalidRange
     │   └── InvalidPipelineFile   every problem of a relive.yaml at once
     ├── NotFound                  no such run, project, blob, …
     │   └── BlobNotFound
@@ -14,6 +15,7 @@
     ├── AccessDenied
     │   └── NotLoggedIn
     ├── StoreFull                 disk or quota
+    ├── StoreUnavailable          a blob store that cannot be reached, or refuses
     ├── BlobCorrupt               bytes that are not what their digest says
     │   └── BlobDigestMismatch
     ├── EnvironmentFailed         an environment could not be resolved or built
@@ -102,6 +104,13 @@ class InvalidManifest(InvalidInput):
     """A manifest whose paths cannot be laid out in a folder."""
 
     code = "invalid_manifest"
+
+
+@dataclass(eq=False)
+class InvalidRange(InvalidInput):
+    """A range of bytes that lies outside the blob."""
+
+    code = "invalid_range"
 
 
 @dataclass(eq=False)
@@ -226,6 +235,22 @@ class StoreFull(ReliveError):
 
     def to_do(self) -> str | None:
         return "free some space, or raise the quota; writes go on by themselves after that"
+
+
+@dataclass(eq=False)
+class StoreUnavailable(ReliveError):
+    """A blob store cannot be used now."""
+
+    code = "store_unavailable"
+    store: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"The blob store {self.store} cannot be used: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return self.hint
 
 
 @dataclass(eq=False)
