@@ -21,13 +21,18 @@ _LENGTH: Final = len(PREFIX) + 64
 Digest: TypeAlias = Annotated[str, msgspec.Meta(pattern=_PATTERN, min_length=_LENGTH, max_length=_LENGTH)]
 
 
+def is_digest(value: object) -> bool:
+    """Say whether a value is a digest."""
+    return isinstance(value, str) and len(value) == _LENGTH and re.match(_PATTERN, value) is not None
+
+
 def parse_digest(value: object) -> Digest:
     """Check that a value is a digest, and give it back.
 
     Raises:
         InvalidDigest: It is not `blake3:` and 64 lower-case hexadecimal digits.
     """
-    if isinstance(value, str) and len(value) == _LENGTH and re.match(_PATTERN, value):
+    if isinstance(value, str) and is_digest(value):
         return value
     raise InvalidDigest(field="digest", value=value, wanted=f"{PREFIX} and 64 lower-case hexadecimal digits")
 
