@@ -50,7 +50,7 @@ bench: $(READY)  ## Benchmarks, as ratios measured side by side; BENCH_ARGS="--s
 
 .PHONY: docs
 docs: $(READY)  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 	@echo "open site/index.html"
 
 .PHONY: docs-reference

@@ -1,0 +1,163 @@
+"""Write the reference pages that the code can tell by itself: commands, settings, errors.
+
+    make docs-reference
+
+The pages are committed, so that a reader needs no build to see them; `tests/docs/test_docs.py` compares them
+with what the code says today.
+"""
+
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+import relive.errors
+from relive.errors import ReliveError
+from relive.settings import SETTINGS, Setting
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs/reference"
+_WRITTEN_BY = "<!-- Written by `make docs-reference` from the code; change it there. -->"
+_ROOT_NAMES = ("relive", "main", "cli")
+
+
+def pages() -> dict[str, str]:
+    """Give each generated page: its file name and its text as the code is now."""
+    return {
+        "cli.md": cli_page(find_command_line()),
+        "settings.md": settings_page(SETTINGS),
+        "errors.md": errors_page(relive.errors),
+    }
+
+
+def find_command_line() -> click.Group | None:
+    """Give the `relive` command with everything below it, or None while `relive.cli.main` does not exist."""
+    if importlib.util.find_spec("relive.cli.main") is None:
+        return None
+    module = importlib.import_module("relive.cli.main")
+    groups = [it for it in vars(module).values() if isinstance(it, click.Group) and it.name in _ROOT_NAMES]
+    if len(groups) != 1:
+        raise LookupError(
+            f"relive.cli.main has {len(groups)} groups named one of {_ROOT_NAMES}, expected one"
+        )
+    return groups[0]
+
+
+def walk(command: click.Command, context: click.Context) -> list[click.Context]:
+    """Give the context of a command and of every visible one below it, each before its children."""
+    found = [context]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                found += walk(child, click.Context(child, info_name=name, parent=context))
+    return found
+
+
+def cli_page(root: click.Group | None) -> str:
+    """Write the page of every command: what it does, its usage, its options."""
+    head = f"{_WRITTEN_BY}\n\n# Command line\n"
+    if root is None:
+        return f"{head}\nThis version has no command line yet.\n"
+    commands = walk(root, click.Context(root, info_name="relive"))
+    return head + "".join(_command_section(context) for context in commands)
+
+
+def settings_page(settings: tuple[Setting, ...]) -> str:
+    """Write the table of settings: environment variable, default, meaning."""
+    rows = [
+        f"| `{setting.name}` | {_code(setting.default)} | {_cell(setting.help)} |" for setting in settings
+    ]
+    return f"""{_WRITTEN_BY}
+
+# Settings
+
+A setting is an environment variable, read when it is needed. An option of a command wins over it.
+
+| variable | default | meaning |
+|---|---|---|
+{_lines(rows)}"""
+
+
+def errors_page(module: ModuleType) -> str:
+    """Write the table of errors: class, code, meaning, facts, in the order of the module."""
+    rows = [_error_row(error) for error in public_errors(module)]
+    return f"""{_WRITTEN_BY}
+
+# Errors
+
+Everything that relive refuses or fails at is one of these. An error says what happened, what was expected and
+what to do, and carries the facts of the last column, by name, wherever it is shown: on the command line, over
+HTTP, in the log.
+
+| error | is a | code | when | facts |
+|---|---|---|---|---|
+{_lines(rows)}"""
+
+
+def public_errors(module: ModuleType) -> list[type[ReliveError]]:
+    """Give the error classes that a module defines, in its order."""
+    classes = [it for it in vars(module).values() if inspect.isclass(it) and it.__module__ == module.__name__]
+    return [it for it in classes if issubclass(it, ReliveError) and not it.__name__.startswith("_")]
+
+
+def write(folder: Path = FOLDER) -> list[Path]:
+    """Write the pages that differ from what stands in `folder`; give those."""
+    changed = []
+    for name, text in pages().items():
+        path = folder / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+def _command_section(context: click.Context) -> str:
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"## `{context.command_path}`", _help_text(command.help or ""), f"```\n{usage}\n```"]
+    records = [it.get_help_record(context) for it in command.params]
+    if rows := [f"| `{_cell(names)}` | {_cell(text)} |" for names, text in filter(None, records) if text]:
+        parts.append("| option | meaning |\n|---|---|\n" + _lines(rows).rstrip())
+    if isinstance(command, click.Group) and context.parent:
+        parts.append("Commands: " + ", ".join(f"`{name}`" for name in command.list_commands(context)))
+    return "\n" + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _help_text(text: str) -> str:
+    r"""Turn Click's help into Markdown: a paragraph after `\b` is set as it stands, such as an example."""
+    paragraphs = inspect.cleandoc(text).partition("\f")[0].strip().split("\n\n")
+    return "\n\n".join(
+        f"```\n{paragraph.removeprefix(chr(8)).strip(chr(10))}\n```"
+        if paragraph.startswith("\b")
+        else paragraph
+        for paragraph in paragraphs
+    )
+
+
+def _error_row(error: type[ReliveError]) -> str:
+    facts = ", ".join(f"`{name}`" for name in getattr(error, "__dataclass_fields__", ()))
+    parents = ", ".join(
+        f"`{base.__name__}`" for base in error.__bases__ if base not in (ReliveError, Exception)
+    )
+    when = (inspect.getdoc(error) or "").partition("\n")[0]
+    return f"| `{error.__name__}` | {parents} | `{error.code}` | {_cell(when)} | {facts} |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _lines(rows: list[str]) -> str:
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    for changed_page in write():
+        print(f"wrote {changed_page.relative_to(FOLDER.parents[1])}")
