@@ -12,7 +12,7 @@ Promises, for every implementation:
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from relive.core.access import Token, User
 from relive.core.endpoint import Endpoint, Revision
@@ -75,6 +75,22 @@ class ProjectStore(Protocol):
     def set_meta(self, key: str, value: str) -> None: ...
 
 
+class RunFilter(TypedDict, total=False):
+    """What `list_runs` narrows by; an absent key, or None, narrows nothing.
+
+    `text` is words, each the beginning of a word in the run's name, stage, commit or id; case is ignored.
+    """
+
+    project_id: str | None
+    experiment_id: str | None
+    pipeline_id: str | None
+    stage_id: str | None
+    kind: str | None
+    status: str | None
+    replay_of: str | None
+    text: str | None
+
+
 class RunStore(Protocol):
     """Runs and what they record. `fence` None means a writer without a job (the CLI, a client)."""
 
@@ -84,21 +100,12 @@ class RunStore(Protocol):
         ...
 
     def list_runs(
-        self,
-        *,
-        project_id: str | None = None,
-        experiment_id: str | None = None,
-        pipeline_id: str | None = None,
-        stage_id: str | None = None,
-        kind: str | None = None,
-        status: str | None = None,
-        replay_of: str | None = None,
-        text: str | None = None,
-        order: str = "-created_at",
-        limit: int = 100,
-        offset: int = 0,
+        self, *, order: str = "-created_at", limit: int = 100, offset: int = 0, **narrow: Unpack[RunFilter]
     ) -> list[Run]:
-        """List runs; `order` is an attribute or "metrics.KEY", with "-" for descending."""
+        """List runs; `order` is an attribute or "metrics.KEY", with "-" for descending.
+
+        Runs without a value of what they are ordered by come last, newest first.
+        """
         ...
 
     def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int: ...
@@ -106,7 +113,9 @@ class RunStore(Protocol):
         """Change attributes; a final status is never changed to another by a stale fence."""
         ...
 
-    def record_metrics(self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = "") -> None:
+    def record_metrics(
+        self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = ""
+    ) -> None:
         """Append points; the same non-empty `batch` id a second time changes nothing."""
         ...
 
@@ -183,7 +192,9 @@ class JobQueue(Protocol):
         """Queue a job; None if an unfinished or finished job with the same `unique` key exists."""
         ...
 
-    def claim(self, owner: str, *, pools: Sequence[str], kinds: Sequence[JobKind], lease_s: float) -> Job | None:
+    def claim(
+        self, owner: str, *, pools: Sequence[str], kinds: Sequence[JobKind], lease_s: float
+    ) -> Job | None:
         """Take the next ready job: queued and due, or running with an expired lease and attempts left."""
         ...
 
@@ -191,7 +202,9 @@ class JobQueue(Protocol):
         """Hold the lease longer and give the job (for `cancel_requested`); raises `Superseded`."""
         ...
 
-    def finish(self, job_id: str, fence: int, state: JobState, *, result: dict[str, Any], error: str = "") -> Job:
+    def finish(
+        self, job_id: str, fence: int, state: JobState, *, result: dict[str, Any], error: str = ""
+    ) -> Job:
         """End the job; raises `Superseded` for an old fence or a final job."""
         ...
 
@@ -272,8 +285,12 @@ class EndpointStore(Protocol):
         ...
 
     def get_revision(self, revision_id: str) -> Revision: ...
-    def list_revisions(self, endpoint_id: str | None = None, *, states: Sequence[str] = ()) -> list[Revision]: ...
-    def set_revision(self, revision_id: str, *, expect: str | None = None, **changes: Any) -> Revision | None: ...
+    def list_revisions(
+        self, endpoint_id: str | None = None, *, states: Sequence[str] = ()
+    ) -> list[Revision]: ...
+    def set_revision(
+        self, revision_id: str, *, expect: str | None = None, **changes: Any
+    ) -> Revision | None: ...
     def route(self, endpoint_id: str, *, live: str, previous: str) -> Endpoint:
         """Move the traffic in one write."""
         ...
