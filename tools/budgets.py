@@ -12,11 +12,13 @@ What counts:
   Boolean operators, ternaries and comprehensions stay out, and a nested function's branches are its own;
 - a Click command may have as many parameters as it has options, and a migration is as long as its schema;
 - public is every name without a leading underscore, outside functions and private classes. A method needs no
-  docstring of its own if a base class has one for it, or if a Protocol declares it: there the Protocol's text
-  and the project's verbs (`get`, `find`, `list`, …) say what it promises.
+  docstring of its own if a base class has one for it (ours, the standard library's or Click's), or if a
+  Protocol declares it: its text and the project's verbs (`get`, `find`, …) say there what it promises.
 """
 
 import ast
+import pkgutil
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = ast.Module | ast.ClassDef
 
 _BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+_DOCUMENTS_ITS_CLASSES = {*sys.stdlib_module_names, "click"}
 # The function of the same name beside it, or above it in a base class, has the docstring.
 _BESIDE_ANOTHER = {"overload", "override", "setter", "deleter"}
 
@@ -68,15 +71,11 @@ class ClassIndex:
         self._documented: dict[str, set[str]] = {}
         self._bases: dict[str, set[str]] = {}
         self._declared: set[str] = set()
-        for node in (node for tree in trees for node in ast.walk(tree)):
-            if isinstance(node, ast.ClassDef):
-                bases = {_last_name(base) for base in node.bases}
-                methods = [it for it in node.body if isinstance(it, Function)]
-                documented = {it.name for it in methods if ast.get_docstring(it)}
-                self._bases.setdefault(node.name, set()).update(bases)
-                self._documented.setdefault(node.name, set()).update(documented)
-                if "Protocol" in bases:
-                    self._declared.update(it.name for it in methods)
+        for tree in trees:
+            imported = _imported_names(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    self._add(node, imported)
 
     def documents(self, owner: ast.ClassDef, method: str) -> bool:
         """Say whether a Protocol, or a base class of `owner` near or far, tells what `method` does."""
@@ -91,6 +90,40 @@ class ClassIndex:
             seen.add(name)
             todo |= self._bases.get(name, set()) - seen
         return False
+
+    def _add(self, node: ast.ClassDef, imported: dict[str, str]) -> None:
+        bases = {_last_name(base) for base in node.bases}
+        methods = [it for it in node.body if isinstance(it, Function)]
+        documented = {it.name for it in methods if ast.get_docstring(it)}
+        self._bases.setdefault(node.name, set()).update(bases)
+        self._documented.setdefault(node.name, set()).update(documented)
+        if "Protocol" in bases:
+            self._declared.update(it.name for it in methods)
+        for base in node.bases:
+            self._documented.setdefault(_last_name(base), set()).update(_foreign_methods(base, imported))
+
+
+def _imported_names(tree: ast.Module) -> dict[str, str]:
+    """Give what each imported name stands for: `np` to "numpy", `Thread` to "threading:Thread"."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names |= {alias.asname or alias.name: f"{node.module}:{alias.name}" for alias in node.names}
+    return names
+
+
+def _foreign_methods(base: ast.expr, imported: dict[str, str]) -> list[str]:
+    """Name the methods of a base class that another project documents."""
+    local, _, rest = ast.unparse(base).partition(".")
+    target = imported.get(local, f"builtins:{local}") + (f":{rest}" if rest else "")
+    if target.partition(":")[0].partition(".")[0] not in _DOCUMENTS_ITS_CLASSES:
+        return []
+    try:
+        return dir(pkgutil.resolve_name(target))
+    except (AttributeError, ValueError):  # a class of this module, or a generic one
+        return []
 
 
 def _check_module(source: str) -> Iterator[tuple[int, str]]:

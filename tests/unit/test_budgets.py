@@ -157,6 +157,22 @@ class Faster(Local):
     assert offences(tmp_path, source) == ["14: public put has no docstring"]
 
 
+def test_an_override_of_a_documented_library_class_needs_no_docstring(tmp_path):
+    source = '''"""A module."""
+import io
+from threading import Thread as T
+class Reader(io.RawIOBase):
+    """Reads."""
+    def readable(self): ...
+    def rewind(self): ...
+
+class Worker(T):
+    """Works."""
+    def run(self): ...
+'''
+    assert offences(tmp_path, source) == ["7: public rewind has no docstring"]
+
+
 def test_what_a_protocol_declares_is_documented_there(tmp_path):
     source = '''"""A module."""
 class Store(Protocol):

@@ -7,16 +7,21 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from relive.serving import AGENT_MODULES
+
 PACKAGE = Path(__file__).resolve().parents[2] / "src/relive"
 OLDEST_PYTHON = (3, 9)
-SERVING_AGENT = ("load", "oip", "app", "main")
+# Packages that the serving agent brings along: pure Python, for 3.9 as well.
+BUNDLED = frozenset({"h11"})
 
 # In the standard library of some Python from 3.9 to 3.14, but not of all.
 NOT_EVERYWHERE = {
@@ -64,26 +69,21 @@ def imports(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, boo
         todo += [(child, is_late) for child in ast.iter_child_nodes(node)]
 
 
+def siblings(path: Path) -> list[str]:
+    """Name the modules beside it that a module imports."""
+    found = [node for node, _ in imports(ast.parse(path.read_text(encoding="utf-8")))]
+    return [
+        name.partition(".")[0]
+        for node in found
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for name in ([node.module] if node.module else [alias.name for alias in node.names])
+    ]
+
+
 def is_sibling(path: Path, node: ast.ImportFrom) -> bool:
     """Say whether a relative import stays among the modules beside it."""
     names = [node.module] if node.module else [alias.name for alias in node.names]
     return all((path.parent / f"{(name or '').partition('.')[0]}.py").is_file() for name in names)
-
-
-def reached_siblings(names: tuple[str, ...], folder: Path) -> list[Path]:
-    """Give these modules of a folder and all that they import from it, near or far."""
-    todo = [folder / f"{name}.py" for name in names]
-    reached: list[Path] = []
-    while todo:
-        path = todo.pop()
-        if path in reached or not path.is_file():
-            continue
-        reached.append(path)
-        for node, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                siblings = [node.module] if node.module else [alias.name for alias in node.names]
-                todo += [folder / f"{name}.py" for name in siblings]
-    return reached
 
 
 def test_a_hook_needs_nothing_but_the_standard_library_and_its_siblings():
@@ -93,18 +93,20 @@ def test_a_hook_needs_nothing_but_the_standard_library_and_its_siblings():
     assert not wrong, "imports that a user's interpreter may not have:\n" + "\n".join(wrong)
 
 
-def test_the_serving_agent_needs_nothing_but_the_standard_library_numpy_and_its_siblings():
-    agent = reached_siblings(SERVING_AGENT, PACKAGE / "serving")
-    # A sibling for arrays may import NumPy at its top; the four entry modules may not, so that what is
-    # missing in a model's environment is reported and not raised on the way in.
-    wrong = [
-        line
-        for path in agent
-        for line in wrong_imports(
-            path, also_at_top=frozenset() if path.stem in SERVING_AGENT else frozenset({"numpy"})
-        )
-    ]
-    assert not wrong, "imports that a model's environment may not have:\n" + "\n".join(wrong)
+@pytest.mark.parametrize("module", AGENT_MODULES)
+def test_the_serving_agent_needs_nothing_but_the_standard_library_numpy_and_what_it_brings(module):
+    path = PACKAGE / f"serving/{module}.py"
+    assert wrong_imports(path, also_at_top=BUNDLED | {"numpy"}) == []
+    left_behind = [name for name in siblings(path) if name not in AGENT_MODULES]
+    assert left_behind == [], f"{module} imports siblings that are not in AGENT_MODULES"
+
+
+def test_the_linter_reads_agents_as_the_oldest_python_does():
+    ruff = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["tool"]["ruff"]
+    old = [pattern for pattern, version in ruff["per-file-target-version"].items() if version == "py39"]
+    listed = {name for pattern in old for name in re.findall(r"serving/\{(.*)\}", pattern)}
+    assert listed == {",".join(sorted(AGENT_MODULES))}
+    assert "src/relive/capture/hooks/*.py" in old
 
 
 @pytest.mark.parametrize(
