@@ -54,7 +54,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
         min: Smallest value that passes.
         max: Largest value that passes.
         vs: "champion" compares with the model version behind that alias; None for thresholds alone.
-        min_delta: Smallest allowed difference (this − other); may be negative.
+        min_delta: Smallest allowed difference (this − other); may be negative. 0 if `vs` stands alone.
+        max_delta: Largest allowed difference (this − other), for metrics of which less is better.
     """
 
     metric: str
@@ -62,6 +63,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     max: float | None = None
     vs: str | None = None
     min_delta: float | None = None
+    max_delta: float | None = None
 
 
 class Select(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,8 +155,12 @@ class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Action(StrEnum):
-    """What one planned stage does; a stage of the file with several is split in this order."""
+    """What one planned stage does; a stage of the file with several is split in this order.
 
+    ENVIRONMENT is the node the hub itself puts before all others.
+    """
+
+    ENVIRONMENT = "environment"
     RUN = "run"
     SELECT = "select"
     GATE = "gate"
@@ -169,9 +175,14 @@ class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
         key: Unique in the pipeline: "train", "train[seed=1]", "train:gate".
         name: The stage's name in the file.
         action: What it does.
-        spec: The stage with matrix values, vars and expressions filled in.
+        spec: The stage with matrix values, vars and expressions filled in, and of `select`, `gates`, `register`
+            and `deploy` only what this node does. Paths are relative to the checkout, whatever `wdir` is.
         needs: Keys of the nodes it waits for, named or implied by deps and outs.
         values: Its matrix values.
+        skip: Why it will not run at all (its `if` does not hold); empty if it will.
+        max_parallel: How many instances of its matrix may run at once; None for no limit.
+        sources: For each path that other nodes make, the keys of those nodes; a SELECT node stands for the
+            run it picks.
     """
 
     key: str
@@ -180,6 +191,9 @@ class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
     spec: StageSpec
     needs: tuple[str, ...] = ()
     values: dict[str, Any] = {}
+    skip: str = ""
+    max_parallel: int | None = None
+    sources: dict[str, tuple[str, ...]] = {}
 
 
 class PipelineStatus(StrEnum):
