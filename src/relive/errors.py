@@ -16,10 +16,17 @@
     │   └── NotLoggedIn
     ├── StoreFull                 disk or quota
     ├── StoreUnavailable          a blob store that cannot be reached, or refuses
+    ├── DatabaseFailed            the fact store could not do what was asked
+    │   ├── DatabaseUnreachable   it is not there, refuses us, or cannot be read
+    │   ├── DatabaseBusy          others held it for too long; nothing was changed
+    │   └── DatabaseTooNew        a later relive made its tables
     ├── BlobCorrupt               bytes that are not what their digest says
     │   └── BlobDigestMismatch
+    ├── SignatureInvalid          a statement that none of our keys signed
     ├── EnvironmentFailed         an environment could not be resolved or built
     ├── CommandFailed             a command ended with another code than 0
+    ├── GitFailed                 a git command that could not do what was asked
+    ├── LaunchFailed              an executor that could not place a job
     ├── CannotReplay              a recipe that cannot be rebuilt here
     ├── HubUnreachable
     ├── HubRefused                the hub answered with an error
@@ -254,6 +261,67 @@ class StoreUnavailable(ReliveError):
 
 
 @dataclass(eq=False)
+class DatabaseFailed(ReliveError):
+    """The fact store could not do what was asked.
+
+    Attributes:
+        database: Its address, without a password.
+        reason: What its driver said.
+    """
+
+    code = "database_failed"
+    database: str
+    reason: str
+
+    def what(self) -> str:
+        return f"The database {self.database} could not do what was asked: {self.reason}."
+
+
+@dataclass(eq=False)
+class DatabaseUnreachable(DatabaseFailed):
+    """The database is not there, refuses us, or cannot be read."""
+
+    code = "database_unreachable"
+
+    def what(self) -> str:
+        return f"The database {self.database} cannot be used: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return "see that it runs and lets us in; the hub goes on by itself after that"
+
+
+@dataclass(eq=False)
+class DatabaseBusy(DatabaseFailed):
+    """Others held the database, or a part of it, for too long; nothing was changed."""
+
+    code = "database_busy"
+
+    def what(self) -> str:
+        return f"The database {self.database} was busy for too long: {self.reason}; nothing was changed."
+
+    def to_do(self) -> str | None:
+        return "try again"
+
+
+@dataclass(eq=False)
+class DatabaseTooNew(DatabaseFailed):
+    """A later relive made this database's tables."""
+
+    code = "database_too_new"
+    found: str
+    known: str
+
+    def what(self) -> str:
+        return f"The database {self.database} cannot be used: {self.reason}."
+
+    def expected(self) -> str | None:
+        return f"schema {self.known} or older; it has schema {self.found}"
+
+    def to_do(self) -> str | None:
+        return "start the relive that made it, or a later one"
+
+
+@dataclass(eq=False)
 class BlobCorrupt(ReliveError):
     """A blob's bytes are not what its digest says."""
 
@@ -279,6 +347,18 @@ class BlobDigestMismatch(BlobCorrupt):
 
     def to_do(self) -> str | None:
         return "send them again"
+
+
+@dataclass(eq=False)
+class SignatureInvalid(ReliveError):
+    """A signed statement that does not verify."""
+
+    code = "signature_invalid"
+    subject: str
+    reason: str
+
+    def what(self) -> str:
+        return f"The signature of {self.subject} does not verify: {self.reason}."
 
 
 @dataclass(eq=False)
@@ -308,6 +388,39 @@ class CommandFailed(ReliveError):
 
     def what(self) -> str:
         return f"{self.command!r} failed: {self.reason} (exit code {self.exit_code})."
+
+
+@dataclass(eq=False)
+class GitFailed(ReliveError):
+    """A git command could not do what was asked."""
+
+    code = "git_failed"
+    action: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"git {self.action} failed: {self.reason}"
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class LaunchFailed(ReliveError):
+    """An executor could not place a job."""
+
+    code = "launch_failed"
+    job: str
+    executor: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"Job {self.job} could not be started by the executor {self.executor!r}: {self.reason}"
+
+    def to_do(self) -> str | None:
+        return self.hint
 
 
 @dataclass(eq=False)
