@@ -8,6 +8,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -162,6 +163,17 @@ def test_every_design_note_is_in_the_navigation(tmp_path):
     assert on_config(config)["nav"][1] == {
         "Design notes": [{"Locks": "design/locks.md"}, {"bare": "design/bare.md"}]
     }
+
+
+def test_every_direct_dependency_says_what_it_saves():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()]
+    wanted = {re.split(r"[<>=~! ;]", it)[0] for group in groups for it in group}
+    wanted |= {re.split(r"[<>=~! ;]", it)[0] for it in project["project"]["dependencies"]}
+    page = (DOCS / "design/dependencies.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE))
+    assert sorted(it for it in wanted - listed if not it.startswith("relive[")) == []
+    assert sorted(listed - wanted - {"hatchling", "editables"}) == []
 
 
 def test_no_file_names_a_path_of_somebodys_machine(texts):
