@@ -36,12 +36,17 @@ demo: $(READY)  ## The main job on real data: push, train, gate, register, serve
 test: $(READY)  ## Every test; PYTEST_ARGS="-k name" passes more
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-.PHONY: check
-check: $(READY)  ## Format, lint, strict types, import contracts, size budgets, docs drift
-	$(BIN)/ruff format --check
-	$(BIN)/ruff check
+.PHONY: check check-format check-lint check-types check-layers check-house
+check: check-format check-lint check-types check-layers check-house  ## All checks (with make -k: all, though one fails)
+check-format: $(READY)  ## ... formatting
+	$(BIN)/ruff format --check --quiet
+check-lint: $(READY)  ## ... lint
+	$(BIN)/ruff check --quiet
+check-types: $(READY)  ## ... strict types
 	$(BIN)/mypy
+check-layers: $(READY)  ## ... import contracts
 	$(BIN)/lint-imports --no-logo
+check-house: $(READY)  ## ... size budgets, what agents import, documentation drift
 	$(BIN)/python -m pytest -q tests/unit/test_budgets.py tests/unit/test_imports.py tests/docs
 
 .PHONY: bench

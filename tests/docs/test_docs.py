@@ -17,6 +17,7 @@ import pytest
 import relive.errors
 from relive.errors import ReliveError
 from relive.settings import SETTINGS
+from tests.conftest import require
 from tools import reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,8 +79,8 @@ def test_a_generated_page_says_what_the_code_says(name):
 def commands() -> dict[str, click.Command]:
     """Every visible command by its path, such as "relive model list"."""
     root = reference.find_command_line()
-    if root is None:
-        pytest.skip("relive.cli.main does not exist yet")
+    require(root is not None, "relive.cli.main does not exist yet")
+    assert root is not None
     contexts = reference.walk(root, click.Context(root, info_name="relive"))
     return {it.command_path: it.command for it in contexts}
 
