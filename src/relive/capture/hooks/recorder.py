@@ -1,0 +1,157 @@
+"""The recorder of a process: begins as it begins, watches the libraries that train, reports at its end."""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, Callable
+
+from . import report
+from .digests import digest_of
+from .on_import import Finder, Watcher
+from .schedule import Schedule, is_kept
+from .spool import SPOOL_DIR, Spool, argv
+
+# Module that the user imports → what watches it: our module and the function in it.
+WATCHED = {
+    "sklearn.base": ("on_sklearn", "watch_fits"),
+    "torch.autograd": ("on_torch", "watch_losses"),
+    "torch.optim.optimizer": ("on_torch", "watch_optimizers"),
+    "torch.utils.data.dataloader": ("on_torch", "watch_batches"),
+    "xgboost.training": ("on_xgboost", "watch_training"),
+}
+MOST_ERRORS = 20
+
+State = Callable[[], Mapping[str, Any]]
+# How a worker of a pool is started; it says so nowhere else before its first task.
+_WORKER = re.compile(
+    r"from multiprocessing\.(spawn|forkserver|resource_tracker) import|(joblib\.externals\.)?loky\."
+)
+
+_current: Recorder | None = None
+
+
+class Recorder:
+    """Write the steps of this process to its spool, within the budget of its schedule.
+
+    Attributes:
+        spool: Where records go.
+        schedule: Which steps are digested.
+    """
+
+    def __init__(self, spool: Spool, schedule: Schedule) -> None:
+        self.spool = spool
+        self.schedule = schedule
+        self._names: dict[str, int] = {}
+        self._errors = 0
+        self._pid = os.getpid()
+        self._is_worker = _is_pool_worker()
+
+    @property
+    def records_steps(self) -> bool:
+        """Whether this process's steps belong to the trajectory.
+
+        Workers of a pool take tasks in an order that changes from run to run; their parent records the
+        result. Ranks of a distributed training do not: each has its place.
+        """
+        if "RANK" in os.environ:
+            return True
+        return not self._is_worker and os.getpid() == self._pid
+
+    def name(self, kind: str) -> str:
+        """Give the next stream name of a kind: "weights:SGD" → "weights:SGD#0", "weights:SGD#1"."""
+        number = self._names.get(kind, 0)
+        self._names[kind] = number + 1
+        return f"{kind}#{number}"
+
+    def step(
+        self,
+        stream: str,
+        step: int,
+        *,
+        state: State | None = None,
+        values: Mapping[str, float] | None = None,
+        always: bool = False,
+    ) -> None:
+        """Record a step: exact values, and digests of the state if the schedule asks for them.
+
+        Args:
+            state: Gives name to what is digested; called only if it is.
+            values: Name to exact number.
+            always: Digest whatever the schedule says: first and final states.
+        """
+        if not self.records_steps:
+            return
+        began = time.perf_counter()
+        digests: dict[str, str] = {}
+        if state is not None and (self.schedule.due(stream, step) or always):
+            digests = {name: digest_of(item) for name, item in state().items()}
+        if not digests and not (values and is_kept(step)):
+            return
+        exact = {name: float(value).hex() for name, value in (values or {}).items()}
+        self.spool.write({"t": "step", "stream": stream, "s": step, "d": digests, "v": exact})
+        if digests:
+            self.schedule.spent(stream, time.perf_counter() - began)
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """Note an error of a hook; after the first few it only costs time to write more of them."""
+        self._errors += 1
+        if self._errors <= MOST_ERRORS:
+            self.spool.error(where, error)
+
+
+def current() -> Recorder | None:
+    """Give this process's recorder, None if nothing records it."""
+    return _current
+
+
+def start() -> Recorder | None:
+    """Start recording if a spool folder is named; calling it again changes nothing."""
+    global _current
+    folder = os.environ.get(SPOOL_DIR)
+    if _current is not None or not folder:
+        return _current
+    spool = Spool(folder)
+    spool.open()
+    try:
+        schedule = Schedule.from_environment()
+    except (OSError, ValueError) as error:
+        spool.error("RELIVE_DIGEST_STEPS", error)
+        schedule = Schedule()
+    _current = recorder = Recorder(spool, schedule)
+    # Registered first, so it runs last: after everything that the program does at its end.
+    atexit.register(_finish, recorder)
+    Finder({name: _watcher(recorder, name, *place) for name, place in WATCHED.items()}).install()
+    return recorder
+
+
+def _watcher(recorder: Recorder, watched: str, module_name: str, function: str) -> Watcher:
+    def watch(module: ModuleType) -> None:
+        try:
+            ours = importlib.import_module(f".{module_name}", __package__)
+            hook: Callable[[Any, Recorder], None] = getattr(ours, function)
+            hook(module, recorder)
+        except Exception as error:
+            recorder.failed(f"hook of {watched}", error)
+
+    return watch
+
+
+def _finish(recorder: Recorder) -> None:
+    try:
+        recorder.spool.write(report.exit_record())
+    except Exception as error:
+        recorder.failed("exit report", error)
+
+
+def _is_pool_worker() -> bool:
+    if any(_WORKER.match(word) for word in argv()[1:]):
+        return True
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None

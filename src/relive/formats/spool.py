@@ -1,0 +1,320 @@
+"""Read a spool: the JSON lines that processes of a run append to (see `docs/design/capture.md`).
+
+What is read was written by the user's processes, so nothing in it is trusted: lines that are no records are
+counted and skipped, links and pipes are not opened, and what a broken process wrote costs bounded memory.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from relive.core.run import Metric
+from relive.core.trajectory import StepRecord, Trajectory
+
+LONGEST_LINE: Final = 4 << 20
+READ_BYTES: Final = 8 << 20
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
+_Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class SpooledMetric(msgspec.Struct, frozen=True, tag_field="t", tag="metric"):
+    """One metric value; NaN and infinities as words, which JSON has no numbers for."""
+
+    k: _Name
+    v: float | str
+    s: _Step = 0
+    w: float = 0.0
+
+    def metric(self) -> Metric:
+        """Give the point; raises ValueError if its value is another word."""
+        return Metric(self.k, float(self.v), self.s, self.w)
+
+
+class SpooledParam(msgspec.Struct, frozen=True, tag_field="t", tag="param"):
+    """One parameter."""
+
+    k: _Name
+    v: Any = None
+
+
+class SpooledTag(msgspec.Struct, frozen=True, tag_field="t", tag="tag"):
+    """One label."""
+
+    k: _Name
+    v: str = ""
+
+
+class SpooledArtifact(msgspec.Struct, frozen=True, tag_field="t", tag="artifact"):
+    """A file or folder named as an artifact; `path` is absolute, as the process saw it."""
+
+    path: str
+    name: str
+
+
+class SpooledStep(msgspec.Struct, frozen=True, tag_field="t", tag="step"):
+    """One step of a stream: digests in hexadecimal, exact values as `float.hex()`."""
+
+    stream: _Name
+    s: _Step
+    d: dict[str, str] = {}
+    v: dict[str, str] = {}
+
+
+class ProcessStart(msgspec.Struct, frozen=True, tag_field="t", tag="start"):
+    """A process began to record; `forked` if it copied another rather than started anew."""
+
+    format: int
+    pid: int
+    ppid: int = 0
+    argv: tuple[str, ...] = ()
+    python: str = ""
+    implementation: str = ""
+    executable: str = ""
+    prefix: str = ""
+    forked: bool = False
+    rank: str = ""
+    w: float = 0.0
+
+
+class ProcessExit(msgspec.Struct, frozen=True, tag_field="t", tag="exit"):
+    """What a process said of itself at its end; missing if it was killed or left by `os._exit`.
+
+    Attributes:
+        libraries: Paths of the shared libraries that were mapped.
+        modules: Imported top-level modules outside the standard library, and the file of each.
+        threads: Thread pools with their sizes.
+        random: Digests of the random generators' states.
+    """
+
+    libraries: tuple[str, ...] = ()
+    modules: dict[str, str] = {}
+    threads: tuple[dict[str, Any], ...] = ()
+    random: dict[str, Any] = {}
+    w: float = 0.0
+
+
+class SpooledFinish(msgspec.Struct, frozen=True, tag_field="t", tag="finish"):
+    """The script said that its run has ended."""
+
+    status: str = "finished"
+    w: float = 0.0
+
+
+class SpooledNote(msgspec.Struct, frozen=True, tag_field="t", tag="note"):
+    """A sentence for people."""
+
+    message: str
+
+
+class SpooledError(msgspec.Struct, frozen=True, tag_field="t", tag="error"):
+    """Something that could not be recorded, and where."""
+
+    where: str
+    message: str
+
+
+Record = (
+    SpooledMetric
+    | SpooledParam
+    | SpooledTag
+    | SpooledArtifact
+    | SpooledStep
+    | ProcessStart
+    | ProcessExit
+    | SpooledFinish
+    | SpooledNote
+    | SpooledError
+)
+
+_DECODER: Final = msgspec.json.Decoder(Record)
+
+
+class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """New records of one file.
+
+    Attributes:
+        file: The file's name in the spool folder.
+        start: Offset of the first byte of the first record.
+        end: Offset after the last record; the next batch of this file begins here.
+        damaged: Lines that were no records.
+    """
+
+    file: str
+    start: int
+    end: int
+    records: tuple[Record, ...]
+    damaged: int = 0
+
+
+class SpoolReader:
+    """Read a spool folder while processes append to it; each record is given once.
+
+    Args:
+        folder: The spool; need not exist yet.
+        offsets: File name to the offset to go on from, as `offsets` gave it.
+    """
+
+    def __init__(self, folder: Path, offsets: dict[str, int] | None = None) -> None:
+        self._folder = folder
+        self._offsets = dict(offsets or {})
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """File name to the offset after the last record that was given."""
+        return dict(self._offsets)
+
+    def read(self, max_bytes: int = READ_BYTES) -> Iterator[SpoolBatch]:
+        """Give what is new, in the order in which the processes began; a line still being written waits.
+
+        Args:
+            max_bytes: At most so much of each file becomes one batch; there may be several of one file.
+        """
+        for name in spool_files(self._folder):
+            while (batch := self._next(name, max(max_bytes, LONGEST_LINE + 1))) is not None:
+                self._offsets[name] = batch.end
+                yield batch
+
+    def _next(self, name: str, max_bytes: int) -> SpoolBatch | None:
+        start = self._offsets.get(name, 0)
+        data = _read_regular(self._folder / name, start, max_bytes)
+        whole = data.rfind(b"\n") + 1
+        if not whole:
+            # A line longer than any record is skipped piece by piece; it ends as damaged.
+            if len(data) < max_bytes:
+                return None
+            whole = len(data)
+        records, damaged = _decode(data[:whole].split(b"\n"))
+        return SpoolBatch(file=name, start=start, end=start + whole, records=records, damaged=damaged)
+
+
+class SpooledProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one process recorded; `start` is None if it could not say who it was."""
+
+    start: ProcessStart | None
+    exit: ProcessExit | None
+    steps: tuple[StepRecord, ...]
+
+
+class SpoolContents(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything in a spool after the run.
+
+    Attributes:
+        processes: In the order in which they began.
+        notes: Sentences for people, errors included.
+        damaged: Lines that were no records, torn last ones included.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    params: dict[str, Any] = {}
+    tags: dict[str, str] = {}
+    artifacts: tuple[SpooledArtifact, ...] = ()
+    processes: tuple[SpooledProcess, ...] = ()
+    finish: SpooledFinish | None = None
+    notes: tuple[str, ...] = ()
+    damaged: int = 0
+
+    def trajectory(self) -> Trajectory:
+        """Join the steps of all processes; those of a second process get "p1/" before their streams.
+
+        Ranks of a distributed training are told apart by their rank instead.
+        """
+        steps: list[StepRecord] = []
+        numbered = 0
+        for process in self.processes:
+            if not process.steps:
+                continue
+            if process.start is not None and process.start.rank:
+                prefix = f"rank{process.start.rank}/"
+            else:
+                prefix = f"p{numbered}/" if numbered else ""
+                numbered += 1
+            steps += (msgspec.structs.replace(it, stream=prefix + it.stream) for it in process.steps)
+        return Trajectory(steps=tuple(steps))
+
+
+def read_spool(folder: Path) -> SpoolContents:
+    """Read a whole spool at once."""
+    files: dict[str, list[Record]] = {}
+    damaged = 0
+    for batch in SpoolReader(folder).read():
+        files.setdefault(batch.file, []).extend(batch.records)
+        damaged += batch.damaged
+    records = [record for of_file in files.values() for record in of_file]
+    notes = [_sentence(it) for it in records if isinstance(it, SpooledNote | SpooledError)]
+    finishes = [it for it in records if isinstance(it, SpooledFinish)]
+    return SpoolContents(
+        metrics=tuple(it.metric() for it in records if isinstance(it, SpooledMetric)),
+        params={it.k: it.v for it in records if isinstance(it, SpooledParam)},
+        tags={it.k: it.v for it in records if isinstance(it, SpooledTag)},
+        artifacts=tuple({it.name: it for it in records if isinstance(it, SpooledArtifact)}.values()),
+        processes=tuple(map(_process, files.values())),
+        finish=finishes[-1] if finishes else None,
+        notes=tuple(dict.fromkeys(notes)),
+        damaged=damaged + _torn(folder, files),
+    )
+
+
+def spool_files(folder: Path) -> list[str]:
+    """Name the files of a spool in the order in which their processes began."""
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+    except FileNotFoundError:
+        return []
+
+
+def _process(records: list[Record]) -> SpooledProcess:
+    start = next((record for record in records if isinstance(record, ProcessStart)), None)
+    exits = [record for record in records if isinstance(record, ProcessExit)]
+    steps = tuple(
+        StepRecord(stream=record.stream, step=record.s, digests=record.d, values=record.v)
+        for record in records
+        if isinstance(record, SpooledStep)
+    )
+    return SpooledProcess(start=start, exit=exits[-1] if exits else None, steps=steps)
+
+
+def _sentence(record: SpooledNote | SpooledError) -> str:
+    return record.message if isinstance(record, SpooledNote) else f"{record.where}: {record.message}"
+
+
+def _torn(folder: Path, files: Iterable[str]) -> int:
+    """Count the files that end within a line: their process was stopped by a full disk."""
+    ends = (_read_regular(folder / name, -1, 1) for name in files)
+    return sum(end not in (b"", b"\n") for end in ends)
+
+
+def _decode(lines: list[bytes]) -> tuple[tuple[Record, ...], int]:
+    records: list[Record] = []
+    damaged = 0
+    for line in lines:
+        if not line:
+            continue
+        try:
+            record: Record = _DECODER.decode(line)
+            if isinstance(record, SpooledMetric):
+                record.metric()
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            damaged += 1
+        else:
+            records.append(record)
+    return tuple(records), damaged
+
+
+def _read_regular(path: Path, offset: int, size: int) -> bytes:
+    """Read a piece of a regular file; nothing of a link, a pipe, or a file that is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return b""
+        return os.pread(fd, size, offset if offset >= 0 else max(0, status.st_size + offset))
+    finally:
+        os.close(fd)
