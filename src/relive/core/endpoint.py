@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from relive.errors import InvalidInput
+
 
 class RevisionState(StrEnum):
     """Where a revision stands; only a READY one ever gets traffic."""
@@ -57,3 +59,83 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     live: str = ""
     previous: str = ""
     created_at: float = 0.0
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a process listens: a unix socket's path, or a TCP host and port."""
+
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}" if self.path else f"tcp:{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Read an address as a revision has it: "unix:/path" or "tcp:host:port".
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "unix" and rest.startswith("/"):
+        return Address(path=rest)
+    host, _, port = rest.rpartition(":")
+    if kind == "tcp" and host and port.isdecimal() and 0 < int(port) < 65536:
+        return Address(host=host.strip("[]"), port=int(port))
+    raise InvalidInput(field="address", value=text, wanted="unix:/path or tcp:host:port")
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One process that serves a revision.
+
+    Attributes:
+        revision: Number of the revision, told to clients.
+        model: Name under which the process serves its model; the router puts it in the endpoint's place.
+        version: The model's version.
+        address: "unix:/path" or "tcp:host:port".
+    """
+
+    revision: int
+    model: str
+    version: str
+    address: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an endpoint's requests go."""
+
+    stable: Target
+
+
+class RoutingTable(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the router knows.
+
+    Attributes:
+        version: Grows with every change; a router never goes back to a lower one.
+        endpoints: Name of the endpoint to its route.
+    """
+
+    version: int
+    endpoints: dict[str, Route]
+
+
+def encode_table(table: RoutingTable) -> bytes:
+    """Write a routing table as the file that the router reads; put it in place by a rename."""
+    return msgspec.json.encode(table)
+
+
+def decode_table(data: bytes) -> RoutingTable:
+    """Read a routing table; keys of newer versions are passed over.
+
+    Raises:
+        InvalidInput: It is no table; names the place.
+    """
+    try:
+        table = msgspec.json.decode(data, type=RoutingTable)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(field="routing table", value=data[:80], wanted=str(error)) from error
+    for route in table.endpoints.values():
+        parse_address(route.stable.address)
+    return table

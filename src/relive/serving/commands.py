@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any, Callable
 
 from . import contract, describe, httpserver, load, signature
@@ -24,8 +25,14 @@ def serve(options: argparse.Namespace) -> None:
         _die_with_parent()
     learnt = signature.read(options.signature)
     model = load.load(options.model, loader=options.loader, code=options.code)
+    describe.respond(model, learnt)  # the first prediction is slow in many libraries
+    began = time.perf_counter()
     describe.respond(model, learnt)
-    app = App(Served(model, learnt, options.name, options.version), max_body_bytes=options.max_body_bytes)
+    app = App(
+        Served(model, learnt, options.name, options.version),
+        max_body_bytes=options.max_body_bytes,
+        typical_s=time.perf_counter() - began,
+    )
     if options.uds:
         listener = httpserver.bind_unix(options.uds)
         address = f"unix:{options.uds}"

@@ -16,6 +16,7 @@ import signal
 import socket
 import stat
 from dataclasses import dataclass, field
+from http.client import responses
 from typing import Any, Callable, cast
 from urllib.parse import unquote
 
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
         self._limit = server.app.max_body_bytes
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._request: h11.Request | None = None
+        self._head: h11.Response
         self._body: list[bytes] = []
         self._size = 0
         self._answering: asyncio.Task[None] | None = None
@@ -240,10 +242,11 @@ class Connection(asyncio.Protocol):
             return
         if message["type"] == "http.response.start":
             headers = [*message["headers"], *([(b"connection", b"close")] if self._server.draining else [])]
-            self._write(h11.Response(status_code=message["status"], headers=headers))
+            # Kept back for the body: TCP would hold a second write until the first is acknowledged.
+            self._head = _response(message["status"], headers)
         else:
             head_only = cast(h11.Request, self._request).method == b"HEAD"
-            self._write(h11.Data(data=b"" if head_only else message["body"]), h11.EndOfMessage())
+            self._write(self._head, h11.Data(data=b"" if head_only else message["body"]), h11.EndOfMessage())
 
     def _next(self) -> None:
         if self._transport.is_closing():
@@ -269,20 +272,22 @@ class Connection(asyncio.Protocol):
         status = error.status if isinstance(error, TooLarge) else getattr(error, "error_status_hint", 400)
         body = json.dumps({"error": str(error)}).encode()
         headers = [
-            ("content-type", "application/json"),
-            ("content-length", str(len(body))),
-            ("connection", "close"),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
         ]
         with contextlib.suppress(
             h11.LocalProtocolError
         ):  # an answer has begun: hanging up is all that is left
-            self._write(
-                h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()
-            )
+            self._write(_response(status, headers), h11.Data(data=body), h11.EndOfMessage())
         self._transport.close()
 
     def _wait_at_most(self, seconds: float) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, self._transport.close)
+
+
+def _response(status: int, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    return h11.Response(status_code=status, headers=headers, reason=responses.get(status, "").encode())
 
 
 def _clear(path: str) -> None:

@@ -66,7 +66,7 @@ def read_json(body: bytes) -> dict[str, Any]:
         BadRequest: It is none.
     """
     try:
-        content = json.loads(body, parse_constant=_refuse_constant)
+        content = _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the request is not valid JSON: {error}") from None
     if not isinstance(content, dict):
@@ -135,6 +135,9 @@ def encode_request(inputs: dict[str, Array], outputs: tuple[str, ...] = ()) -> d
 
 def _refuse_constant(word: str) -> None:
     raise ValueError(f'{word} is not JSON; send the string "{word}" or null')
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
