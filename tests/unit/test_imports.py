@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 
 from relive.serving import AGENT_MODULES
+from relive.serving.bundle import BUNDLED
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src/relive"
 OLDEST_PYTHON = (3, 9)
-# Packages that the serving agent brings along: pure Python, for 3.9 as well.
-BUNDLED = frozenset({"h11"})
 
 # In the standard library of some Python from 3.9 to 3.14, but not of all.
 NOT_EVERYWHERE = {
@@ -96,7 +95,7 @@ def test_a_hook_needs_nothing_but_the_standard_library_and_its_siblings():
 @pytest.mark.parametrize("module", AGENT_MODULES)
 def test_the_serving_agent_needs_nothing_but_the_standard_library_numpy_and_what_it_brings(module):
     path = PACKAGE / f"serving/{module}.py"
-    assert wrong_imports(path, also_at_top=BUNDLED | {"numpy"}) == []
+    assert wrong_imports(path, also_at_top=frozenset({*BUNDLED, "numpy"})) == []
     left_behind = [name for name in siblings(path) if name not in AGENT_MODULES]
     assert left_behind == [], f"{module} imports siblings that are not in AGENT_MODULES"
 
