@@ -6,6 +6,10 @@ from typing import Any
 import msgspec
 
 
+# A stream of this ending holds one step only: the final state, always digested.
+FINAL = " final"
+
+
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One recorded step.
 
