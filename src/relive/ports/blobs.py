@@ -1,0 +1,209 @@
+"""What services ask of a blob store: keep bytes, give them back by their digest."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import BinaryIO, Final, Protocol, Self
+
+import msgspec
+
+from relive.core.digest import Digest
+from relive.formats.hashing import Bytes
+
+CHUNK_BYTES: Final = 1024 * 1024
+
+
+class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One blob.
+
+    Attributes:
+        sha256: In hexadecimal, where the writer was asked for it; stores do not keep it.
+        stored_at: Seconds since the epoch, by the store's clock, at which these bytes were last committed.
+    """
+
+    digest: Digest
+    size_bytes: int
+    sha256: str | None = None
+    stored_at: float
+
+
+class BlobUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a store holds, and how much more it will take: None where nothing says."""
+
+    n_blobs: int
+    size_bytes: int
+    free_bytes: int | None = None
+
+
+class OpenOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a store is to be opened; what the URL cannot say.
+
+    Attributes:
+        reserve_bytes: Space that writes leave free on the disk they touch.
+        quota_bytes: Largest sum of all blobs, or None.
+        spool: Folder for what is on its way to a store elsewhere; None means the system's choice.
+    """
+
+    reserve_bytes: int = 0
+    quota_bytes: int | None = None
+    spool: str | None = None
+
+
+class BlobWriter(Protocol):
+    """One blob on its way in; a context manager, for one thread at a time.
+
+    Nothing is visible before `commit`. Leaving the block without it, by whatever exception, discards
+    everything that was written.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, data: Bytes) -> int:
+        """Take the next bytes, all of them; gives their number.
+
+        Raises:
+            StoreFull: There is no room; what was written is discarded.
+        """
+        ...
+
+    def commit(self) -> BlobInfo:
+        """Make the blob visible, whole and durable; only once, and nothing can be written after it.
+
+        Raises:
+            BlobDigestMismatch: The bytes are not those that were expected; nothing is kept.
+            StoreFull: There is no room; nothing is kept.
+            StoreUnavailable: The store did not take it; nothing is kept.
+        """
+        ...
+
+
+class BlobStore(Protocol):
+    """Bytes by their digest.
+
+    A package adds a kind of store by an entry point of the group `relive.blobs`, named as the scheme of
+    its URLs, that gives a function (url, OpenOptions) -> BlobStore. The suite
+    `relive.testing.blobs.BlobStoreContract` checks it.
+
+    Promises, for every implementation:
+
+    - A store may be used from any thread, and the same place by any number of processes at once.
+    - A blob is visible whole or not at all, whatever dies and whenever. Its bytes never change.
+    - A commit that returned is durable: it survives kill -9 of every process, and on a local disk a
+      power cut.
+    - Storing is idempotent: two writers of the same bytes both succeed, and there is one blob.
+      Committing bytes that are there already makes `stored_at` young again (at most 12 hours old),
+      so that whoever deletes by age leaves them.
+    - A blob whose size is not that of the bytes committed under its digest is replaced by the commit.
+    - Nothing depends on conditional writes: several S3 implementations ignore them.
+    - Every digest passed in is checked and refused with `InvalidDigest`; `StoreUnavailable` may come
+      from any call.
+    """
+
+    def check(self) -> None:
+        """Make sure that the store can be used now, by listing it.
+
+        Raises:
+            StoreUnavailable: It cannot; says why and what to do.
+        """
+        ...
+
+    def writer(
+        self, *, expected: Digest | None = None, size_hint: int | None = None, sha256: bool = False
+    ) -> BlobWriter:
+        """Begin a blob.
+
+        Args:
+            expected: What the bytes must hash to; other bytes are refused by `commit`.
+            size_hint: About how many bytes will come, so that a store without room refuses at once.
+            sha256: Whether to compute SHA-256 as well.
+        """
+        ...
+
+    def put(self, data: Bytes, *, expected: Digest | None = None, sha256: bool = False) -> BlobInfo:
+        """Store bytes that are in memory; raises what `BlobWriter` raises."""
+        ...
+
+    def put_file(
+        self, path: str | PathLike[str], *, expected: Digest | None = None, sha256: bool = False
+    ) -> BlobInfo:
+        """Store a file's bytes, reading it once in flat memory; raises what `BlobWriter` raises."""
+        ...
+
+    def find(self, digest: Digest) -> BlobInfo | None:
+        """Say what is known of a blob without reading it, or None if it is not here."""
+        ...
+
+    def get(self, digest: Digest) -> BlobInfo:
+        """Say what is known of a blob without reading it.
+
+        Raises:
+            BlobNotFound: It is not here.
+        """
+        ...
+
+    def missing(self, digests: Iterable[Digest]) -> Sequence[Digest]:
+        """Give those of the digests that are not here, each once, in the order asked.
+
+        An answer pins nothing: who relies on it pins the digests before asking.
+        """
+        ...
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open a blob for reading and seeking; to be closed by the caller.
+
+        Raises:
+            BlobNotFound: It is not here.
+        """
+        ...
+
+    def read(self, digest: Digest, start: int = 0, length: int | None = None) -> bytes:
+        """Give a blob's bytes from `start`, at most `length` of them.
+
+        Raises:
+            BlobNotFound: It is not here.
+            InvalidRange: The start lies behind the blob's end, or a number is negative.
+        """
+        ...
+
+    def iter_chunks(
+        self, digest: Digest, start: int = 0, end: int | None = None, chunk_bytes: int = CHUNK_BYTES
+    ) -> Iterator[bytes]:
+        """Give a blob's bytes from `start` to before `end` in pieces of at most `chunk_bytes`.
+
+        An `end` behind the blob's end means the blob's end. The errors come from this call, not from
+        the first piece, so that an HTTP reply can still have its status.
+
+        Raises:
+            BlobNotFound: It is not here.
+            InvalidRange: The start lies behind the blob's end or behind `end`, or a number is negative.
+        """
+        ...
+
+    def verify(self, digest: Digest) -> BlobInfo:
+        """Read a blob whole and hash it again.
+
+        Raises:
+            BlobNotFound: It is not here.
+            BlobCorrupt: Its bytes are not what its digest says.
+        """
+        ...
+
+    def delete(self, digest: Digest, *, stored_before: float | None = None) -> bool:
+        """Delete a blob, or leave it if it was last committed at `stored_before` or later.
+
+        Says whether it was there and is gone. A commit of the same bytes at the same time is either
+        seen, and the blob left, or stores them anew (on S3 within the time of one request).
+        """
+        ...
+
+    def list(self) -> Iterator[BlobInfo]:
+        """Give every blob, in no particular order, while the store may change."""
+        ...
+
+    def usage(self) -> BlobUsage:
+        """Count all blobs; takes time in proportion to their number."""
+        ...
