@@ -1,0 +1,137 @@
+"""A local blob store whose writer dies before each of its system calls, and whose disk loses power."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from relive.errors import BlobCorrupt, BlobNotFound
+from relive.formats.hashing import blake3_digest
+from relive.stores.blobs import local
+from relive.stores.blobs.local import LocalBlobStore
+from tests.contract.disks import CannotMount, mounted
+from tests.contract.killed_at import DATA
+
+DIGEST = blake3_digest(DATA)
+MOST_CALLS = 200
+LIMIT_S = 240.0
+
+
+@pytest.mark.parametrize("already_there", [False, True])
+def test_killed_before_any_system_call_a_writer_leaves_all_or_nothing(tmp_path, already_there):
+    root = tmp_path / "blobs"
+    seen = set()
+    for n_calls in range(MOST_CALLS):
+        shutil.rmtree(root, ignore_errors=True)
+        if already_there:
+            LocalBlobStore(root).put(DATA)
+        command = [sys.executable, str(Path(__file__).with_name("killed_at.py")), str(root), str(n_calls)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        store = LocalBlobStore(root)
+        there = store.find(DIGEST) is not None
+        seen.add(there)
+        if there:
+            store.verify(DIGEST)
+        assert there or not (already_there or "committed" in done.stdout)
+        # Whatever it left, the next writer succeeds.
+        store.put(DATA)
+        store.verify(DIGEST)
+        assert [info.digest for info in store.list()] == [DIGEST]
+        if "whole" in done.stdout:
+            break
+    else:
+        pytest.fail(f"a commit takes more than {MOST_CALLS} system calls")
+    assert n_calls > 10
+    assert seen == ({True} if already_there else {True, False})
+
+
+class CrashingDisk:
+    """An ext4 file system in a file: what it was told to flush by a moment is in the file at that moment."""
+
+    def __init__(self, folder: Path, image: Path, where: Path) -> None:
+        self._folder = folder
+        self._image = image
+        self.where = where
+
+    @contextmanager
+    def after_power_cut(self) -> Iterator[Path]:
+        """Mount a copy of the disk as it is now, without what only the memory of the machine knows."""
+        image = self._folder / "after.img"
+        shutil.copyfile(self._image, image)
+        with mounted(["-o", "loop", str(image)], self._folder / "after") as where:
+            yield where
+
+
+@pytest.fixture
+def crashing_disk(tmp_path: Path) -> Iterator[CrashingDisk]:
+    """Give an ext4 disk of 32 MiB whose power can be cut; needs root and a loop device."""
+    mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if mkfs is None:
+        pytest.skip("mkfs.ext4 is not installed")
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(32 * 2**20)
+    subprocess.run([mkfs, "-q", "-F", str(image)], check=True, timeout=LIMIT_S)
+    try:
+        # ext4 would else write by itself every five seconds.
+        with mounted(["-o", "loop,commit=300", str(image)], tmp_path / "disk") as where:
+            yield CrashingDisk(tmp_path, image, where)
+    except CannotMount as error:
+        pytest.skip(f"no disk image can be mounted: {error}")
+
+
+def test_what_was_committed_survives_a_power_cut(crashing_disk):
+    store = LocalBlobStore(crashing_disk.where / "blobs")
+    infos = [store.put(os.urandom(size)) for size in (0, 1, 4096, 100_000, 2_000_000)]
+    with crashing_disk.after_power_cut() as where:
+        after = LocalBlobStore(where / "blobs")
+        for info in infos:
+            assert after.verify(info.digest).size_bytes == info.size_bytes
+        assert len(list(after.list())) == len(infos)
+
+
+def test_what_another_writer_placed_survives_once_we_were_told_it_is_there(crashing_disk, monkeypatch):
+    """The first writer dies between the rename and the flush of the folder; the second one flushes for it."""
+    first = LocalBlobStore(crashing_disk.where / "blobs")
+    second = LocalBlobStore(crashing_disk.where / "blobs")
+
+    class PowerFails(BaseException):
+        pass
+
+    def fail(folder: Path) -> None:
+        raise PowerFails
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "sync_folder", fail)
+        patch.setattr(first, "_ensure_lasting", lambda folder: folder.mkdir(exist_ok=True))
+        with pytest.raises(PowerFails):
+            first.put(b"abc")
+    assert second.find(blake3_digest(b"abc")) is not None
+    second.put(b"abc")
+    with crashing_disk.after_power_cut() as where:
+        LocalBlobStore(where / "blobs").verify(blake3_digest(b"abc"))
+
+
+def test_without_the_flushes_a_power_cut_does_take_blobs_back(crashing_disk, monkeypatch):
+    """Shows that the two tests above would notice."""
+    store = LocalBlobStore(crashing_disk.where / "blobs")
+    kept = store.put(b"kept").digest
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    # Something else on this machine may flush all disks just then, but not each time.
+    for _ in range(5):
+        lost = store.put(os.urandom(100_000)).digest
+        with crashing_disk.after_power_cut() as where:
+            after = LocalBlobStore(where / "blobs")
+            after.verify(kept)
+            try:
+                after.verify(lost)
+            except (BlobNotFound, BlobCorrupt):
+                return
+    pytest.fail("every blob survived without being flushed: the disk of this test does not lose power")
