@@ -70,8 +70,18 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         AddressRefused: It is taken or not ours to take.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=256)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+        # With its protocol named: only then does asyncio send small answers at once (TCP_NODELAY).
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(256)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise AddressRefused(f"Cannot listen on {host}:{port}: {error}.") from error
     return listener
