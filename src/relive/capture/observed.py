@@ -1,0 +1,81 @@
+"""The observed part of a recipe: what was seen of a run, put together once its processes have ended."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from relive.capture.environment import imported_modules, read_distributions, read_interpreter
+from relive.capture.hardware import read_hardware
+from relive.capture.libraries import read_libraries
+from relive.capture.secrets import mask_text, recorded_variables
+from relive.capture.threads import read_threads
+from relive.core.recipe import Hardware, Observed
+from relive.formats.spool import SpoolContents, SpooledProcess
+
+_MOST_NOTES = 100
+
+
+def observe(
+    spool: SpoolContents,
+    environ: Mapping[str, str],
+    *,
+    prefix: Path | None = None,
+    hardware: Hardware | None = None,
+    changed: Iterable[str] = (),
+    isolation: str = "none",
+) -> Observed:
+    """Put together what was seen of a run.
+
+    Args:
+        spool: What its processes recorded.
+        environ: The environment variables that its command was given.
+        prefix: The Python environment it ran in; without it, that of its first process.
+        hardware: The machine, if it was read already.
+        changed: Declared inputs whose bytes changed while it ran.
+        isolation: "none", "bubblewrap" or "container".
+    """
+    started = [process for process in spool.processes if process.start is not None]
+    first = started[0].start if started else None
+    if prefix is None and first is not None and first.prefix:
+        prefix = Path(first.prefix)
+    paths = [path for process in started if process.exit for path in process.exit.libraries]
+    return Observed(
+        hardware=hardware or read_hardware(),
+        interpreter=read_interpreter(prefix, first.python if first else "") if prefix else None,
+        distributions=read_distributions(prefix, imported_modules(started, prefix)) if prefix else (),
+        libraries=read_libraries(paths),
+        variables=recorded_variables(environ),
+        threads=read_threads(started),
+        random=_random(started),
+        changed=tuple(sorted(changed)),
+        completeness="python-only" if started else "partial",
+        isolation=isolation,
+        notes=_notes(spool, started),
+    )
+
+
+def _random(processes: list[SpooledProcess]) -> dict[str, Any]:
+    """Give the random generators' states at the end of the first process that trained, or of the first."""
+    ended = [process for process in processes if process.exit is not None]
+    chosen = next((process for process in ended if process.steps), ended[0] if ended else None)
+    return chosen.exit.random if chosen is not None and chosen.exit is not None else {}
+
+
+def _notes(spool: SpoolContents, started: list[SpooledProcess]) -> tuple[str, ...]:
+    notes = [mask_text(note) for note in spool.notes[:_MOST_NOTES]]
+    if not started:
+        notes.append("No Python process recorded itself: libraries, threads and steps are unknown.")
+    unfinished = sum(process.exit is None and not _is_forked(process) for process in started)
+    if unfinished:
+        notes.append(
+            f"{unfinished} of {len(started)} Python processes ended without a report (killed, or os._exit): "
+            "their libraries and threads are unknown."
+        )
+    if spool.damaged:
+        notes.append(f"{spool.damaged} records were damaged and are missing.")
+    return tuple(notes)
+
+
+def _is_forked(process: SpooledProcess) -> bool:
+    # Forked workers end by os._exit as a rule; what they mapped, their parent had mapped.
+    return process.start is not None and process.start.forked
