@@ -175,8 +175,9 @@ class PlannedStage(msgspec.Struct, frozen=True, kw_only=True):
         key: Unique in the pipeline: "train", "train[seed=1]", "train:gate".
         name: The stage's name in the file.
         action: What it does.
-        spec: The stage with matrix values, vars and expressions filled in, and of `select`, `gates`, `register`
-            and `deploy` only what this node does. Paths are relative to the checkout, whatever `wdir` is.
+        spec: The stage with matrix values, vars and expressions filled in, and of `select`, `gates`,
+            `register` and `deploy` only what this node does. Paths are relative to the checkout, whatever
+            `wdir` is.
         needs: Keys of the nodes it waits for, named or implied by deps and outs.
         values: Its matrix values.
         skip: Why it will not run at all (its `if` does not hold); empty if it will.

@@ -1,0 +1,5 @@
+"""`python -m relive.cli`."""
+
+from relive.cli.main import main
+
+main()

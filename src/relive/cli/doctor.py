@@ -1,0 +1,85 @@
+"""`relive doctor`: is everything there that relive stands on?"""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+
+import click
+
+from relive import __version__, settings
+from relive.cli.output import escape, json_option, out, print_json
+from relive.client.credentials import find_hub
+from relive.client.hub import connect
+from relive.errors import ReliveError
+
+Check = tuple[str, bool, str]
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check this machine and the hub, and say what to do about each finding; exits with 1 if something is missing.
+
+    \b
+    Example:
+      relive doctor
+    """
+    checks = [*_machine(), *_hub()]
+    if as_json:
+        print_json([{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks])
+    else:
+        for name, ok, detail in checks:
+            out.print(f"{'[green]✓[/]' if ok else '[red]✗[/]'} {name:<12} {escape(detail)}")
+    if not all(ok for _, ok, _ in checks):
+        raise SystemExit(1)
+
+
+def _machine() -> Iterator[Check]:
+    yield "relive", True, f"{__version__}, Python {platform.python_version()} at {sys.executable}"
+    git = shutil.which("git")
+    yield "git", git is not None, git or "not found: install git"
+    yield "uv", *_uv()
+    sandbox = shutil.which("bwrap")
+    yield (
+        "sandbox",
+        True,
+        f"{sandbox or 'bubblewrap not found'}; stages run without isolation in this version",
+    )
+    home = os.path.abspath(settings.home())
+    existing = home
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    free = shutil.disk_usage(existing).free
+    reserve = settings.get_int("RELIVE_RESERVE_MIB") << 20
+    yield (
+        "disk",
+        free > reserve,
+        f"{free / 2**30:.1f} GiB free for {home} (RELIVE_RESERVE_MIB keeps {reserve >> 20} MiB)",
+    )
+
+
+def _uv() -> tuple[bool, str]:
+    on_path = shutil.which("uv")
+    if on_path:
+        return True, on_path
+    try:
+        return True, f"{importlib.metadata.version('uv')} from this environment"
+    except importlib.metadata.PackageNotFoundError:
+        return False, "not found: pip install 'relive[runner]'"
+
+
+def _hub() -> Iterator[Check]:
+    try:
+        address = find_hub()
+        info = connect().get_info()
+    except ReliveError as error:
+        yield "hub", False, str(error).replace("\n", " ")
+        return
+    yield (
+        "hub",
+        True,
+        f"relive {info.version} at {address}, {info.database}, store {info.store}, auth {info.auth}",
+    )

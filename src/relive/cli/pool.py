@@ -1,0 +1,71 @@
+"""`relive pool`: compute picked by name."""
+
+import click
+
+from relive.cli.output import json_option, out, print_json, print_table
+from relive.client.hub import connect
+
+
+@click.group()
+def pool() -> None:
+    """Pools: list, add, remove.
+
+    A stage names its pool in relive.yaml (`resources: {pool: NAME}`); without one it runs on the hub's machine.
+    """
+
+
+@pool.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List pools.
+
+    \b
+    Example:
+      relive pool list
+    """
+    found = connect().list_pools()
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("POOL", "KIND", "JOBS AT ONCE", "CONFIG"),
+        (
+            (item.name, item.executor, item.slots, ", ".join(f"{k}={v}" for k, v in item.config.items()))
+            for item in found
+        ),
+        empty="No pools.",
+    )
+
+
+@pool.command()
+@click.argument("name")
+@click.option(
+    "--ray", required=True, help="HTTP address of the cluster's dashboard, such as http://head:8265."
+)
+@click.option("--slots", default=4, show_default=True, help="Jobs placed at once.")
+@json_option
+def add(name: str, ray: str, slots: int, as_json: bool) -> None:
+    """Add a Ray cluster under a name; its jobs reach the hub at the hub's --public-url.
+
+    \b
+    Example:
+      relive pool add gpu --ray http://head.example.org:8265
+    """
+    made = connect().create_pool(name, "ray", {"address": ray}, slots=slots)
+    if as_json:
+        print_json(made)
+    else:
+        out.print(f"Pool {made.name} is ready: resources: {{pool: {made.name}}}")
+
+
+@pool.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Take a pool away; what runs there goes on to its end.
+
+    \b
+    Example:
+      relive pool remove gpu
+    """
+    connect().delete_pool(name)
+    out.print(f"Pool {name} is gone.")

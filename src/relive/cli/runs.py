@@ -1,0 +1,182 @@
+"""`relive runs`, `show`, `logs`, `cancel`: reading runs, and ending one."""
+
+import sys
+import time
+
+import click
+
+from relive.cli.output import ago, duration, escape, json_option, number, out, print_json, print_table
+from relive.client.hub import HubClient, connect
+from relive.core.ids import short_id
+from relive.core.run import RunStatus
+from relive.core.trajectory import Verdict
+from relive.wire.hub import RunDetail
+
+_GLYPHS = {
+    RunStatus.FINISHED: "● finished",
+    RunStatus.RUNNING: "▶ running",
+    RunStatus.SCHEDULED: "… scheduled",
+    RunStatus.FAILED: "✗ failed",
+    RunStatus.KILLED: "- killed",
+    RunStatus.LOST: "? lost",
+}
+_VERDICTS = {
+    "bit_exact": "≡ bit-exact",
+    "within_tolerance": "≈ within tolerance",
+    "diverged": "≠ diverged",
+    "unresolved": "? unresolved",
+    "not_comparable": "? not comparable",
+}
+_POLL_S = 0.5
+
+
+@click.command()
+@click.option("--project", default="", help="Only runs of this project.")
+@click.option("--status", default="", help="Only runs that are finished, failed, running, ….")
+@click.option("--filter", "text", default="", help="Only runs whose name, command or commit holds this.")
+@click.option(
+    "--order", default="-created_at", show_default=True, help="Attribute or metrics.KEY; - for descending."
+)
+@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@json_option
+def runs(project: str, status: str, text: str, order: str, limit: int, as_json: bool) -> None:
+    """List runs, newest first.
+
+    \b
+    Examples:
+      relive runs --project digits --order -metrics.accuracy
+      relive runs --status failed --json
+    """
+    found = connect().list_runs(project=project, status=status, text=text, order=order, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    now = time.time()
+    print_table(
+        ("RUN", "NAME", "STATUS", "COMMIT", "TOOK", "STARTED"),
+        (
+            (
+                short_id(run.id),
+                run.name,
+                _GLYPHS[run.status],
+                short_id(run.commit),
+                duration(run.usage.wall_s if run.usage else None),
+                ago(run.started_at or run.created_at, now),
+            )
+            for run in found
+        ),
+        empty="No runs yet. Start one: relive run -- python train.py",
+    )
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def show(run: str, as_json: bool) -> None:
+    """Show a run: its result, everything that went in, everything that came out.
+
+    RUN is an id or the beginning of one.
+
+    \b
+    Examples:
+      relive show 7f3a
+      relive show 7f3a --json
+    """
+    hub = connect()
+    detail = hub.get_run(run)
+    recipe = hub.get_recipe(detail.run.id) if detail.run.recipe else None
+    if as_json:
+        print_json({"detail": detail, "recipe": recipe})
+        return
+    _print_head(detail)
+    if detail.metrics:
+        print_table(
+            ("METRIC", "LAST", "MIN", "MAX", "POINTS"),
+            ((m.key, number(m.last), number(m.min), number(m.max), m.count) for m in detail.metrics),
+            empty="",
+        )
+    if detail.params:
+        out.print("params     " + escape("  ".join(f"{key}={value}" for key, value in detail.params.items())))
+    print_table(
+        ("INPUT", "FROM", "DIGEST"), ((i.path, i.origin, i.manifest[7:19]) for i in detail.inputs), empty=""
+    )
+    print_table(
+        ("OUT", "SIZE", "FILES", "DIGEST"),
+        ((a.path, f"{a.size_bytes:,} B", a.files, a.manifest[7:19]) for a in detail.artifacts),
+        empty="",
+    )
+    if recipe is not None and recipe.observed is not None:
+        hardware = recipe.observed.hardware
+        out.print(escape(f"machine    {hardware.cpu_model}, {hardware.cores_allowed} cores, {hardware.os}"))
+        imported = sum(1 for item in recipe.observed.distributions if item.imported)
+        out.print(
+            f"software   {len(recipe.observed.distributions)} packages ({imported} imported), "
+            f"{len(recipe.observed.libraries)} shared libraries, isolation {recipe.observed.isolation}"
+        )
+
+
+def _print_head(detail: RunDetail) -> None:
+    run = detail.run
+    out.print(f"[bold]{escape(run.name)}[/]  {run.id}")
+    reason = f": {run.reason}" if run.reason else ""
+    out.print(escape(f"status     {_GLYPHS[run.status]}{reason}"))
+    for verdict in detail.verdicts[-1:]:
+        out.print(escape(f"replay     {verdict_line(verdict)}"))
+    out.print(escape(f"command    {run.command}"))
+    out.print(
+        f"commit     {run.commit or 'none'}{'   tainted: an input changed while it ran' if run.tainted else ''}"
+    )
+    out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
+    out.print(f"page       {detail.url}")
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Say a verdict in one line, with its glyph and word."""
+    return f"{_VERDICTS[verdict.level.value]}   {verdict.reason}"
+
+
+@click.command()
+@click.argument("run")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+def logs(run: str, follow: bool) -> None:
+    """Print what a run wrote.
+
+    \b
+    Examples:
+      relive logs 7f3a
+      relive logs -f 7f3a
+    """
+    hub = connect(retry_for_s=30.0 if follow else 0.0)
+    run_id = hub.get_run(run).run.id
+    position = _print_log(hub, run_id, 0)
+    while follow:
+        ended = hub.get_run(run_id).run.status.is_final  # asked before reading, so that the end is not missed
+        position = _print_log(hub, run_id, position)
+        if ended:
+            break
+        time.sleep(_POLL_S)
+
+
+def _print_log(hub: HubClient, run_id: str, position: int) -> int:
+    for piece in hub.read_log(run_id, start=position):
+        sys.stdout.buffer.write(piece)
+        position += len(piece)
+    sys.stdout.flush()
+    return position
+
+
+@click.command()
+@click.argument("run")
+@json_option
+def cancel(run: str, as_json: bool) -> None:
+    """Ask a run to end; its command gets SIGTERM, later SIGKILL.
+
+    \b
+    Example:
+      relive cancel 7f3a
+    """
+    ended = connect().cancel_run(run)
+    if as_json:
+        print_json(ended)
+    else:
+        out.print(f"Run {short_id(ended.id)} is asked to end.")

@@ -1,0 +1,25 @@
+"""`relive sync`: send what is still spooled on this machine."""
+
+import click
+
+from relive.cli.output import json_option, out, print_json
+from relive.client.hub import connect
+from relive.client.run import pending, ship
+
+
+@click.command()
+@json_option
+def sync(as_json: bool) -> None:
+    """Send what scripts logged while the hub was away.
+
+    \b
+    Example:
+      relive sync
+    """
+    hub = connect()
+    waiting = pending()
+    sent = [ship(hub, spool) for spool in waiting]
+    if as_json:
+        print_json({"spools": len(waiting), "sent": sent})
+    else:
+        out.print(f"{len(waiting)} runs had something to send." if waiting else "Nothing is waiting.")

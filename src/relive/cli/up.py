@@ -1,0 +1,94 @@
+"""`relive up`: the hub of this machine."""
+
+import logging
+import os
+from pathlib import Path
+
+import click
+
+from relive import settings
+from relive.cli.output import err, out
+from relive.client.credentials import HubAddress, announce_hub, find_token, store_token
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=7878, show_default=True, help="Port to listen on; 0 is not allowed.")
+@click.option(
+    "--data", "data_dir", type=click.Path(path_type=Path), help="Data folder (default: RELIVE_HOME/hub)."
+)
+@click.option("--db", default="", help="Database URL, postgresql://…; default: SQLite in the data folder.")
+@click.option(
+    "--store", default="", help="Blob store URL, s3://bucket/prefix; default: a folder in the data folder."
+)
+@click.option(
+    "--auth",
+    type=click.Choice(["local", "token"]),
+    default="local",
+    show_default=True,
+    help="local: recording with MLflow's clients and inference need no token from this machine.",
+)
+@click.option("--public-url", default="", help="Address that others reach the hub at, behind a proxy.")
+@click.option("--behind-proxy", is_flag=True, help="Trust the X-Forwarded headers of the proxy in front.")
+@click.option("--tls-cert", default="", help="Certificate file; needed off loopback without --behind-proxy.")
+@click.option("--tls-key", default="", help="Key file of the certificate.")
+@click.option(
+    "--slots", type=click.IntRange(1), default=os.cpu_count() or 1, help="Jobs placed here at once."
+)
+def up(
+    host: str,
+    port: int,
+    data_dir: Path | None,
+    db: str,
+    store: str,
+    auth: str,
+    public_url: str,
+    behind_proxy: bool,
+    tls_cert: str,
+    tls_key: str,
+    slots: int,
+) -> None:
+    """Start the hub: web pages, API, git remote and scheduler in one process.
+
+    Without options everything lies in one folder and only this machine reaches it. The first start makes
+    an admin token and keeps it for this machine's commands.
+
+    \b
+    Examples:
+      relive up
+      relive up --db postgresql://relive@db/relive --store s3://models/relive
+      relive up --host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key
+    """
+    from relive.hub.app import run_hub  # late: the whole hub, which no other command needs
+    from relive.hub.config import HubConfig
+
+    config = HubConfig(
+        data_dir=(data_dir or Path(settings.home()) / "hub").expanduser().absolute(),
+        host=host,
+        port=port,
+        db=db or settings.get("RELIVE_DB"),
+        store=store or settings.get("RELIVE_STORE"),
+        auth=auth,
+        public_url=public_url,
+        behind_proxy=behind_proxy,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        slots=slots,
+    )
+    if not config.is_loopback and not tls_cert and not behind_proxy:
+        raise click.UsageError(
+            "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
+        )
+    logging.basicConfig(
+        level=settings.get("RELIVE_LOG_LEVEL").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+    def ready(token: str) -> None:
+        store_token(config.local_url, token)
+        announce_hub(HubAddress(address=config.local_url, pid=os.getpid()))
+        out.print(f"relive is up at [bold]{config.url}[/]   (log in: relive open)")
+        out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")
+
+    run_hub(config, known_token=find_token(config.local_url), on_ready=ready)
+    err.print("The hub has stopped.")

@@ -1,0 +1,75 @@
+"""The calls that read runs, and those that judge them."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from relive.client.calls.base import Calls
+from relive.client.transport import path_of
+from relive.core.recipe import Recipe
+from relive.core.run import Metric, Run
+from relive.core.trajectory import Verdict
+from relive.errors import NotFound
+from relive.wire.hub import RunDetail, SetTags
+
+
+class RunReadingCalls(Calls):
+    """Calls that read runs; a run is named by its id or an unambiguous beginning of it."""
+
+    def list_runs(
+        self,
+        *,
+        project: str = "",
+        status: str = "",
+        text: str = "",
+        order: str = "-created_at",
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[Run]:
+        """List runs."""
+        query = {
+            "project": project or None,
+            "status": status or None,
+            "text": text or None,
+            "order": order,
+            "limit": limit,
+            "offset": offset or None,
+        }
+        return self.transport.get(path_of("runs"), list[Run], query)
+
+    def get_run(self, run_id: str) -> RunDetail:
+        """Give a run and what it recorded."""
+        return self.transport.get(path_of("runs", run_id), RunDetail)
+
+    def get_series(self, run_id: str, key: str, *, max_points: int = 0) -> list[Metric]:
+        """Give a metric's series."""
+        query = {"key": key, "max_points": max_points or None}
+        return self.transport.get(path_of("runs", run_id, "metrics"), list[Metric], query)
+
+    def read_log(self, run_id: str, *, start: int = 0) -> Iterator[bytes]:
+        """Give a run's log from a byte on, as far as the hub has it."""
+        yield from self.transport.stream(f"{path_of('runs', run_id, 'log')}?start={start}")
+
+    def get_recipe(self, run_id: str) -> Recipe:
+        """Give the document of all inputs.
+
+        Raises:
+            NotFound: The run has not ended.
+        """
+        data = b"".join(self.transport.stream(path_of("runs", run_id, "recipe")))
+        recipe = msgspec.json.decode(data, type=Recipe | None)
+        if recipe is None:
+            raise NotFound(kind="recipe of run", name=run_id, hint="a recipe is closed when its run ends")
+        return recipe
+
+    def cancel_run(self, run_id: str) -> Run:
+        """Ask a run to end."""
+        return self.transport.post(path_of("runs", run_id, "cancel"), None, Run)
+
+    def set_tags(self, run_id: str, tags: dict[str, str]) -> None:
+        """Set tags of a run."""
+        self.transport.post(path_of("runs", run_id, "tags"), SetTags(tags=tags), type(None), repeatable=True)
+
+    def record_verdict(self, verdict: Verdict) -> Verdict:
+        """Keep what a replay showed."""
+        return self.transport.post(path_of("runs", verdict.run_id, "verdicts"), verdict, Verdict)

@@ -1,0 +1,254 @@
+"""The hub as one ASGI application, and as a process.
+
+Every request passes the gatekeeper first. Git and inference are streamed by their own small applications;
+all else is Litestar's.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import uvicorn
+from litestar import Litestar, Router, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from relive import __version__
+from relive.core.access import Caller
+from relive.core.access import Scope as LoginScope
+from relive.errors import NotLoggedIn, PortTaken, ReliveError
+from relive.hub.auth import Gatekeeper, headers_of
+from relive.hub.background import Background
+from relive.hub.build import build_services, ensure_admin_token
+from relive.hub.config import HubConfig
+from relive.hub.errors import answer_framework, answer_known, answer_unknown, problem_of, status_of
+from relive.hub.forward import Forwarder
+from relive.hub.git.backend import GitAccess, GitBackend
+from relive.hub.git.hooks import HookServer, install_hooks
+from relive.hub.git.slots import PackSlots
+from relive.hub.pushing import PushHandler
+from relive.hub.reply import ApiResponse
+from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs
+from relive.hub.routing import RouterKeeper
+from relive.hub.web import pages
+from relive.services.accounts import authenticate
+from relive.services.context import Services
+from relive.stores.git.repositories import GitRepositories
+
+# The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
+Scope = Any
+Receive = Any
+Send = Any
+
+_log = logging.getLogger(__name__)
+
+_OPEN_LOCALLY = (
+    "/v2/",
+    "/v2",
+    "/invocations",
+    "/api/2.0/mlflow",
+    "/api/3.0/mlflow",
+    "/api/2.0/mlflow-artifacts",
+)
+_INFERENCE = ("/v2", "/endpoints/")
+# Uploads are streamed and bounded by the store's room; a message never needs more.
+_LARGEST_MESSAGE = 64 << 20
+
+
+@get("/health", sync_to_thread=False)
+def health() -> dict[str, str]:
+    """Tell that the hub answers; needs no token."""
+    return {"status": "ok", "version": __version__}
+
+
+@dataclass
+class Hub:
+    """One hub: the ASGI application and everything that lives beside it."""
+
+    config: HubConfig
+    services: Services
+
+    def __post_init__(self) -> None:
+        data_dir = self.config.data_dir
+        self.router = RouterKeeper(data_dir / "serving")
+        self.background = Background(self.services, self.router)
+        self.gatekeeper = Gatekeeper(self.config)
+        self._forward = Forwarder(self.router.socket)
+        hook_socket = data_dir / "run" / "hook.sock"
+        repositories = GitRepositories(data_dir / "git")
+        install_hooks(repositories.hooks_folder, hook_socket)
+        slots = PackSlots()
+        self._git = GitBackend(repositories, self._git_access(), slots, prefix="/git")
+        self._hooks = HookServer(hook_socket, PushHandler(self.services), on_push=slots.free)
+        self._pages = build_litestar(self.config, self.services)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        headers = headers_of(scope)
+        try:
+            self.gatekeeper.check_origin(scope["method"], headers)
+            caller = await self._caller(scope, headers)
+            if _is_under(scope["path"], _INFERENCE):
+                self._require(caller, "use an endpoint")
+                await self._forward(scope, receive, send)
+            elif scope["path"].startswith("/git/"):
+                scope.setdefault("state", {})["caller"] = caller
+                await self._git(scope, receive, send)
+            else:
+                scope.setdefault("state", {})["caller"] = caller
+                await self._pages(scope, receive, send)
+        except ReliveError as error:
+            await _send_problem(send, error)
+
+    async def start(self) -> None:
+        """Begin everything that lives beside the requests."""
+        await self._hooks.start()
+        await asyncio.to_thread(self.background.start)
+
+    async def stop(self) -> None:
+        """End it; jobs and endpoints go on."""
+        await asyncio.to_thread(self.background.stop)
+        await self._hooks.close()
+        self.services.store.close()
+
+    async def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | None:
+        caller = await self.gatekeeper.identify(self.services, headers)
+        if caller is None and scope["path"].startswith(_OPEN_LOCALLY):
+            return self.gatekeeper.local_caller()
+        return caller
+
+    def _git_access(self) -> GitAccess:
+        async def authenticate_git(scope: Any) -> Caller | None:
+            caller: Caller | None = scope["state"]["caller"]
+            return caller
+
+        async def may_read(caller: Caller, project: str) -> bool:
+            return caller.scope in (LoginScope.ADMIN, LoginScope.MEMBER)
+
+        # Who may push may start pipelines, so both ask the same; roles a project come later.
+        return GitAccess(authenticate=authenticate_git, may_read=may_read, may_write=may_read)
+
+    @staticmethod
+    def _require(caller: Caller | None, action: str) -> None:
+        if caller is None:
+            raise NotLoggedIn(
+                action=action, who="an unknown caller", needs="a token: Authorization: Bearer …"
+            )
+
+
+def build_litestar(config: HubConfig, services: Services) -> Litestar:
+    """Build what Litestar answers: the API, MLflow's routes and the pages."""
+    from litestar.openapi import OpenAPIConfig
+
+    modules = (admin, blobs, jobs, models, pipelines, runs)
+    api = Router(
+        "/api/v1",
+        response_class=ApiResponse,
+        route_handlers=[handler for module in modules for handler in module.ROUTES],
+    )
+    return Litestar(
+        route_handlers=[health, api, *mlflow.ROUTES, *pages.ROUTES],
+        exception_handlers={
+            ReliveError: answer_known,
+            HTTPException: answer_framework,
+            Exception: answer_unknown,
+        },
+        openapi_config=OpenAPIConfig(title="relive", version=__version__, path="/api/v1/schema"),
+        request_max_body_size=_LARGEST_MESSAGE,
+        state=State({"services": services, "config": config}),
+        logging_config=None,
+    )
+
+
+def run_hub(config: HubConfig, *, known_token: str, on_ready: Callable[[str], None]) -> None:
+    """Run a hub until it is asked to end.
+
+    Args:
+        config: How.
+        known_token: The admin's token this machine holds, if any.
+        on_ready: Called once with the admin's token when the hub answers.
+
+    Raises:
+        PortTaken: Another program listens there.
+    """
+    listener = listen(config)
+    services = build_services(config)
+    token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
+    hub = Hub(config, services)
+    asyncio.run(_serve(hub, listener, lambda: on_ready(token)))
+
+
+def listen(config: HubConfig) -> socket.socket:
+    """Take the port before anything else is done.
+
+    Raises:
+        PortTaken: Another program listens there.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Small answers on a kept connection would otherwise wait for the client's delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(host=config.host, port=config.port) from error
+    listener.listen(256)
+    return listener
+
+
+async def _serve(hub: Hub, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    config = hub.config
+    server = uvicorn.Server(
+        uvicorn.Config(
+            hub,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=config.behind_proxy,
+            forwarded_allow_ips="*" if config.behind_proxy else None,
+            ssl_certfile=config.tls_cert or None,
+            ssl_keyfile=config.tls_key or None,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    await hub.start()
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if server.started:
+            on_ready()
+        await serving
+    finally:
+        await hub.stop()
+
+
+async def _send_problem(send: Send, error: ReliveError) -> None:
+    status = status_of(error)
+    body = msgspec.json.encode(problem_of(error))
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="relive"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(path == prefix.rstrip("/") or path.startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
+
+
+def _is_good(services: Services, text: str) -> bool:
+    try:
+        return authenticate(services, text).is_admin
+    except ReliveError:
+        return False

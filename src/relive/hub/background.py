@@ -1,0 +1,117 @@
+"""The hub's own threads: the scheduler, the jobs that run inside the hub, and what is looked after in between."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relive.core.job import Job, JobKind, JobState
+from relive.errors import ReliveError, Superseded
+from relive.hub.routing import RouterKeeper
+from relive.services.context import Services
+from relive.services.placing import adopt
+from relive.services.planning import plan_commit
+from relive.services.pushes import reconcile
+from relive.services.scheduling import Scheduler
+
+_log = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+_RECONCILE_S = 60.0
+_HUB_LEASE_S = 60.0
+_RETRY_S = 5.0
+
+HubJob = Callable[[Services, Job], object]
+
+HUB_JOBS: dict[JobKind, HubJob] = {JobKind.PLAN: plan_commit}
+
+
+@dataclass
+class Background:
+    """Starts and stops the threads.
+
+    Attributes:
+        stopping: Set once; every thread ends soon after.
+    """
+
+    services: Services
+    router: RouterKeeper
+    stopping: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+    _work: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Adopt what outlived the last hub, then begin."""
+        adopted = adopt(self.services)
+        if adopted:
+            _log.info("adopted %d jobs that outlived the last hub", adopted)
+        for name, loop in (("scheduler", self._schedule), ("hub-jobs", self._work_on_jobs)):
+            thread = threading.Thread(target=loop, name=name, daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def stop(self) -> None:
+        """End the threads after what they are doing now; jobs on pools go on."""
+        self.stopping.set()
+        self.services.wakeup.set()
+        self._work.set()
+        for thread in self.threads:
+            thread.join(timeout=10)
+        self.services.store.free_lock("scheduler", self.services.place.owner)
+
+    def _schedule(self) -> None:
+        scheduler = Scheduler(self.services)
+        reconciled_at = 0.0
+        while not self.stopping.is_set():
+            self.services.wakeup.clear()
+            try:
+                if scheduler.tick():
+                    self.router.keep(self.services)
+                    if time.monotonic() - reconciled_at > _RECONCILE_S:
+                        reconciled_at = time.monotonic()
+                        reconcile(self.services)
+            except ReliveError as error:
+                _log.error("the scheduler could not go on, it tries again: %s", error)
+                self.stopping.wait(_RETRY_S)
+            except Exception:
+                # The thread must outlive any defect: a hub without a scheduler looks alive and does nothing.
+                _log.exception("the scheduler failed, it tries again")
+                self.stopping.wait(_RETRY_S)
+            self._work.set()
+            self.services.wakeup.wait(_TICK_S)
+
+    def _work_on_jobs(self) -> None:
+        store = self.services.store
+        while not self.stopping.is_set():
+            self._work.clear()
+            try:
+                job = store.claim(
+                    self.services.place.owner, pools=("hub",), kinds=tuple(HUB_JOBS), lease_s=_HUB_LEASE_S
+                )
+                if job is not None:
+                    run_hub_job(self.services, job, HUB_JOBS[job.kind])
+                    self.services.wake()
+                    continue
+            except Exception:
+                _log.exception("a hub job could not be worked on, it tries again")
+                self.stopping.wait(_RETRY_S)
+            self._work.wait(_TICK_S)
+
+
+def run_hub_job(services: Services, job: Job, handle: HubJob) -> None:
+    """Do one job of the hub; what fails on the outside is tried again later, a lasting failure is kept."""
+    store = services.store
+    try:
+        handle(services, job)
+        store.finish(job.id, job.fence, JobState.DONE, result={})
+    except Superseded:
+        _log.warning("job %s was taken over by another hub", job.id)
+    except ReliveError as error:
+        if job.attempt < job.max_attempts:
+            store.release(job.id, job.fence, delay_s=_RETRY_S * 2**job.attempt, error=str(error))
+        else:
+            store.finish(job.id, job.fence, JobState.FAILED, result={}, error=str(error))
+    except Exception as error:
+        _log.exception("job %s (%s) failed", job.id, job.kind)
+        store.finish(job.id, job.fence, JobState.FAILED, result={}, error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,98 @@
+"""Errors as HTTP replies: the only place that knows statuses."""
+
+import logging
+import secrets
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response
+from litestar.exceptions import HTTPException
+
+from relive.errors import (
+    AccessDenied,
+    Ambiguous,
+    BlobDigestMismatch,
+    Conflict,
+    InvalidInput,
+    InvalidPipelineFile,
+    InvalidRange,
+    NotFound,
+    NotLoggedIn,
+    NotSupportedYet,
+    ReliveError,
+    SignatureInvalid,
+    StoreFull,
+    StoreUnavailable,
+)
+from relive.hub.http import HubRequest
+from relive.wire.problem import Problem
+
+_log = logging.getLogger(__name__)
+
+# The first class that fits decides, so a subclass stands before its base.
+_STATUSES: tuple[tuple[type[ReliveError], int], ...] = (
+    (InvalidRange, 416),
+    (InvalidInput, 400),
+    (InvalidPipelineFile, 422),
+    (NotSupportedYet, 422),
+    (SignatureInvalid, 422),
+    (BlobDigestMismatch, 422),
+    (Ambiguous, 409),
+    (NotFound, 404),
+    (Conflict, 409),
+    (NotLoggedIn, 401),
+    (AccessDenied, 403),
+    (StoreFull, 507),
+    (StoreUnavailable, 503),
+)
+
+
+def status_of(error: ReliveError) -> int:
+    """Give the status that an error is answered with."""
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+
+
+def problem_of(error: ReliveError) -> Problem:
+    """Give an error's one shape."""
+    facts = msgspec.to_builtins(error.facts(), enc_hook=str)
+    return Problem(code=error.code, message=str(error), facts=facts, todo=error.to_do())
+
+
+def answer_known(_request: HubRequest, error: ReliveError) -> Response[Problem]:
+    """Answer an error that relive raised on purpose."""
+    return _answer(problem_of(error), status_of(error))
+
+
+def answer_framework(_request: HubRequest, error: HTTPException) -> Response[Problem]:
+    """Answer what the framework found wrong with the request itself."""
+    extra: Any = error.extra
+    return _answer(
+        Problem(
+            code="not_found" if error.status_code == 404 else "invalid_request",
+            message=error.detail or f"HTTP {error.status_code}",
+            facts={"details": extra} if extra else {},
+        ),
+        error.status_code,
+    )
+
+
+def answer_unknown(request: HubRequest, error: Exception) -> Response[Problem]:
+    """Answer a defect: the reader gets an id, the log gets the reason."""
+    incident = secrets.token_hex(4)
+    _log.error("incident %s at %s %s", incident, request.method, request.url.path, exc_info=error)
+    return _answer(
+        Problem(
+            code="internal",
+            message=f"The hub failed on this request; its log has the reason under {incident}.",
+            facts={"incident": incident},
+            todo="relive doctor",
+        ),
+        500,
+    )
+
+
+def _answer(problem: Problem, status: int) -> Response[Problem]:
+    headers = {"www-authenticate": 'Bearer realm="relive"'} if status == 401 else {}
+    if status in (503, 507):
+        headers["retry-after"] = "5"
+    return Response(problem, status_code=status, media_type=MediaType.JSON, headers=headers)

@@ -1,0 +1,74 @@
+"""What every route shares: reading messages, giving the caller, finding the services."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from relive.core.access import Caller, Scope
+from relive.errors import InvalidInput, NotLoggedIn
+from relive.services.accounts import require
+from relive.services.context import Services
+
+MSGPACK = "application/x-msgpack"
+
+T = TypeVar("T")
+HubRequest = Request[Any, Any, State]
+
+
+def caller_of(request: HubRequest) -> Caller:
+    """Give who makes this request.
+
+    Raises:
+        NotLoggedIn: Nobody we know.
+    """
+    caller: Caller | None = request.scope["state"].get("caller")
+    if caller is None:
+        raise NotLoggedIn(action="do this", who="an unknown caller", needs="a token, or a browser session")
+    return caller
+
+
+def allowed(request: HubRequest, scope: Scope, action: str) -> Caller:
+    """Give the caller if its token allows the action.
+
+    Raises:
+        NotLoggedIn: Nobody we know.
+        AccessDenied: The token allows less.
+    """
+    caller = caller_of(request)
+    require(caller, scope, action)
+    return caller
+
+
+def services_of(request: HubRequest) -> Services:
+    """Give the services of this hub."""
+    found: Services = request.app.state["services"]
+    return found
+
+
+async def read_message(request: HubRequest, kind: type[T]) -> T:
+    """Read the body as a message, in MessagePack or JSON by its content type.
+
+    Raises:
+        InvalidInput: It is not such a message; names the place in it.
+    """
+    body = await request.body()
+    decode = (
+        msgspec.msgpack.decode
+        if request.headers.get("content-type", "").startswith(MSGPACK)
+        else _decode_json
+    )
+    try:
+        return decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(field="message", value=body[:60], wanted=f"{kind_name(kind)} ({error})") from error
+
+
+def kind_name(kind: Any) -> str:
+    """Give the name of a message type, or of the members of a union."""
+    return getattr(kind, "__name__", None) or str(kind).replace("relive.wire.jobs.", "")
+
+
+def _decode_json(body: bytes, *, type: type[T]) -> T:
+    return msgspec.json.decode(body, type=type)

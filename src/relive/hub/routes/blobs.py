@@ -1,0 +1,113 @@
+"""Bytes by their digest; see `wire.blobs`."""
+
+import asyncio
+from collections.abc import Iterator
+
+from litestar import Response, get, head, post, put
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_206_PARTIAL_CONTENT
+
+from relive.core.access import Caller, Scope
+from relive.core.digest import parse_digest
+from relive.errors import AccessDenied, InvalidInput
+from relive.hub.http import HubRequest, allowed, caller_of, read_message, services_of
+from relive.ports.blobs import BlobInfo
+from relive.wire.blobs import MissingBlobs, MissingBlobsReply
+
+_BYTES = "application/octet-stream"
+# Uvicorn hands over 64 KiB at a time; one trip to a thread for each would cost more than the write.
+_BUFFER_BYTES = 1 << 20
+
+
+def _writer(request: HubRequest) -> Caller:
+    """Give the caller if it may store bytes: users, and runners for their outs."""
+    caller = caller_of(request)
+    return caller if caller.scope is Scope.RUNNER else allowed(request, Scope.LOCAL, "store blobs")
+
+
+def _reader(request: HubRequest) -> Caller:
+    """Give the caller if it may read any bytes: users and runners, not a command's own process."""
+    caller = caller_of(request)
+    if caller.scope is Scope.COMMAND:
+        raise AccessDenied(action="read blobs", who=caller.name, needs="a user's or a runner's token")
+    return caller
+
+
+@post("/blobs/missing", status_code=HTTP_200_OK)
+async def find_missing(request: HubRequest) -> MissingBlobsReply:
+    """Tell which digests are not here."""
+    _writer(request)
+    asked = await read_message(request, MissingBlobs)
+    missing = await asyncio.to_thread(services_of(request).blobs.missing, asked.digests)
+    return MissingBlobsReply(missing=tuple(missing))
+
+
+@put("/blobs/{digest:str}", status_code=HTTP_201_CREATED, include_in_schema=False)
+async def put_blob(request: HubRequest, digest: str) -> BlobInfo:
+    """Store a body under its digest."""
+    _writer(request)
+    expected = parse_digest(digest)
+    length = request.headers.get("content-length", "")
+    hint = int(length) if length.isdigit() else None
+    blobs = services_of(request).blobs
+    writer = await asyncio.to_thread(lambda: blobs.writer(expected=expected, size_hint=hint))
+    with writer:
+        buffer = bytearray()
+        async for piece in request.stream():
+            buffer += piece
+            if len(buffer) >= _BUFFER_BYTES:
+                await asyncio.to_thread(writer.write, bytes(buffer))
+                buffer.clear()
+        if buffer:
+            await asyncio.to_thread(writer.write, bytes(buffer))
+        return await asyncio.to_thread(writer.commit)
+
+
+@get("/blobs/{digest:str}", sync_to_thread=True, include_in_schema=False)
+def get_blob(request: HubRequest, digest: str) -> Stream:
+    """Give a blob's bytes, or the range of them that was asked for."""
+    _reader(request)
+    blobs = services_of(request).blobs
+    info = blobs.get(parse_digest(digest))
+    start, end = read_range(request.headers.get("range", ""), info.size_bytes)
+    pieces = blobs.iter_chunks(info.digest, start, end)
+    return stream(pieces, info, start, end, _BYTES)
+
+
+@head("/blobs/{digest:str}", sync_to_thread=True, include_in_schema=False)
+def head_blob(request: HubRequest, digest: str) -> Response[None]:
+    """Tell whether a blob is here, and its size."""
+    _reader(request)
+    info = services_of(request).blobs.get(parse_digest(digest))
+    return Response(None, headers={"content-length": str(info.size_bytes)})
+
+
+def stream(pieces: Iterator[bytes], info: BlobInfo, start: int, end: int, media_type: str) -> Stream:
+    """Give a streaming reply for part of a blob; a whole one is 200, a part 206."""
+    whole = start == 0 and end == info.size_bytes
+    headers = {"content-length": str(end - start), "accept-ranges": "bytes", "etag": f'"{info.digest}"'}
+    if not whole:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{info.size_bytes}"
+    status = HTTP_200_OK if whole else HTTP_206_PARTIAL_CONTENT
+    return Stream(pieces, status_code=status, media_type=media_type, headers=headers)
+
+
+def read_range(header: str, size_bytes: int) -> tuple[int, int]:
+    """Read a Range header of one range; gives start and the end behind it.
+
+    Raises:
+        InvalidInput: It has another form.
+    """
+    if not header:
+        return 0, size_bytes
+    unit, _, spec = header.partition("=")
+    first, dash, last = spec.strip().partition("-")
+    if unit != "bytes" or not dash or "," in spec or not (first.isdigit() or last.isdigit()):
+        raise InvalidInput(field="Range", value=header, wanted="one range, such as bytes=0-1023")
+    if not first:
+        return max(0, size_bytes - int(last)), size_bytes
+    end = min(size_bytes, int(last) + 1) if last.isdigit() else size_bytes
+    return int(first), end
+
+
+ROUTES = [find_missing, put_blob, get_blob, head_blob]

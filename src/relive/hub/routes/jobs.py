@@ -1,0 +1,86 @@
+"""What job processes ask and tell; see `wire.jobs`."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.status_codes import HTTP_200_OK
+
+from relive.core.access import Caller, Scope
+from relive.core.job import Job
+from relive.errors import AccessDenied
+from relive.hub.http import MSGPACK, HubRequest, caller_of, read_message, services_of
+from relive.services import jobs
+from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, Report
+
+
+def _reply(message: Any) -> Response[bytes]:
+    return Response(msgspec.msgpack.encode(message), media_type=MSGPACK, status_code=HTTP_200_OK)
+
+
+def _own_job(request: HubRequest, job_id: str) -> Caller:
+    """Give the caller if it is the runner of this very job."""
+    caller = caller_of(request)
+    if caller.scope is not Scope.RUNNER or caller.job_id != job_id:
+        raise AccessDenied(
+            action=f"act for job {job_id[:8]}", who=caller.name, needs="the token of this job's runner"
+        )
+    return caller
+
+
+@get("/jobs/{job_id:str}/spec", include_in_schema=False)
+async def get_spec(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Give a job its work."""
+    _own_job(request, job_id)
+    return _reply(await asyncio.to_thread(jobs.work_of, services_of(request), job_id))
+
+
+@post("/jobs/{job_id:str}/heartbeat", include_in_schema=False)
+async def heartbeat(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Renew a job's lease."""
+    _own_job(request, job_id)
+    message = await read_message(request, Heartbeat)
+    return _reply(await asyncio.to_thread(jobs.renew, services_of(request), job_id, message.fence))
+
+
+@post("/jobs/{job_id:str}/progress", include_in_schema=False)
+async def progress(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Note a phase."""
+    _own_job(request, job_id)
+    message = await read_message(request, Progress)
+    return _reply(await asyncio.to_thread(jobs.progress, services_of(request), job_id, message))
+
+
+@post("/jobs/{job_id:str}/log", include_in_schema=False)
+async def append_log(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Append output."""
+    _own_job(request, job_id)
+    chunk = await read_message(request, LogChunk)
+    return _reply(await asyncio.to_thread(jobs.append_log, services_of(request), job_id, chunk))
+
+
+@post("/jobs/{job_id:str}/records", include_in_schema=False)
+async def record(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Keep metrics, params and tags."""
+    _own_job(request, job_id)
+    records = await read_message(request, Records)
+    return _reply(await asyncio.to_thread(jobs.record, services_of(request), job_id, records))
+
+
+@post("/jobs/{job_id:str}/finish", include_in_schema=False)
+async def finish(request: HubRequest, job_id: str) -> Response[bytes]:
+    """Take the report."""
+    _own_job(request, job_id)
+    report: Report = await read_message(request, Report)  # type: ignore[arg-type]  # a union of structs
+    return _reply(await asyncio.to_thread(jobs.finish, services_of(request), job_id, report))
+
+
+@get("/jobs", sync_to_thread=True)
+def list_jobs(request: HubRequest, limit: int = 100) -> list[Job]:
+    """List jobs, newest last."""
+    caller_of(request)
+    return services_of(request).store.list_jobs(limit=min(limit, 1000))
+
+
+ROUTES = [get_spec, heartbeat, progress, append_log, record, finish, list_jobs]

@@ -1,0 +1,5 @@
+"""MLflow's REST routes; see `docs/reference/mlflow-compatibility.md`."""
+
+from typing import Any
+
+ROUTES: list[Any] = []

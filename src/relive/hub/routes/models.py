@@ -1,0 +1,117 @@
+"""Registered models, and the endpoints that serve them."""
+
+from typing import Any
+
+from litestar import Response, delete, get, post
+from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
+
+from relive.core.access import Scope
+from relive.core.model import Alias, ModelVersion
+from relive.hub.http import HubRequest, allowed, caller_of, services_of
+from relive.services import catalog, endpoints, registry
+from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlias
+
+
+@get("/models", sync_to_thread=True)
+def list_models(request: HubRequest, project: str = "") -> list[ModelDetail]:
+    """List registered models."""
+    caller_of(request)
+    return catalog.list_models(services_of(request), project=project)
+
+
+@get("/models/{name:str}", sync_to_thread=True)
+def get_model(request: HubRequest, name: str) -> ModelDetail:
+    """Give a model with its versions and aliases."""
+    caller_of(request)
+    return catalog.get_model(services_of(request), name)
+
+
+@get("/models/{name:str}/versions/{ref:str}", sync_to_thread=True)
+def get_version(request: HubRequest, name: str, ref: str) -> ModelVersion:
+    """Give a version by number or alias."""
+    caller_of(request)
+    return services_of(request).store.get_version(name, ref)
+
+
+@get("/models/{name:str}/versions/{ref:str}/provenance", sync_to_thread=True)
+def get_provenance(request: HubRequest, name: str, ref: str) -> Response[bytes]:
+    """Give a version's signed statement, byte for byte."""
+    caller_of(request)
+    services = services_of(request)
+    version = services.store.get_version(name, ref)
+    return Response(
+        services.blobs.read(version.provenance), media_type="application/vnd.dsse.envelope.v1+json"
+    )
+
+
+@post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)
+def verify_version(request: HubRequest, name: str, ref: str) -> dict[str, Any]:
+    """Check a version's signature and every byte it speaks of."""
+    caller_of(request)
+    services = services_of(request)
+    return registry.verify_version(services, services.store.get_version(name, ref))
+
+
+@post("/models/{name:str}/aliases", status_code=HTTP_200_OK, sync_to_thread=True)
+def move_alias(request: HubRequest, name: str, data: MoveAlias) -> Alias:
+    """Point an alias at a version."""
+    caller = allowed(request, Scope.MEMBER, "move an alias")
+    return registry.move_alias(services_of(request), name, data.alias, data.version, by=caller.name)
+
+
+@get("/endpoints", sync_to_thread=True)
+def list_endpoints(request: HubRequest, project: str = "") -> list[EndpointDetail]:
+    """List endpoints."""
+    caller_of(request)
+    return catalog.list_endpoints(services_of(request), project=project)
+
+
+@get("/endpoints/{name:str}", sync_to_thread=True)
+def get_endpoint(request: HubRequest, name: str) -> EndpointDetail:
+    """Give an endpoint with its revisions."""
+    caller_of(request)
+    return catalog.get_endpoint(services_of(request), name)
+
+
+@post("/endpoints/{name:str}/deploy", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
+def deploy(request: HubRequest, name: str, data: DeployVersion) -> EndpointDetail:
+    """Serve a version; the traffic moves when it has passed its contract test."""
+    caller = allowed(request, Scope.MEMBER, "deploy")
+    services = services_of(request)
+    version = services.store.get_version(data.model, data.ref)
+    endpoints.deploy_version(services, name, version, by=caller.name)
+    return catalog.get_endpoint(services, name)
+
+
+@post("/endpoints/{name:str}/rollback", status_code=HTTP_200_OK, sync_to_thread=True)
+def roll_back(request: HubRequest, name: str) -> EndpointDetail:
+    """Give the traffic back to the revision before."""
+    caller = allowed(request, Scope.MEMBER, "roll back")
+    services = services_of(request)
+    endpoints.roll_back(services, name, by=caller.name)
+    services.wake()
+    return catalog.get_endpoint(services, name)
+
+
+@delete("/endpoints/{name:str}", sync_to_thread=True)
+def delete_endpoint(request: HubRequest, name: str) -> None:
+    """Stop an endpoint and forget it."""
+    caller = allowed(request, Scope.MEMBER, "delete an endpoint")
+    services = services_of(request)
+    endpoints.delete_endpoint(services, name, by=caller.name)
+    services.wake()
+
+
+ROUTES = [
+    list_models,
+    get_model,
+    get_version,
+    get_provenance,
+    verify_version,
+    move_alias,
+    list_endpoints,
+    get_endpoint,
+    deploy,
+    roll_back,
+    delete_endpoint,
+]

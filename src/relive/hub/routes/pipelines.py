@@ -1,0 +1,56 @@
+"""Pipelines and their stages."""
+
+from litestar import get, post
+from litestar.status_codes import HTTP_202_ACCEPTED
+
+from relive.core.access import Scope
+from relive.hub.http import HubRequest, allowed, caller_of, services_of
+from relive.services import pipelines
+from relive.services.scheduling import cancel_pipeline
+from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyStage
+
+
+@get("/pipelines", sync_to_thread=True)
+def list_pipelines(
+    request: HubRequest, project: str = "", commit: str = "", limit: int = 50, offset: int = 0
+) -> list[PipelineDetail]:
+    """List pipelines, newest first, without their stages."""
+    caller_of(request)
+    return pipelines.list_details(
+        services_of(request), project=project, commit=commit, limit=min(limit, 1000), offset=offset
+    )
+
+
+@post("/pipelines", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
+def start_pipeline(request: HubRequest, data: StartPipeline) -> StartedPipeline:
+    """Start a pipeline of a commit, or repeat one."""
+    caller = allowed(request, Scope.MEMBER, "start a pipeline")
+    return pipelines.start(services_of(request), data, by=caller.name)
+
+
+@get("/pipelines/{ref:str}", sync_to_thread=True)
+def get_pipeline(request: HubRequest, ref: str) -> PipelineDetail:
+    """Give a pipeline by id or by PROJECT:NUMBER."""
+    caller_of(request)
+    return pipelines.get_detail(services_of(request), ref)
+
+
+@post("/pipelines/{ref:str}/cancel", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
+def cancel(request: HubRequest, ref: str) -> PipelineDetail:
+    """End a pipeline."""
+    caller = allowed(request, Scope.MEMBER, "cancel a pipeline")
+    services = services_of(request)
+    found = pipelines.find(services, ref)
+    cancel_pipeline(services, found.id, by=caller.name)
+    services.wake()
+    return pipelines.get_detail(services, found.id)
+
+
+@get("/pipelines/{ref:str}/why", sync_to_thread=True)
+def explain(request: HubRequest, ref: str, stage: str = "") -> list[WhyStage]:
+    """Tell why stages were or were not taken from the cache."""
+    caller_of(request)
+    return pipelines.why(services_of(request), ref, stage=stage)
+
+
+ROUTES = [list_pipelines, start_pipeline, get_pipeline, cancel, explain]

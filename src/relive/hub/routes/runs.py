@@ -1,0 +1,197 @@
+"""Runs: what they report (see `wire.runs`), and reading them."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED
+
+from relive.core.access import Scope
+from relive.core.run import Metric, Run
+from relive.core.trajectory import Verdict
+from relive.hub.http import MSGPACK, HubRequest, allowed, caller_of, read_message, services_of
+from relive.hub.routes.blobs import read_range, stream
+from relive.services import runs
+from relive.wire.hub import RunDetail, SetTags
+from relive.wire.jobs import LogChunk, Progress, Records, StageReport
+from relive.wire.runs import CreatedRun, CreateRun
+
+
+def _reply(message: Any) -> Response[bytes]:
+    return Response(msgspec.msgpack.encode(message), media_type=MSGPACK, status_code=HTTP_200_OK)
+
+
+async def _writable(request: HubRequest, run_id: str) -> Run:
+    return await asyncio.to_thread(runs.may_write, services_of(request), caller_of(request), run_id)
+
+
+@get("/runs", sync_to_thread=True)
+def list_runs(
+    request: HubRequest,
+    project: str = "",
+    status: str = "",
+    kind: str = "",
+    text: str = "",
+    order: str = "-created_at",
+    limit: int = 50,
+    offset: int = 0,
+) -> list[Run]:
+    """List runs, newest first."""
+    caller_of(request)
+    store = services_of(request).store
+    return store.list_runs(
+        project_id=store.get_project(project).id if project else None,
+        status=status or None,
+        kind=kind or None,
+        text=text or None,
+        order=order,
+        limit=min(limit, 1000),
+        offset=offset,
+    )
+
+
+@post("/runs", status_code=HTTP_201_CREATED)
+async def create_run(request: HubRequest) -> CreatedRun:
+    """Make a run that no job places."""
+    caller = allowed(request, Scope.LOCAL, "create a run")
+    asked = await read_message(request, CreateRun)
+    return await asyncio.to_thread(runs.create, services_of(request), asked, caller)
+
+
+@get("/runs/{run_id:str}", sync_to_thread=True)
+def get_run(request: HubRequest, run_id: str) -> RunDetail:
+    """Give a run by its id or the beginning of it."""
+    caller_of(request)
+    return runs.get_detail(services_of(request), run_id)
+
+
+@post("/runs/{run_id:str}/heartbeat", include_in_schema=False)
+async def heartbeat(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Tell a run whether it goes on."""
+    run = await _writable(request, run_id)
+    return _reply(runs.renew(services_of(request), run))
+
+
+@post("/runs/{run_id:str}/progress", include_in_schema=False)
+async def progress(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Note a phase."""
+    run = await _writable(request, run_id)
+    message = await read_message(request, Progress)
+    return _reply(await asyncio.to_thread(runs.progress, services_of(request), run, message))
+
+
+@post("/runs/{run_id:str}/log", include_in_schema=False)
+async def append_log(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Append output."""
+    run = await _writable(request, run_id)
+    chunk = await read_message(request, LogChunk)
+    return _reply(await asyncio.to_thread(runs.append_log, services_of(request), run, chunk))
+
+
+@post("/runs/{run_id:str}/records", include_in_schema=False)
+async def record(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Keep metrics, params and tags."""
+    run = await _writable(request, run_id)
+    records = await read_message(request, Records)
+    return _reply(await asyncio.to_thread(runs.record, services_of(request), run, records))
+
+
+@post("/runs/{run_id:str}/finish", include_in_schema=False)
+async def finish(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Take the report."""
+    run = await _writable(request, run_id)
+    report = await read_message(request, StageReport)
+    await asyncio.to_thread(runs.finish, services_of(request), run, report)
+    return _reply(None)
+
+
+@post("/runs/{run_id:str}/cancel", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
+def cancel(request: HubRequest, run_id: str) -> Run:
+    """Ask a run to end."""
+    caller = allowed(request, Scope.MEMBER, "cancel a run")
+    return runs.cancel(services_of(request), run_id, by=caller.name)
+
+
+@post("/runs/{run_id:str}/tags", status_code=HTTP_200_OK)
+async def set_tags(request: HubRequest, run_id: str) -> None:
+    """Set tags."""
+    run = await _writable(request, run_id)
+    asked = await read_message(request, SetTags)
+    await asyncio.to_thread(services_of(request).store.set_tags, run.id, asked.tags)
+
+
+@get("/runs/{run_id:str}/metrics", sync_to_thread=True)
+def get_series(request: HubRequest, run_id: str, key: str, max_points: int = 0) -> list[Metric]:
+    """Give a metric's series, reduced to `max_points` with every extreme kept."""
+    caller_of(request)
+    store = services_of(request).store
+    return store.get_series(store.get_run(run_id).id, key, max_points=max_points or None)
+
+
+@get("/runs/{run_id:str}/log", sync_to_thread=True)
+def get_log(request: HubRequest, run_id: str, start: int = 0) -> Stream:
+    """Give a run's log from a byte on."""
+    caller_of(request)
+    services = services_of(request)
+    run = services.store.get_run(run_id)
+    headers = {"x-relive-run-status": run.status.value}
+    return Stream(
+        runs.read_log(services, run, start=max(0, start)),
+        media_type="text/plain; charset=utf-8",
+        headers=headers,
+    )
+
+
+@get("/runs/{run_id:str}/recipe", sync_to_thread=True)
+def get_recipe(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Give the document of all inputs, byte for byte as it was signed for."""
+    caller_of(request)
+    services = services_of(request)
+    run = services.store.get_run(run_id)
+    if not run.recipe:
+        return Response(b"null", media_type="application/json")
+    return Response(services.blobs.read(run.recipe), media_type="application/json")
+
+
+@get("/runs/{run_id:str}/file", sync_to_thread=True)
+def get_file(request: HubRequest, run_id: str, path: str) -> Stream:
+    """Give one file of a run's artifacts."""
+    caller_of(request)
+    services = services_of(request)
+    info = services.blobs.get(runs.find_file(services, services.store.get_run(run_id).id, path))
+    start, end = read_range(request.headers.get("range", ""), info.size_bytes)
+    reply = stream(
+        services.blobs.iter_chunks(info.digest, start, end), info, start, end, "application/octet-stream"
+    )
+    # Whatever a run wrote is never shown as a page of ours.
+    reply.headers["content-disposition"] = "attachment"
+    return reply
+
+
+@post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED)
+async def record_verdict(request: HubRequest, run_id: str) -> Verdict:
+    """Keep what a replay showed."""
+    caller = allowed(request, Scope.MEMBER, "record a verdict")
+    verdict = msgspec.structs.replace(await read_message(request, Verdict), run_id=run_id)
+    return await asyncio.to_thread(runs.record_verdict, services_of(request), verdict, by=caller.name)
+
+
+ROUTES = [
+    list_runs,
+    create_run,
+    get_run,
+    heartbeat,
+    progress,
+    append_log,
+    record,
+    finish,
+    cancel,
+    set_tags,
+    get_series,
+    get_log,
+    get_recipe,
+    get_file,
+    record_verdict,
+]

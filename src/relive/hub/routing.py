@@ -1,0 +1,141 @@
+"""The router's process and the table it reads.
+
+The table is derived from the database and written whole, so losing it loses nothing. The router is started
+with the first endpoint, outlives the hub, and is found again by (pid, start time).
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from relive.core.endpoint import Endpoint, Revision, Route, RoutingTable, Target, decode_table, encode_table
+from relive.errors import InvalidInput
+from relive.services.context import Services
+
+_log = logging.getLogger(__name__)
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """Which process the router is."""
+
+    pid: int
+    start_ticks: int
+
+
+class RouterKeeper:
+    """Keeps the table true and the router alive."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "router.sock"
+        self._folder = folder
+        self._table = folder / "routes.json"
+        self._mark = folder / "router.pid"
+        self._written: dict[str, Route] | None = None
+        self._version = 0
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def keep(self, services: Services) -> None:
+        """Write the table if the traffic changed, and start the router if it is needed and not there."""
+        endpoints = services.store.list_endpoints()
+        if not endpoints and not self._mark.exists():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        revisions = {
+            endpoint.live: services.store.get_revision(endpoint.live)
+            for endpoint in endpoints
+            if endpoint.live
+        }
+        routes = routes_of(endpoints, revisions)
+        if routes != self._written:
+            self._version = max(self._version, self._version_on_disk()) + 1
+            _write(self._table, encode_table(RoutingTable(version=self._version, endpoints=routes)))
+            self._written = routes
+        if self._child is not None and self._child.poll() is not None:
+            _log.warning("the router ended with %s, starting it again", self._child.returncode)
+            self._child = None
+        if not self._is_alive():
+            self._start()
+
+    def stop(self) -> None:
+        """End the router."""
+        mark = self._read_mark()
+        if mark is not None and _start_ticks(mark.pid) == mark.start_ticks:
+            os.kill(mark.pid, 15)
+        if self._child is not None:
+            self._child.wait(timeout=10)
+            self._child = None
+        self._mark.unlink(missing_ok=True)
+
+    def _is_alive(self) -> bool:
+        mark = self._read_mark()
+        return mark is not None and _start_ticks(mark.pid) == mark.start_ticks
+
+    def _start(self) -> None:
+        table, socket = str(self._table), str(self.socket)
+        command = [sys.executable, "-m", "relive.serving.router", "--table", table, "--uds", socket]
+        with open(self._folder / "router.log", "ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                close_fds=True,
+            )
+        ticks = _start_ticks(self._child.pid)
+        if ticks is not None:
+            _write(self._mark, msgspec.json.encode(_Mark(pid=self._child.pid, start_ticks=ticks)))
+
+    def _version_on_disk(self) -> int:
+        try:
+            return decode_table(self._table.read_bytes()).version
+        except (FileNotFoundError, InvalidInput):
+            return 0
+
+    def _read_mark(self) -> _Mark | None:
+        try:
+            return msgspec.json.decode(self._mark.read_bytes(), type=_Mark)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+
+
+def routes_of(endpoints: list[Endpoint], revisions: dict[str, Revision]) -> dict[str, Route]:
+    """Give each endpoint's route.
+
+    A live revision whose process is being restarted keeps its old address: nobody listens there, so its
+    requests get 503 and Retry-After, and not "no such endpoint".
+    """
+    routes: dict[str, Route] = {}
+    for endpoint in endpoints:
+        revision = revisions.get(endpoint.live)
+        if revision is not None and revision.address:
+            target = Target(
+                revision=revision.number,
+                model=str(revision.facts.get("model", endpoint.model)),
+                version=str(revision.facts.get("version", "")),
+                address=revision.address,
+            )
+            routes[endpoint.name] = Route(stable=target)
+    return routes
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Give when a process started, in clock ticks since boot; None if there is no such process or it is dead."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

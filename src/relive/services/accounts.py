@@ -1,0 +1,152 @@
+"""Users, tokens, and who a request comes from."""
+
+import hmac
+
+import msgspec
+
+from relive.core.access import Caller, Scope, Token, User
+from relive.core.job import Job, JobState
+from relive.errors import AccessDenied, NotLoggedIn
+from relive.services.context import Services
+from relive.services.ids import new_id, new_secret, secret_digest
+
+TOKEN_PREFIX = "rlv"
+
+_RANK = {Scope.COMMAND: 0, Scope.RUNNER: 0, Scope.LOCAL: 1, Scope.MEMBER: 2, Scope.ADMIN: 3}
+_LOGIN_LIFE_S = 300.0
+_SESSION_LIFE_S = 30 * 86400.0
+
+
+def ensure_user(services: Services, name: str, role: Scope) -> User:
+    """Give the user of this name, creating it on first use."""
+    store = services.store
+    return store.find_user(name) or store.create_user(
+        User(id=new_id(), name=name, role=role, created_at=store.now())
+    )
+
+
+def create_token(services: Services, token: Token) -> str:
+    """Keep a token (its id is made here) and give its text, which is shown only this once."""
+    secret = new_secret()
+    kept = services.store.create_token(
+        msgspec.structs.replace(token, id=new_id()[:16], created_at=services.store.now()),
+        secret_digest(secret),
+    )
+    return f"{TOKEN_PREFIX}_{kept.id}_{secret}"
+
+
+def create_user_token(services: Services, user: User, *, label: str, life_s: float | None = None) -> str:
+    """Make a token that acts as this user."""
+    expires = None if life_s is None else services.store.now() + life_s
+    return create_token(
+        services,
+        Token(id="", scope=user.role, subject=f"user:{user.name}", label=label, expires_at=expires),
+    )
+
+
+def create_job_token(services: Services, job: Job, scope: Scope, *, run_id: str = "") -> str:
+    """Make a token that dies with this claim of the job."""
+    return create_token(
+        services,
+        Token(
+            id="",
+            scope=scope,
+            subject=f"job:{job.id}",
+            label=f"{scope} of job {job.id[:8]}",
+            project_id=job.project_id,
+            run_id=run_id,
+            fence=job.fence,
+        ),
+    )
+
+
+def create_login_link_token(services: Services, caller: Caller) -> str:
+    """Make a one-time token with which a browser gets a session."""
+    if not caller.is_admin and caller.scope is not Scope.MEMBER:
+        raise AccessDenied(action="open a browser session", who=caller.name, needs="a user's token")
+    return create_token(
+        services,
+        Token(
+            id="",
+            scope=caller.scope,
+            subject=f"user:{caller.name}",
+            label="login-link",
+            expires_at=services.store.now() + _LOGIN_LIFE_S,
+        ),
+    )
+
+
+def redeem_login_link(services: Services, text: str) -> str:
+    """Turn a one-time token into a session token; the link does not work again."""
+    caller = authenticate(services, text)
+    found = services.store.find_token(caller.token_id)
+    if found is None or found[0].label != "login-link":
+        raise NotLoggedIn(
+            action="log in with this link", who="this browser", needs="a fresh link: relive open"
+        )
+    services.store.revoke_token(caller.token_id)
+    return create_token(
+        services,
+        Token(
+            id="",
+            scope=caller.scope,
+            subject=f"user:{caller.name}",
+            label="browser",
+            expires_at=services.store.now() + _SESSION_LIFE_S,
+        ),
+    )
+
+
+def authenticate(services: Services, text: str) -> Caller:
+    """Tell who holds this token.
+
+    Raises:
+        NotLoggedIn: It is unknown, revoked, expired, or its job's claim is over.
+    """
+    found = services.store.find_token(_token_id(text))
+    if found is None or not hmac.compare_digest(found[1], secret_digest(text.split("_", 2)[2])):
+        raise _refused("a token that this hub knows")
+    token = found[0]
+    if token.expires_at is not None and token.expires_at < services.store.now():
+        raise _refused("a token that has not expired")
+    kind, _, name = token.subject.partition(":")
+    if kind == "job":
+        _check_claim(services, name, token)
+    return Caller(
+        name=name if kind == "user" else f"run:{token.run_id}" if token.run_id else f"job:{name}",
+        scope=token.scope,
+        token_id=token.id,
+        job_id=name if kind == "job" else "",
+        fence=token.fence,
+        run_id=token.run_id,
+        project_id=token.project_id,
+    )
+
+
+def require(caller: Caller, scope: Scope, action: str) -> None:
+    """Refuse a caller below this scope.
+
+    Raises:
+        AccessDenied: The caller's token allows less.
+    """
+    if _RANK[caller.scope] < _RANK[scope]:
+        raise AccessDenied(action=action, who=caller.name, needs=f"a token of scope {scope.value} or higher")
+
+
+def _check_claim(services: Services, job_id: str, token: Token) -> None:
+    job = services.store.get_job(job_id)
+    # A finished job's runner may still have to hear that it was superseded, so RUNNER tokens pass here and
+    # are refused by the fence, with the reason; a command's token ends at once.
+    if token.scope is Scope.COMMAND and (job.fence != token.fence or job.state is not JobState.RUNNING):
+        raise _refused("a token of a job that still runs")
+
+
+def _refused(needs: str) -> NotLoggedIn:
+    return NotLoggedIn(action="do this", who="this token", needs=needs)
+
+
+def _token_id(text: str) -> str:
+    parts = text.split("_", 2)
+    if len(parts) != 3 or parts[0] != TOKEN_PREFIX:
+        raise _refused(f"a token of the form {TOKEN_PREFIX}_ID_SECRET")
+    return parts[1]

@@ -1,0 +1,61 @@
+"""Reading what is registered and served, as pages and clients want it."""
+
+from relive.core.endpoint import Endpoint
+from relive.core.model import RegisteredModel
+from relive.core.project import Project
+from relive.services.context import Services
+from relive.wire.hub import EndpointDetail, ModelDetail, ProjectDetail
+
+
+def project_detail(services: Services, project: Project) -> ProjectDetail:
+    """Give a project with the addresses people need."""
+    base = services.place.public_url
+    return ProjectDetail(
+        project=project, git_url=f"{base}/git/{project.name}.git", url=f"{base}/p/{project.name}"
+    )
+
+
+def list_models(services: Services, *, project: str = "") -> list[ModelDetail]:
+    """List registered models with their versions."""
+    project_id = services.store.get_project(project).id if project else None
+    return [_model(services, model) for model in services.store.list_models(project_id)]
+
+
+def get_model(services: Services, name: str) -> ModelDetail:
+    """Give a model with its versions and aliases."""
+    return _model(services, services.store.get_model(name))
+
+
+def list_endpoints(services: Services, *, project: str = "") -> list[EndpointDetail]:
+    """List endpoints with their revisions."""
+    project_id = services.store.get_project(project).id if project else None
+    return [_endpoint(services, endpoint) for endpoint in services.store.list_endpoints(project_id)]
+
+
+def get_endpoint(services: Services, name: str) -> EndpointDetail:
+    """Give an endpoint with its revisions."""
+    return _endpoint(services, services.store.get_endpoint(name))
+
+
+def _model(services: Services, model: RegisteredModel) -> ModelDetail:
+    store = services.store
+    versions = sorted(store.list_versions(model.name), key=lambda version: -version.version)
+    return ModelDetail(
+        model=model,
+        project=store.get_project(model.project_id).name,
+        url=f"{services.place.public_url}/m/{model.name}",
+        versions=tuple(versions),
+        aliases=tuple(store.list_aliases(model.name)),
+    )
+
+
+def _endpoint(services: Services, endpoint: Endpoint) -> EndpointDetail:
+    store, base = services.store, services.place.public_url
+    revisions = sorted(store.list_revisions(endpoint.id), key=lambda revision: -revision.number)
+    return EndpointDetail(
+        endpoint=endpoint,
+        project=store.get_project(endpoint.project_id).name,
+        url=f"{base}/e/{endpoint.name}",
+        infer_url=f"{base}/v2/models/{endpoint.name}/infer",
+        revisions=tuple(revisions),
+    )

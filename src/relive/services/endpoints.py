@@ -1,0 +1,217 @@
+"""Endpoints: revisions, the traffic, rollback, and the table the router reads."""
+
+from typing import Any
+
+import msgspec
+
+from relive.core.endpoint import Endpoint, Revision, RevisionState
+from relive.core.event import Event
+from relive.core.job import Job, JobKind, JobState
+from relive.core.model import ModelVersion
+from relive.errors import Conflict, NotFound
+from relive.services.context import Services
+from relive.services.ids import new_id
+from relive.services.registry import load_recipe, move_alias
+from relive.wire.jobs import ServeWork
+
+_WANTED = (RevisionState.PENDING, RevisionState.STARTING, RevisionState.READY)
+_RESTARTS_BEFORE_GIVING_UP = 5
+
+
+def create_revision(
+    services: Services, endpoint: Endpoint, version: ModelVersion, *, stage_id: str = ""
+) -> Revision:
+    """Write a revision of a version; the scheduler starts its process.
+
+    Raises:
+        Conflict: The version was registered without an example, so nothing could test it.
+    """
+    if not version.contract:
+        raise Conflict(
+            subject=f"{version.model} v{version.version}",
+            reason="it was registered without an example, so there is no contract test to pass",
+            hint="name an out with some input rows: register: {example: rows.csv}",
+        )
+    return services.store.create_revision(
+        Revision(
+            id=new_id(),
+            endpoint_id=endpoint.id,
+            number=0,
+            version_id=version.id,
+            state=RevisionState.PENDING,
+            stage_id=stage_id,
+            facts={"model": version.model, "version": version.version},
+            created_at=services.store.now(),
+        )
+    )
+
+
+def deploy_version(services: Services, endpoint_name: str, version: ModelVersion, *, by: str) -> Revision:
+    """Deploy a version by hand; the traffic moves by itself when the revision is ready."""
+    model = services.store.get_model(version.model)
+    with services.store.transaction():
+        endpoint = services.store.ensure_endpoint(model.project_id, endpoint_name, version.model)
+        revision = create_revision(services, endpoint, version)
+        revision = _changed(services, revision, facts=revision.facts | {"route_when_ready": by})
+    services.wake()
+    return revision
+
+
+def move_traffic(services: Services, endpoint: Endpoint, revision: Revision, *, by: str) -> Endpoint:
+    """Give all traffic to a ready revision; the one before stays up for rollback, older ones are stopped."""
+    if endpoint.live == revision.id:
+        return endpoint
+    if revision.state is not RevisionState.READY:
+        raise Conflict(
+            subject=f"revision {revision.number} of {endpoint.name}",
+            reason=f"it is {revision.state.value}, not ready",
+        )
+    store = services.store
+    with store.transaction():
+        routed = store.route(endpoint.id, live=revision.id, previous=endpoint.live)
+        services.record(_event("endpoint.deployed", endpoint, revision, by))
+        for other in store.list_revisions(endpoint.id, states=_WANTED):
+            if other.number < revision.number and other.id not in (routed.live, routed.previous):
+                retire(services, other)
+    return routed
+
+
+def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
+    """Give the traffic back to the revision before, which still runs; the champion alias follows.
+
+    Raises:
+        Conflict: There is no revision before, or it is not ready.
+    """
+    store = services.store
+    endpoint = store.get_endpoint(name)
+    if not endpoint.previous:
+        raise Conflict(subject=f"endpoint {name}", reason="there is no revision before this one")
+    previous, live = store.get_revision(endpoint.previous), store.get_revision(endpoint.live)
+    if previous.state is not RevisionState.READY:
+        raise Conflict(
+            subject=f"endpoint {name}",
+            reason=f"revision {previous.number} is {previous.state.value}, so it cannot take the traffic",
+        )
+    with store.transaction():
+        routed = store.route(endpoint.id, live=previous.id, previous=live.id)
+        services.record(_event("endpoint.rolled_back", endpoint, previous, by))
+        _alias_follows(services, live, previous, by=by)
+    return routed
+
+
+def retire(services: Services, revision: Revision) -> None:
+    """Stop a revision for good."""
+    if revision.job_id:
+        services.store.request_cancel(revision.job_id)
+    if revision.state is not RevisionState.FAILED:
+        _changed(services, revision, state=RevisionState.STOPPED, address="")
+
+
+def delete_endpoint(services: Services, name: str, *, by: str) -> None:
+    """Stop every revision of an endpoint and forget it."""
+    endpoint = services.store.get_endpoint(name)
+    with services.store.transaction():
+        for revision in services.store.list_revisions(endpoint.id, states=_WANTED):
+            retire(services, revision)
+        services.store.delete_endpoint(endpoint.id)
+        services.record(Event(kind="endpoint.deleted", actor=by, subject=f"endpoint:{endpoint.id}"))
+
+
+def keep_served(services: Services) -> None:
+    """See that every wanted revision has a job, and route those that were deployed by hand.
+
+    Called by each tick: a process that died with its machine, or a hub killed between two writes, is made
+    good here.
+    """
+    for revision in services.store.list_revisions(states=_WANTED):
+        if revision.state is RevisionState.READY and "route_when_ready" in revision.facts:
+            _route_by_hand(services, revision)
+        job = services.store.get_job(revision.job_id) if revision.job_id else None
+        if job is None or job.state.is_final:
+            _serve_again(services, revision, job)
+
+
+def _serve_again(services: Services, revision: Revision, job: Job | None) -> None:
+    if job is not None and job.state is JobState.FAILED:
+        error = str(job.result.get("error") or job.error)
+        _changed(services, revision, state=RevisionState.FAILED, address="", error=error)
+        return
+    if job is not None and job.state is JobState.CANCELLED:
+        _changed(services, revision, state=RevisionState.STOPPED, address="")
+        return
+    if revision.restarts >= _RESTARTS_BEFORE_GIVING_UP and revision.state is not RevisionState.READY:
+        error = f"its process was lost {revision.restarts} times: {job.error if job else ''}"
+        _changed(services, revision, state=RevisionState.FAILED, address="", error=error)
+        return
+    store = services.store
+    version = store.get_version_by_id(revision.version_id)
+    project_id = store.get_model(version.model).project_id
+    serve = Job(
+        id=new_id(),
+        kind=JobKind.SERVE,
+        state=JobState.QUEUED,
+        pool="local",
+        subject=f"revision:{revision.id}",
+        project_id=project_id,
+        payload={"work": msgspec.to_builtins(_work(services, revision, version))},
+        max_attempts=1,
+        priority=10,
+        created_at=store.now(),
+    )
+    with store.transaction():
+        store.put(serve)
+        restarts = revision.restarts + (1 if job is not None else 0)
+        _changed(services, revision, state=RevisionState.STARTING, job_id=serve.id, restarts=restarts)
+
+
+def _route_by_hand(services: Services, revision: Revision) -> None:
+    facts = dict(revision.facts)
+    by = str(facts.pop("route_when_ready"))
+    endpoint = next(e for e in services.store.list_endpoints() if e.id == revision.endpoint_id)
+    with services.store.transaction():
+        move_traffic(services, endpoint, revision, by=by)
+        _changed(services, revision, facts=facts)
+
+
+def _work(services: Services, revision: Revision, version: ModelVersion) -> ServeWork:
+    store = services.store
+    endpoint = next(e for e in store.list_endpoints() if e.id == revision.endpoint_id)
+    recipe = load_recipe(services, version.run_id)
+    return ServeWork(
+        project=store.get_project(endpoint.project_id).name,
+        revision_id=revision.id,
+        endpoint=endpoint.name,
+        model_name=version.model,
+        version=version.version,
+        model=version.manifest,
+        contract=version.contract,
+        code=recipe.declared.code.manifest,
+        environment=recipe.declared.environment,
+        loader=version.loader,
+    )
+
+
+def _alias_follows(services: Services, live: Revision, previous: Revision, *, by: str) -> None:
+    """An alias that names what was rolled back would make the next gate compare with it."""
+    store = services.store
+    bad = store.get_version_by_id(live.version_id)
+    good = store.get_version_by_id(previous.version_id)
+    for alias in store.list_aliases(bad.model):
+        if alias.version == bad.version and good.model == bad.model:
+            move_alias(services, bad.model, alias.alias, good.version, by=by)
+
+
+def _changed(services: Services, revision: Revision, **changes: Any) -> Revision:
+    changed = services.store.set_revision(revision.id, **changes)
+    if changed is None:
+        raise NotFound(kind="revision", name=revision.id)
+    return changed
+
+
+def _event(kind: str, endpoint: Endpoint, revision: Revision, by: str) -> Event:
+    return Event(
+        kind=kind,
+        actor=by,
+        subject=f"endpoint:{endpoint.id}",
+        facts={"endpoint": endpoint.name, "revision": revision.number, **revision.facts},
+    )

@@ -1,0 +1,19 @@
+"""Random ids and secrets."""
+
+import hashlib
+import secrets
+
+
+def new_id() -> str:
+    """Make an id: 32 hex digits, random, so that its first eight tell it apart."""
+    return secrets.token_hex(16)
+
+
+def new_secret() -> str:
+    """Make the secret part of a token: 256 bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def secret_digest(secret: str) -> str:
+    """Give the SHA-256 that is kept instead of a secret; high entropy makes a slow hash needless."""
+    return hashlib.sha256(secret.encode()).hexdigest()

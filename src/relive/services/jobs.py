@@ -1,0 +1,186 @@
+"""What a job's process may ask and tell: its work, that it lives, what it recorded, how it ended.
+
+Every call carries the fence of its claim. A call of an older claim, or of a job that is over, raises
+`Superseded` and changes nothing.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from relive.core.access import Scope
+from relive.core.endpoint import RevisionState
+from relive.core.event import Event
+from relive.core.job import Job, JobKind, JobState
+from relive.core.pipeline import StageStatus
+from relive.core.run import RunStatus
+from relive.errors import InvalidInput, Superseded
+from relive.services.accounts import create_job_token
+from relive.services.context import Services
+from relive.services.finishing import finish_stage
+from relive.wire.jobs import (
+    DescribeReport,
+    EnvironmentReport,
+    HeartbeatReply,
+    LogChunk,
+    LogReply,
+    Progress,
+    Records,
+    Report,
+    ServeReport,
+    StageReport,
+    StageWork,
+    Work,
+)
+
+_ENDED = "its lease had gone to another, or it was over"
+
+ReportT = TypeVar("ReportT")
+
+
+def work_of(services: Services, job_id: str) -> Work:
+    """Give a job its work; a stage's comes with a fresh token for the command."""
+    job = services.store.get_job(job_id)
+    work: Work = msgspec.convert(job.payload["work"], Work)
+    if isinstance(work, StageWork):
+        token = create_job_token(services, job, Scope.COMMAND, run_id=work.run_id)
+        return msgspec.structs.replace(work, command_token=token)
+    return work
+
+
+def renew(services: Services, job_id: str, fence: int) -> HeartbeatReply:
+    """Hold the job's lease and tell whether it is to be cancelled."""
+    job = services.store.renew(job_id, fence, lease_s=services.place.lease_s)
+    return HeartbeatReply(cancel=job.cancel_requested, lease_s=services.place.lease_s)
+
+
+def progress(services: Services, job_id: str, message: Progress) -> None:
+    """Note that a phase of the job began."""
+    job = _held(services, job_id, message.fence)
+    kind, _, subject = job.subject.partition(":")
+    if kind == "stage":
+        _stage_progress(services, subject, job, message)
+    elif kind == "revision":
+        _revision_progress(services, subject, message)
+    services.wake()
+
+
+def append_log(services: Services, job_id: str, chunk: LogChunk) -> LogReply:
+    """Append to the live log of the job's run."""
+    job = _held(services, job_id, chunk.fence)
+    length = services.store.append_log(_run_id(job), chunk.data, offset=chunk.offset, fence=chunk.fence)
+    return LogReply(length=length)
+
+
+def record(services: Services, job_id: str, records: Records) -> None:
+    """Keep metrics, params and tags of the job's run."""
+    job = _held(services, job_id, records.fence)
+    run_id, store = _run_id(job), services.store
+    with store.transaction():
+        if records.metrics:
+            store.record_metrics(run_id, records.metrics, fence=records.fence, batch=records.batch)
+        if records.params:
+            store.record_params(run_id, records.params, fence=records.fence)
+        if records.tags:
+            store.set_tags(run_id, records.tags, fence=records.fence)
+
+
+def finish(services: Services, job_id: str, report: Report) -> None:
+    """Take a job's report, once; what it means for its stage or revision follows from the rows."""
+    job = services.store.get_job(job_id)
+    try:
+        _finish(services, job, report)
+    except Superseded:
+        services.record(
+            Event(
+                kind="job.superseded",
+                actor=f"job:{job_id}",
+                subject=job.subject,
+                facts={
+                    "fence": report.fence,
+                    "job_state": job.state.value,
+                    "reason": "a late report was refused",
+                },
+            )
+        )
+        raise
+    services.wake()
+
+
+def _finish(services: Services, job: Job, report: Report) -> None:
+    if job.kind is JobKind.STAGE:
+        finish_stage(services, job, _expect(report, StageReport))
+        return
+    result, error = _result(job, report)
+    state = JobState.FAILED if error else JobState.CANCELLED if job.cancel_requested else JobState.DONE
+    services.store.finish(job.id, report.fence, state, result=result, error=error)
+
+
+def _result(job: Job, report: Report) -> tuple[dict[str, Any], str]:
+    if job.kind is JobKind.ENVIRONMENT:
+        environment = _expect(report, EnvironmentReport)
+        return {"lock": environment.lock, "packages": environment.packages}, environment.error
+    if job.kind is JobKind.DESCRIBE:
+        described = _expect(report, DescribeReport)
+        signature = msgspec.to_builtins(described.signature)
+        found = {"contract": described.contract, "signature": signature, "loader": described.loader}
+        return found, described.error
+    served = _expect(report, ServeReport)
+    return {}, served.error
+
+
+def _stage_progress(services: Services, stage_id: str, job: Job, message: Progress) -> None:
+    store = services.store
+    stage = store.get_stage(stage_id)
+    now = store.now()
+    if stage.job_id != job.id or stage.status.is_final:
+        return
+    note = message.message or message.phase
+    if stage.status is StageStatus.QUEUED:
+        moved = store.set_stage(
+            stage.id, expect=StageStatus.QUEUED, status=StageStatus.RUNNING, reason=note, started_at=now
+        )
+        if moved is not None and job.kind is JobKind.STAGE:
+            run = store.set_run(stage.run_id, fence=message.fence, status=RunStatus.RUNNING, started_at=now)
+            services.record(Event(kind="run.started", actor="hub", subject=f"run:{run.id}"))
+    else:
+        store.set_stage(stage.id, expect=stage.status, reason=note)
+
+
+def _revision_progress(services: Services, revision_id: str, message: Progress) -> None:
+    store = services.store
+    if message.phase == "ready":
+        address = str(message.facts.get("address", ""))
+        pid = message.facts.get("pid")
+        revision = store.get_revision(revision_id)
+        store.set_revision(
+            revision_id,
+            state=RevisionState.READY,
+            address=address,
+            facts=revision.facts | {"pid": pid},
+            ready_at=store.now(),
+            error="",
+        )
+    elif message.phase == "restarted":
+        store.set_revision(revision_id, restarts=int(message.facts.get("restarts", 0)), error=message.message)
+    elif message.phase == "failed":
+        store.set_revision(revision_id, error=message.message)
+
+
+def _held(services: Services, job_id: str, fence: int) -> Job:
+    job = services.store.get_job(job_id)
+    if job.fence != fence or job.state is not JobState.RUNNING:
+        raise Superseded(subject=f"job {job_id[:8]}", reason=_ENDED)
+    return job
+
+
+def _run_id(job: Job) -> str:
+    if job.kind is not JobKind.STAGE:
+        raise InvalidInput(field="job", value=job.id, wanted="the job of a stage: only those have a run")
+    return str(job.payload["work"]["run_id"])
+
+
+def _expect(report: Report, kind: type[ReportT]) -> ReportT:
+    if not isinstance(report, kind):
+        raise InvalidInput(field="kind", value=type(report).__name__, wanted=kind.__name__)
+    return report

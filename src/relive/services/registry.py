@@ -1,0 +1,197 @@
+"""Model versions, their signed statements and their aliases."""
+
+import hashlib
+
+import msgspec
+
+from relive.core.artifact import Manifest
+from relive.core.digest import canonical_json
+from relive.core.event import Event
+from relive.core.model import Alias, ModelVersion, Signature
+from relive.core.project import Project
+from relive.core.promotion import Decision, Promotion, promotions
+from relive.core.provenance import PAYLOAD_TYPE, Builder, statement
+from relive.core.recipe import EnvironmentLock, Recipe
+from relive.errors import Conflict, NotFound
+from relive.services.context import Services
+from relive.services.ids import new_id
+from relive.services.inputs import load_manifest
+from relive.services.view import PipelineView
+
+
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version is made of; see `ModelVersion`."""
+
+    project: Project
+    model: str
+    run_id: str
+    manifest: str
+    loader: str
+    contract: str = ""
+    signature: Signature | None = None
+    environment: str = ""
+    pipeline_id: str = ""
+    stage_id: str = ""
+    created_by: str = ""
+    metrics: dict[str, float] = {}
+
+
+def create_version(services: Services, new: NewVersion) -> ModelVersion:
+    """Write the next version of a model with its signed statement, or give the one its stage made before."""
+    store = services.store
+    if (
+        new.stage_id
+        and (earlier := store.find_version_of_stage(new.stage_id)) is not None
+        and earlier.provenance
+    ):
+        return earlier
+    model = store.ensure_model(new.project.id, new.model)
+    run = store.get_run(new.run_id)
+    manifest = load_manifest(services, new.manifest)
+    files = file_sha256s(services, manifest)
+    created = store.create_version(
+        ModelVersion(
+            id=new_id(),
+            model_id=model.id,
+            model=new.model,
+            version=0,
+            run_id=run.id,
+            pipeline_id=new.pipeline_id,
+            stage_id=new.stage_id,
+            manifest=new.manifest,
+            sha256=folder_sha256(files),
+            loader=new.loader,
+            contract=new.contract,
+            signature=new.signature,
+            facts={
+                "metrics": new.metrics,
+                "commit": run.commit,
+                "environment": new.environment,
+                "recipe": run.recipe,
+                "stage": run.stage,
+                "size_bytes": manifest.size_bytes,
+            },
+            created_by=new.created_by,
+            created_at=store.now(),
+        )
+    )
+    envelope = services.signer.sign(PAYLOAD_TYPE, canonical_json(_statement(services, created, files)))
+    with store.transaction():
+        version = store.set_version(created.id, provenance=services.blobs.put(envelope).digest)
+        services.record(
+            Event(
+                kind="model.registered",
+                actor=new.created_by or "hub",
+                subject=f"version:{version.id}",
+                project=new.project.name,
+                facts={"model": version.model, "version": version.version, "run": run.id},
+            )
+        )
+    return version
+
+
+def load_recipe(services: Services, run_id: str) -> Recipe:
+    """Read a run's recipe.
+
+    Raises:
+        NotFound: The run has not ended, or ended without one.
+    """
+    run = services.store.get_run(run_id)
+    if not run.recipe:
+        raise NotFound(kind="recipe of run", name=run.id, hint="a recipe is closed when its run ends")
+    return msgspec.json.decode(services.blobs.read(run.recipe), type=Recipe)
+
+
+def load_environment(services: Services, digest: str) -> EnvironmentLock | None:
+    """Read an environment lock; None for an empty digest."""
+    return msgspec.json.decode(services.blobs.read(digest), type=EnvironmentLock) if digest else None
+
+
+def file_sha256s(services: Services, manifest: Manifest) -> dict[str, str]:
+    """Give the hex SHA-256 of each file, which is what signatures and other tools want."""
+    return {
+        entry.path: hashlib.file_digest(services.blobs.open(entry.digest), "sha256").hexdigest()  # type: ignore[arg-type]
+        for entry in manifest.entries
+        if entry.link is None
+    }
+
+
+def folder_sha256(files: dict[str, str]) -> str:
+    """Give one SHA-256 for a folder: over lines of `sha256  path`, sorted by path, as sha256sum prints them."""
+    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def verify_version(services: Services, version: ModelVersion) -> dict[str, object]:
+    """Check a version's signature, and every byte of its folder against the signed digests.
+
+    Raises:
+        SignatureInvalid: No key of this hub signed the statement.
+        Conflict: The signed digests are not those of the folder.
+    """
+    statement_ = msgspec.json.decode(
+        services.signer.verify(services.blobs.read(version.provenance)), type=dict
+    )
+    signed = {s["name"]: s["digest"]["sha256"] for s in statement_["subject"]}
+    name = f"{version.model}@{version.version}"
+    actual = file_sha256s(services, load_manifest(services, version.manifest))
+    expected = {path: digest for path, digest in signed.items() if path != name}
+    if actual != expected or signed.get(name) != folder_sha256(actual):
+        raise Conflict(subject=name, reason="its files are not those that were signed", hint="relive fsck")
+    return {
+        "model": version.model,
+        "version": version.version,
+        "files": len(actual),
+        "key_id": services.signer.key_id,
+    }
+
+
+def move_alias(services: Services, model: str, alias: str, version: int, *, by: str) -> Alias:
+    """Point an alias at a version."""
+    target = services.store.get_version(model, str(version))
+    with services.store.transaction():
+        moved = services.store.set_alias(model, alias, target.version, by=by)
+        project = services.store.get_project(services.store.get_model(model).project_id)
+        services.record(
+            Event(
+                kind="alias.moved",
+                actor=by,
+                subject=f"version:{target.id}",
+                project=project.name,
+                facts={"model": model, "alias": alias, "version": version, "previous": moved.previous},
+            )
+        )
+    return moved
+
+
+def settle_promotions(services: Services, view: PipelineView) -> bool:
+    """Move the aliases whose gates have all passed, reject versions whose gates failed; tells if any changed."""
+    changed = False
+    for due in promotions(view.planned, view.statuses, protected=view.is_protected):
+        if due.decision not in (Decision.PROMOTE, Decision.REJECT):
+            continue
+        version = services.store.find_version_of_stage(view.stages[due.key].id)
+        if version is None or version.status != "candidate":
+            continue
+        changed = True
+        if due.decision is Decision.REJECT:
+            services.store.set_version(version.id, status="rejected")
+        else:
+            _promote(services, view, due, version)
+    return changed
+
+
+def _promote(services: Services, view: PipelineView, due: Promotion, version: ModelVersion) -> None:
+    with services.store.transaction():
+        services.store.set_version(version.id, status="promoted")
+        if due.alias:
+            by = f"pipeline {view.project.name} #{view.pipeline.number}"
+            move_alias(services, version.model, due.alias, version.version, by=by)
+
+
+def _statement(services: Services, version: ModelVersion, files: dict[str, str]) -> dict[str, object]:
+    recipe = load_recipe(services, version.run_id)
+    isolation = recipe.observed.isolation if recipe.observed else "none"
+    builder = Builder(url=services.place.public_url, version=services.place.version, isolation=isolation)
+    environment = load_environment(services, recipe.declared.environment)
+    return statement(version, files, recipe, environment, builder)

@@ -1,0 +1,230 @@
+"""Runs: those that no job places, and reading all of them."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from relive.core.access import Caller, Scope, Token
+from relive.core.event import Event
+from relive.core.ids import short_id
+from relive.core.run import FailureReason, Run, RunStatus
+from relive.core.trajectory import Verdict
+from relive.errors import AccessDenied, Conflict, NotFound
+from relive.services.accounts import create_token
+from relive.services.context import Services
+from relive.services.finishing import close_run
+from relive.services.ids import new_id
+from relive.services.inputs import load_manifest
+from relive.services.stages.outcome import is_active
+from relive.wire.hub import RunDetail
+from relive.wire.jobs import HeartbeatReply, LogChunk, LogReply, Progress, Records, StageReport
+from relive.wire.runs import CreatedRun, CreateRun
+
+LIVE_LOG_PIECE = 1 << 20
+
+
+def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun:
+    """Make a run that somebody does by hand or from a script; its project is made on first use."""
+    store = services.store
+    project = store.find_project(request.project) or store.create_project(request.project)
+    experiment = store.ensure_experiment(project.id, request.experiment or project.name)
+    run_id, now = new_id(), store.now()
+    run = store.create_run(
+        Run(
+            id=run_id,
+            project_id=project.id,
+            experiment_id=experiment.id,
+            name=request.name or f"{request.kind.value} {short_id(run_id)}",
+            kind=request.kind,
+            status=RunStatus.RUNNING,
+            actor=caller.name,
+            command=request.command,
+            commit=request.commit,
+            replay_of=request.replay_of and store.get_run(request.replay_of).id,
+            created_at=now,
+            started_at=now,
+        )
+    )
+    token = create_token(
+        services,
+        Token(
+            id="",
+            scope=Scope.COMMAND,
+            subject=f"user:{caller.name}",
+            label="run",
+            project_id=project.id,
+            run_id=run.id,
+        ),
+    )
+    services.record(
+        Event(kind="run.started", actor=caller.name, subject=f"run:{run.id}", project=project.name)
+    )
+    return CreatedRun(run_id=run.id, name=run.name, token=token, url=page_of(services, run))
+
+
+def may_write(services: Services, caller: Caller, run_id: str) -> Run:
+    """Give the run if this caller may write it: its own, or any for users.
+
+    Raises:
+        AccessDenied: It is another's, or belongs to a job.
+    """
+    run = services.store.get_run(run_id)
+    own = caller.scope is Scope.COMMAND and caller.run_id == run.id
+    user = (
+        caller.scope in (Scope.ADMIN, Scope.MEMBER)
+        or (caller.scope is Scope.LOCAL
+        and run.actor == caller.name)
+    )
+    if not own and not user:
+        raise AccessDenied(
+            action=f"write run {short_id(run.id)}", who=caller.name, needs="the run's own token"
+        )
+    return run
+
+
+def renew(services: Services, run: Run) -> HeartbeatReply:
+    """Tell a run by hand whether it is to be cancelled."""
+    return HeartbeatReply(cancel=run.status.is_final, lease_s=services.place.lease_s)
+
+
+def progress(services: Services, run: Run, message: Progress) -> None:
+    """Note a phase of a run by hand."""
+    services.store.set_run(run.id, reason=message.message or message.phase)
+
+
+def append_log(services: Services, run: Run, chunk: LogChunk) -> LogReply:
+    """Append to a run's live log."""
+    return LogReply(
+        length=services.store.append_log(run.id, chunk.data, offset=chunk.offset, fence=run.fence or None)
+    )
+
+
+def record(services: Services, run: Run, records: Records) -> None:
+    """Keep what a run logged."""
+    store, fence = services.store, run.fence or None
+    with store.transaction():
+        if records.metrics:
+            store.record_metrics(run.id, records.metrics, fence=fence, batch=records.batch)
+        if records.params:
+            store.record_params(run.id, records.params, fence=fence)
+        if records.tags:
+            store.set_tags(run.id, records.tags, fence=fence)
+
+
+def finish(services: Services, run: Run, report: StageReport) -> Run:
+    """Close a run by hand.
+
+    Raises:
+        Conflict: It has ended already in another way, or its end belongs to its job.
+    """
+    if run.job_id:
+        raise Conflict(subject=f"run {short_id(run.id)}", reason="it belongs to a job, whose runner ends it")
+    if run.status.is_final:
+        if run.status is report.status:
+            return run
+        raise Conflict(
+            subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}"
+        )
+    with services.store.transaction():
+        closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0))
+        services.record(
+            Event(
+                kind=f"run.{closed.status.value}",
+                actor=run.actor,
+                subject=f"run:{run.id}",
+                facts={"reason": report.reason},
+            )
+        )
+    return closed
+
+
+def cancel(services: Services, run_id: str, *, by: str) -> Run:
+    """Ask a run to end."""
+    store = services.store
+    run = store.get_run(run_id)
+    if run.status.is_final:
+        raise Conflict(
+            subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}"
+        )
+    if run.job_id:
+        store.request_cancel(run.job_id)
+        stage = store.get_stage(run.stage_id)
+        if is_active(stage):
+            store.set_stage(stage.id, reason=f"cancel asked by {by}")
+    else:
+        now = store.now()
+        run = store.set_run(
+            run.id,
+            status=RunStatus.KILLED,
+            failure=FailureReason.CANCELLED,
+            reason=f"cancelled by {by}",
+            ended_at=now,
+        )
+    services.wake()
+    return run
+
+
+def get_detail(services: Services, run_id: str) -> RunDetail:
+    """Give a run and what it recorded."""
+    store = services.store
+    run = store.get_run(run_id)
+    return RunDetail(
+        run=run,
+        project=store.get_project(run.project_id).name,
+        url=page_of(services, run),
+        metrics=tuple(store.list_metrics([run.id])),
+        params=store.list_params([run.id]).get(run.id, {}),
+        tags=store.list_tags([run.id]).get(run.id, {}),
+        artifacts=tuple(store.list_artifacts(run.id)),
+        inputs=tuple(store.list_inputs(run.id)),
+        verdicts=tuple(store.list_verdicts(run.id)),
+        versions=tuple(store.list_versions_of_run(run.id)),
+    )
+
+
+def page_of(services: Services, run: Run) -> str:
+    """Give the address of a run's page."""
+    return f"{services.place.public_url}/r/{run.id}"
+
+
+def read_log(services: Services, run: Run, *, start: int = 0) -> Iterator[bytes]:
+    """Give a run's log from a byte on, as far as it is known now."""
+    if run.log:
+        size = services.blobs.get(run.log).size_bytes
+        yield from services.blobs.iter_chunks(run.log, min(start, size))
+        return
+    while piece := services.store.read_log(run.id, start=start, limit=LIVE_LOG_PIECE):
+        yield piece
+        start += len(piece)
+
+
+def find_file(services: Services, run_id: str, path: str) -> str:
+    """Give the digest of a file among a run's artifacts.
+
+    Raises:
+        NotFound: No artifact holds this path.
+    """
+    for artifact in services.store.list_artifacts(run_id):
+        entry = load_manifest(services, artifact.manifest).find(path)
+        if entry is not None and entry.link is None:
+            return entry.digest
+    raise NotFound(kind="artifact file", name=path, hint=f"relive show {short_id(run_id)}")
+
+
+def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
+    """Keep what a replay showed."""
+    store = services.store
+    run = store.get_run(verdict.run_id)
+    kept = msgspec.structs.replace(verdict, id=new_id(), run_id=run.id, at=store.now())
+    with store.transaction():
+        store.record_verdict(kept)
+        services.record(
+            Event(
+                kind="replay.judged",
+                actor=by,
+                subject=f"run:{run.id}",
+                project=store.get_project(run.project_id).name,
+                facts={"level": kept.level.value, "reason": kept.reason, "replay": kept.replay_run_id},
+            )
+        )
+    return kept

@@ -1,0 +1,146 @@
+"""The tick: looks at the rows and does what they allow.
+
+Nothing is remembered between two ticks but the time of the last look at processes, so a hub killed at any
+point goes on with the next tick of whichever hub holds the lock.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relive.core.event import Event
+from relive.core.graph import blocked, outcome, ready
+from relive.core.pipeline import Action, Stage, StageStatus
+from relive.errors import ReliveError
+from relive.services.context import Services
+from relive.services.endpoints import keep_served
+from relive.services.placing import launch_ready, look_after_processes
+from relive.services.registry import settle_promotions
+from relive.services.stages import deploy, environment, gate, register, run, select
+from relive.services.stages.outcome import cancel, fail, skip
+from relive.services.view import PipelineView, load_view
+
+LOCK = "scheduler"
+
+_log = logging.getLogger(__name__)
+
+_START: dict[Action, Callable[[Services, PipelineView, Stage], None]] = {
+    Action.ENVIRONMENT: environment.start,
+    Action.RUN: run.start,
+    Action.SELECT: select.start,
+    Action.GATE: gate.start,
+    Action.REGISTER: register.start,
+    Action.DEPLOY: deploy.start,
+}
+_CHECK: dict[Action, Callable[[Services, PipelineView, Stage], None]] = {
+    Action.ENVIRONMENT: environment.check,
+    Action.RUN: run.check,
+    Action.REGISTER: register.check,
+    Action.DEPLOY: deploy.check,
+}
+
+
+@dataclass
+class Scheduler:
+    """Ticks while it holds the lock.
+
+    Attributes:
+        looked_at: When processes were last asked after, by the store's clock.
+    """
+
+    services: Services
+    lock_s: float = 15.0
+    look_every_s: float = 2.0
+    looked_at: float = field(default=0.0)
+
+    def tick(self) -> bool:
+        """Do what the rows allow now; tells whether this hub holds the lock."""
+        services = self.services
+        if not services.store.hold_lock(LOCK, services.place.owner, lease_s=self.lock_s):
+            return False
+        for pipeline in services.store.list_pipelines(active=True, limit=1000):
+            try:
+                advance(services, pipeline.id)
+            except ReliveError:
+                # One pipeline's trouble (a full disk, a lost blob) must not stop the others; it is tried again.
+                _log.exception("pipeline %s could not be advanced", pipeline.id)
+        keep_served(services)
+        launch_ready(services)
+        now = services.store.now()
+        if now - self.looked_at >= self.look_every_s or now < self.looked_at:
+            self.looked_at = now
+            look_after_processes(services)
+        return True
+
+
+def advance(services: Services, pipeline_id: str) -> None:
+    """Bring one pipeline as far as its rows allow."""
+    view = load_view(services, pipeline_id)
+    while True:
+        before = (view.statuses, view.pipeline.environment)
+        _step(services, view)
+        view = load_view(services, pipeline_id)
+        if settle_promotions(services, view):
+            view = load_view(services, pipeline_id)
+            continue
+        if (view.statuses, view.pipeline.environment) == before:
+            break
+    _close(services, view)
+
+
+def cancel_pipeline(services: Services, pipeline_id: str, *, by: str) -> None:
+    """End a pipeline: what waits will not start, what runs is asked to end."""
+    view = load_view(services, pipeline_id)
+    reason = f"cancelled by {by}"
+    with services.store.transaction():
+        for stage in view.stages.values():
+            if stage.status is StageStatus.WAITING:
+                cancel(services, stage, reason)
+            elif not stage.status.is_final and stage.job_id:
+                services.store.request_cancel(stage.job_id)
+            elif not stage.status.is_final:
+                cancel(services, stage, reason)
+        services.record(Event(kind="pipeline.cancel_asked", actor=by, subject=f"pipeline:{pipeline_id}"))
+
+
+def _step(services: Services, view: PipelineView) -> None:
+    for stage in view.stages.values():
+        if stage.status in (StageStatus.QUEUED, StageStatus.RUNNING):
+            _guarded(services, _CHECK[stage.action], view, stage)
+    fresh = load_view(services, view.pipeline.id)
+    for key, reason in blocked(fresh.planned, fresh.statuses).items():
+        skip(services, fresh.stages[key], reason)
+    for key in ready(fresh.planned, fresh.statuses):
+        _guarded(services, _START[fresh.stages[key].action], fresh, fresh.stages[key])
+
+
+def _guarded(
+    services: Services,
+    handle: Callable[[Services, PipelineView, Stage], None],
+    view: PipelineView,
+    stage: Stage,
+) -> None:
+    """A defect in one action fails its stage, with the reason, instead of stopping the scheduler."""
+    try:
+        handle(services, view, stage)
+    except ReliveError:
+        raise
+    except Exception as error:
+        _log.exception("stage %s of pipeline %s", stage.key, view.pipeline.id)
+        fail(services, stage, f"the hub failed on it: {type(error).__name__}: {error}")
+
+
+def _close(services: Services, view: PipelineView) -> None:
+    status = outcome(view.planned, view.statuses)
+    if not status.is_final or view.pipeline.status.is_final:
+        return
+    services.store.set_pipeline(view.pipeline.id, status=status, ended_at=services.store.now())
+    services.record(
+        Event(
+            kind=f"pipeline.{status.value}",
+            actor="hub",
+            subject=f"pipeline:{view.pipeline.id}",
+            project=view.project.name,
+            facts={"number": view.pipeline.number, "commit": view.pipeline.commit},
+        )
+    )

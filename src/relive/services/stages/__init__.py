@@ -1,0 +1,1 @@
+"""What the scheduler does with a stage, one module an action."""

@@ -1,0 +1,61 @@
+"""The `deploy` action: the version this pipeline promoted gets an endpoint's traffic."""
+
+from relive.core.endpoint import RevisionState
+from relive.core.pipeline import Stage, StageStatus
+from relive.errors import ReliveError
+from relive.services.context import Services
+from relive.services.endpoints import create_revision, move_traffic, retire
+from relive.services.stages.outcome import fail, skip, succeed
+from relive.services.view import PipelineView, registered_version
+
+
+def start(services: Services, view: PipelineView, stage: Stage) -> None:
+    """Start a revision of the promoted version."""
+    deploy = stage.planned.spec.deploy
+    if deploy is None:
+        fail(services, stage, "the stage names no endpoint")
+        return
+    if not view.is_protected:
+        skip(services, stage, f"only pipelines of the default branch ({view.project.default_branch}) deploy")
+        return
+    version = registered_version(services, view, stage)
+    if version is None:
+        fail(services, stage, "no stage before this one registered a model version")
+        return
+    if version.status != "promoted":
+        fail(
+            services,
+            stage,
+            f"{version.model} v{version.version} is {version.status}: its gates have not all passed",
+        )
+        return
+    try:
+        with services.store.transaction():
+            endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
+            revision = create_revision(services, endpoint, version, stage_id=stage.id)
+            services.store.set_stage(
+                stage.id,
+                expect=StageStatus.WAITING,
+                status=StageStatus.RUNNING,
+                started_at=services.store.now(),
+                result=stage.result | {"revision_id": revision.id, "endpoint": endpoint.name},
+            )
+    except ReliveError as error:
+        fail(services, stage, str(error))
+
+
+def check(services: Services, view: PipelineView, stage: Stage) -> None:
+    """Move the traffic once the revision has passed its contract test."""
+    revision = services.store.get_revision(str(stage.result["revision_id"]))
+    endpoint = services.store.get_endpoint(str(stage.result["endpoint"]))
+    if revision.state is RevisionState.FAILED:
+        retire(services, revision)
+        fail(
+            services, stage, f"revision {revision.number} never became ready, traffic stays: {revision.error}"
+        )
+    elif revision.state is RevisionState.READY:
+        by = f"pipeline {view.project.name} #{view.pipeline.number}"
+        move_traffic(services, endpoint, revision, by=by)
+        succeed(
+            services, stage, reason=f"revision {revision.number} passed its contract test and has the traffic"
+        )

@@ -1,0 +1,71 @@
+"""How a stage ends: good, failed, or tried again."""
+
+from typing import Any
+
+from relive.core.event import Event
+from relive.core.pipeline import Stage, StageStatus
+from relive.core.run import FailureReason
+from relive.services.context import Services
+
+_ACTIVE = (StageStatus.QUEUED, StageStatus.RUNNING)
+
+
+def succeed(
+    services: Services, stage: Stage, *, reason: str = "", result: dict[str, Any] | None = None
+) -> None:
+    """End a stage well."""
+    _end(services, stage, StageStatus.SUCCEEDED, reason, result)
+
+
+def fail(services: Services, stage: Stage, reason: str, *, result: dict[str, Any] | None = None) -> None:
+    """End a stage that did not do what it should."""
+    _end(services, stage, StageStatus.FAILED, reason, result)
+
+
+def skip(services: Services, stage: Stage, reason: str) -> None:
+    """End a stage that is not to run."""
+    _end(services, stage, StageStatus.SKIPPED, reason, None)
+
+
+def cancel(services: Services, stage: Stage, reason: str) -> None:
+    """End a stage because somebody asked for it."""
+    _end(services, stage, StageStatus.CANCELLED, reason, None)
+
+
+def retry_or_fail(services: Services, stage: Stage, failure: FailureReason, reason: str) -> bool:
+    """End a stage as failed, or put it back to be started again where its rule allows; tells whether it will."""
+    rule = stage.planned.spec.retry
+    if failure is FailureReason.CANCELLED:
+        cancel(services, stage, reason)
+        return False
+    if failure.value not in rule.when or stage.attempts > rule.max:
+        fail(services, stage, reason)
+        return False
+    note = f"try {stage.attempts + 1} of {rule.max + 1} after {failure.value}: {reason}"
+    services.store.set_stage(stage.id, status=StageStatus.WAITING, reason=note, job_id="", started_at=None)
+    services.record(_event("stage.retried", stage, reason))
+    return True
+
+
+def is_active(stage: Stage) -> bool:
+    """Tell whether somebody works on the stage."""
+    return stage.status in _ACTIVE
+
+
+def _end(
+    services: Services, stage: Stage, status: StageStatus, reason: str, result: dict[str, Any] | None
+) -> None:
+    changes: dict[str, Any] = {"status": status, "reason": reason, "ended_at": services.store.now()}
+    if result is not None:
+        changes["result"] = stage.result | result
+    if services.store.set_stage(stage.id, expect=stage.status, **changes) is not None:
+        services.record(_event(f"stage.{status.value}", stage, reason))
+
+
+def _event(kind: str, stage: Stage, reason: str) -> Event:
+    return Event(
+        kind=kind,
+        actor="hub",
+        subject=f"stage:{stage.id}",
+        facts={"pipeline": stage.pipeline_id, "stage": stage.key, "reason": reason},
+    )

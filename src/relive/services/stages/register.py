@@ -1,0 +1,164 @@
+"""The `register` action: an out becomes a model version with a signed statement.
+
+With an example a DESCRIBE job first loads the model in its own environment, to learn the signature and
+the predictions that later are the contract test. The version is written after that, once: it is found
+again by its stage.
+"""
+
+import msgspec
+
+from relive.core.artifact import Manifest
+from relive.core.job import Job, JobKind, JobState
+from relive.core.model import Signature
+from relive.core.pipeline import Register, Stage, StageStatus
+from relive.core.run import FailureReason
+from relive.errors import NotFound, ReliveError
+from relive.services.context import Services
+from relive.services.ids import new_id
+from relive.services.inputs import find_out, keep_manifest, load_manifest, select_paths
+from relive.services.registry import NewVersion, create_version
+from relive.services.stages.outcome import fail, retry_or_fail, succeed
+from relive.services.view import PipelineView, merged_metrics
+from relive.wire.jobs import DescribeWork
+
+
+def start(services: Services, view: PipelineView, stage: Stage) -> None:
+    """Find the model folder among the outs; describe it first if there is an example."""
+    register = stage.planned.spec.register
+    if register is None:
+        fail(services, stage, "the stage has nothing to register")
+        return
+    try:
+        model, source = _folder(services, view, stage, register.artifact)
+        example = _example(services, view, stage, register)
+    except ReliveError as error:
+        fail(services, stage, str(error))
+        return
+    found = {"model": model, "source_stage": source.key, "source_run": source.run_id}
+    if not example:
+        _write(services, view, stage, {**stage.result, **found})
+        return
+    work = DescribeWork(
+        project=view.project.name,
+        model=model,
+        example=example,
+        code=view.pipeline.code,
+        environment=view.pipeline.environment,
+        loader=register.loader or "auto",
+    )
+    job = Job(
+        id=new_id(),
+        kind=JobKind.DESCRIBE,
+        state=JobState.QUEUED,
+        pool=source.planned.spec.resources.pool,
+        subject=f"stage:{stage.id}",
+        project_id=view.project.id,
+        payload={"work": msgspec.to_builtins(work)},
+        max_attempts=1,
+        created_at=services.store.now(),
+    )
+    with services.store.transaction():
+        moved = services.store.set_stage(
+            stage.id,
+            expect=StageStatus.WAITING,
+            status=StageStatus.QUEUED,
+            job_id=job.id,
+            attempts=stage.attempts + 1,
+            queued_at=job.created_at,
+            result=stage.result | found,
+        )
+        if moved is not None:
+            services.store.put(job)
+
+
+def check(services: Services, view: PipelineView, stage: Stage) -> None:
+    """Write the version when its description has come."""
+    job = services.store.get_job(stage.job_id)
+    if not job.state.is_final:
+        return
+    if job.state is JobState.DONE and job.result.get("contract"):
+        _write(services, view, stage, {**stage.result, **job.result})
+    elif job.state is JobState.LOST:
+        retry_or_fail(services, stage, FailureReason.WORKER_LOST, job.error)
+    elif job.state is JobState.CANCELLED:
+        retry_or_fail(services, stage, FailureReason.CANCELLED, "cancelled")
+    else:
+        fail(services, stage, f"the model could not be described: {job.result.get('error') or job.error}")
+
+
+def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str, object]) -> None:
+    register = stage.planned.spec.register
+    assert register is not None  # `start` refused a stage without it
+    signature = found.get("signature")
+    try:
+        version = create_version(
+            services,
+            NewVersion(
+                project=view.project,
+                model=register.model,
+                run_id=str(found["source_run"]),
+                manifest=str(found["model"]),
+                loader=str(found.get("loader") or register.loader or "auto"),
+                contract=str(found.get("contract", "")),
+                signature=msgspec.convert(signature, Signature) if signature else None,
+                environment=view.pipeline.environment,
+                pipeline_id=view.pipeline.id,
+                stage_id=stage.id,
+                created_by=view.pipeline.actor,
+                metrics=merged_metrics(services, view, stage),
+            ),
+        )
+    except ReliveError as error:
+        fail(services, stage, str(error))
+        return
+    note = "" if version.contract else "; without an example it cannot be deployed: add `register.example`"
+    succeed(
+        services,
+        stage,
+        reason=f"{version.model} v{version.version}, signed{note}",
+        result={
+            **_plain(found),
+            "model_name": version.model,
+            "version": version.version,
+            "version_id": version.id,
+        },
+    )
+
+
+def _plain(found: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in found.items() if key != "signature"}
+
+
+def _folder(services: Services, view: PipelineView, stage: Stage, path: str) -> tuple[str, Stage]:
+    """Give the digest of the model folder's manifest, with paths relative to the folder, and its stage."""
+    found = find_out(services, view, stage, path)
+    if found is None:
+        raise NotFound(
+            kind="model folder", name=path, hint="name it in the outs of a stage that this one needs"
+        )
+    artifact, source = found
+    manifest = load_manifest(services, artifact.manifest)
+    inside = manifest.subtree(path)
+    if not inside.entries:  # a single file counts as a folder that holds it
+        entry = manifest.find(path.rstrip("/"))
+        if entry is None:
+            raise NotFound(
+                kind="model folder", name=path, hint=f"{source.key} wrote {artifact.path}, but not this"
+            )
+        inside = Manifest((msgspec.structs.replace(entry, path=entry.path.rsplit("/", 1)[-1]),))
+    return keep_manifest(services, inside), source
+
+
+def _example(services: Services, view: PipelineView, stage: Stage, register: Register) -> str:
+    if not register.example:
+        return ""
+    found = find_out(services, view, stage, register.example)
+    code = load_manifest(services, view.pipeline.code)
+    manifest = select_paths(load_manifest(services, found[0].manifest) if found else code, register.example)
+    if len(manifest.entries) != 1:
+        raise NotFound(
+            kind="example file",
+            name=register.example,
+            hint="one file: rows.csv, rows.json or rows.npz, an out or committed",
+        )
+    return keep_manifest(services, manifest)
