@@ -29,7 +29,7 @@ _LATER: Final = {
     "inputs": "manual triggers are not yet supported",
 }
 
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{([^{}]*)\}\}")
 _ONE_NAME = re.compile(NAME)
 
 # The parts of a shell script in which a character is not what it seems: an escape, a comment, a quoted text
