@@ -22,7 +22,8 @@ class Traffic:
     """Requests by endpoint, revision and status code, and how long they took."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for every counter, which no page or rule here reads
+        # A second series for every counter, which no page or rule here reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         labels = ("endpoint", "revision")
         self._requests = Counter(
