@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from relive.errors import StoreFull
+from relive.errors import Conflict, StoreFull
 from relive.ports.blobs import OpenOptions
 from relive.stores.blobs import budget
 from relive.stores.blobs.local import LocalBlobStore
@@ -87,6 +87,19 @@ def test_a_known_size_is_refused_before_the_first_byte(filled):
         writer.__enter__()
     assert caught.value.needed_bytes == 2 * MIB
     assert parts(store) == []
+
+
+def test_a_writer_that_was_refused_cannot_commit_what_it_has(filled):
+    store, _ = filled
+    with store.writer() as writer:
+        writer.write(b"begun")
+        with pytest.raises(StoreFull):
+            writer.write(bytes(2 * MIB))
+        with pytest.raises(Conflict):
+            writer.write(b"and more")
+        with pytest.raises(Conflict):
+            writer.commit()
+    assert len(list(store.list())) == 1
 
 
 def test_a_disk_that_others_fill_in_the_middle_is_noticed(filled):
@@ -209,7 +222,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_store(tmp_path):
     """RLIMIT_FSIZE stands for a file system that takes no larger file; it needs no rights."""
     script = """
 import resource, sys
-from relive.errors import StoreFull
+from relive.errors import Conflict, StoreFull
 from relive.stores.blobs.local import LocalBlobStore
 store = LocalBlobStore(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
