@@ -1,2 +1,53 @@
-"""relive."""
+"""relive: push code, get a model that is trained, tested, gated, served and watched, and can be made again.
+
+The face for scripts. Names are imported on first use, so that `import relive` costs a training script almost
+nothing; inside relive the defining modules are imported instead.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relive.client.hub import HubClient as Client
+    from relive.client.hub import connect
+    from relive.client.run import Run, config, finish, init, log, log_artifact, step
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "Run",
+    "__version__",
+    "config",
+    "connect",
+    "finish",
+    "init",
+    "log",
+    "log_artifact",
+    "step",
+]
+
+_HOMES = {
+    "Client": ("relive.client.hub", "HubClient"),
+    "connect": ("relive.client.hub", "connect"),
+    **{
+        name: ("relive.client.run", name)
+        for name in ("Run", "config", "finish", "init", "log", "log_artifact", "step")
+    },
+}
+_NOT_YET = ("dataset", "use_dataset")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        module, attribute = _HOMES[name]
+        value = getattr(import_module(module), attribute)
+        globals()[name] = value
+        return value
+    if name in _NOT_YET:
+        raise AttributeError(f"relive.{name} is not yet supported: declare data as `deps` in relive.yaml")
+    raise AttributeError(f"module 'relive' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

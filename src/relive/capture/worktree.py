@@ -80,6 +80,17 @@ def find_root(folder: Path) -> Path | None:
     return Path(text) if done.returncode == 0 and text else None
 
 
+def read_head(folder: Path) -> tuple[str, str]:
+    """Give commit and branch of the work tree that a folder lies in; empty where there is none."""
+    if shutil.which("git") is None:
+        return "", ""
+    done = _run(folder, _environment(), "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
+    lines = done.stdout.decode(errors="replace").splitlines()
+    if done.returncode != 0 or len(lines) != 2:
+        return "", ""
+    return lines[0], "" if lines[1] == "HEAD" else lines[1]
+
+
 def read_worktree(root: Path) -> WorkTree:
     """Ask git about a work tree.
 

@@ -172,24 +172,30 @@ class SpoolReader:
         """Give what is new, in the order in which the processes began; a line still being written waits.
 
         Args:
-            max_bytes: At most so much of each file becomes one batch; there may be several of one file.
+            max_bytes: About so much of a file becomes one batch; there may be several of one file.
         """
         for name in spool_files(self._folder):
-            while (batch := self._next(name, max(max_bytes, LONGEST_LINE + 1))) is not None:
+            while (batch := self._next(name, max_bytes)) is not None:
                 self._offsets[name] = batch.end
                 yield batch
 
     def _next(self, name: str, max_bytes: int) -> SpoolBatch | None:
         start = self._offsets.get(name, 0)
-        data = _read_regular(self._folder / name, start, max_bytes)
-        whole = data.rfind(b"\n") + 1
-        if not whole:
-            # A line longer than any record is skipped piece by piece; it ends as damaged.
-            if len(data) < max_bytes:
+        data = b""
+        for size in (max_bytes, LONGEST_LINE + 1):
+            data = _read_regular(self._folder / name, start, size)
+            whole = data.rfind(b"\n") + 1
+            if whole:
+                return _batch(name, start, data[:whole])
+            if len(data) < size:
                 return None
-            whole = len(data)
-        records, damaged = _decode(data[:whole].split(b"\n"))
-        return SpoolBatch(file=name, start=start, end=start + whole, records=records, damaged=damaged)
+        # A line longer than any record is skipped piece by piece, and counted as damaged.
+        return _batch(name, start, data)
+
+
+def read_range(folder: Path, file: str, start: int, end: int) -> SpoolBatch:
+    """Read again what was one batch, by the offsets it had."""
+    return _batch(file, start, _read_regular(folder / file, start, end - start))
 
 
 class SpooledProcess(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +258,7 @@ def read_spool(folder: Path) -> SpoolContents:
         params={it.k: it.v for it in records if isinstance(it, SpooledParam)},
         tags={it.k: it.v for it in records if isinstance(it, SpooledTag)},
         artifacts=tuple({it.name: it for it in records if isinstance(it, SpooledArtifact)}.values()),
-        processes=tuple(map(_process, files.values())),
+        processes=_processes(files.values()),
         finish=finishes[-1] if finishes else None,
         notes=tuple(dict.fromkeys(notes)),
         damaged=damaged + _torn(folder, files),
@@ -265,6 +271,16 @@ def spool_files(folder: Path) -> list[str]:
         return sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
     except FileNotFoundError:
         return []
+
+
+def _processes(files: Iterable[list[Record]]) -> tuple[SpooledProcess, ...]:
+    """Join the files of one process: a script that brings its own relive writes one beside the hooks'."""
+    joined: dict[object, list[Record]] = {}
+    for number, records in enumerate(files):
+        start = next((record for record in records if isinstance(record, ProcessStart)), None)
+        who = (start.pid, start.ppid, start.argv) if start is not None else number
+        joined.setdefault(who, []).extend(records)
+    return tuple(map(_process, joined.values()))
 
 
 def _process(records: list[Record]) -> SpooledProcess:
@@ -286,6 +302,11 @@ def _torn(folder: Path, files: Iterable[str]) -> int:
     """Count the files that end within a line: their process was stopped by a full disk."""
     ends = (_read_regular(folder / name, -1, 1) for name in files)
     return sum(end not in (b"", b"\n") for end in ends)
+
+
+def _batch(file: str, start: int, data: bytes) -> SpoolBatch:
+    records, damaged = _decode(data.split(b"\n"))
+    return SpoolBatch(file=file, start=start, end=start + len(data), records=records, damaged=damaged)
 
 
 def _decode(lines: list[bytes]) -> tuple[tuple[Record, ...], int]:

@@ -84,15 +84,16 @@ class Face:
             run.refuse("config", error)
         return run
 
-    def finish(self) -> None:
+    def finish(self, status: str = "finished") -> None:
         """End the open run, if there is one."""
         run, self._run = self._run, None
         if run is not None:
-            run.finish()
+            run.finish(status)
             self.config.clear()
 
 
-def _begin(project: str, name: str) -> Run:
+def begin_in_runner(project: str, name: str) -> Run:
+    """Open the run that a runner listens to: it appends to the spool that RELIVE_SPOOL_DIR names."""
     folder = os.environ.get(SPOOL_DIR)
     if not folder:
         warn_once("relive: no run listens here (RELIVE_SPOOL_DIR is not set); what is logged is not kept.")
@@ -104,5 +105,5 @@ def _begin(project: str, name: str) -> Run:
     return run
 
 
-face = Face(_begin)
+face = Face(begin_in_runner)
 config = face.config

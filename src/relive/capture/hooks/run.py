@@ -73,6 +73,7 @@ class Run:
         self.config.attach(self.record_params)
         self._spool = spool
         self._on_finish = on_finish
+        self._pid = os.getpid()
         self._next_step = 0
         self._finished = False
         self._recorder: Recorder | None = None
@@ -141,8 +142,8 @@ class Run:
 
     def finish(self, status: str = "finished") -> None:
         """End the run; what is logged afterwards is refused. Calling it again changes nothing."""
-        if self._finished:
-            return
+        if self._finished or os.getpid() != self._pid:
+            return  # a forked worker that ends does not end the run
         self._write({"t": "finish", "status": status, "w": time.time()})
         self._finished = True
         self.config.attach(None)
