@@ -12,6 +12,7 @@ from relive.cli.output import escape, json_option, out, print_json
 from relive.cli.repository import REMOTE, git, work_tree
 from relive.client.hub import connect
 from relive.core.ids import check_name
+from relive.formats.pipeline_file import parse_pipeline
 from relive.wire.hub import ProjectDetail
 
 FILE = "relive.yaml"
@@ -19,7 +20,9 @@ FILE = "relive.yaml"
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
-@click.option("--project", default="", help="The project's name; default: the folder's.")
+@click.option(
+    "--project", default="", help="The project's name; default: that in relive.yaml, else the folder's."
+)
 @click.option("--force", is_flag=True, help="Write relive.yaml anew, even if there is one.")
 @json_option
 def init(folder: Path, project: str, force: bool, as_json: bool) -> None:
@@ -61,6 +64,9 @@ def _make_repository(folder: Path) -> Path:
 
 
 def _name_of(root: Path) -> str:
+    file = root / FILE
+    if file.exists() and (named := parse_pipeline(file.read_bytes(), path=FILE).project):
+        return named
     return re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("-._") or "project"
 
 

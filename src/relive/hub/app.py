@@ -15,6 +15,7 @@ import msgspec
 import uvicorn
 from litestar import Litestar, Router, get
 from litestar.datastructures import State
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from relive import __version__
@@ -30,6 +31,7 @@ from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
 from relive.hub.git.slots import PackSlots
+from relive.hub.http import read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
 from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs
@@ -151,6 +153,7 @@ def build_litestar(config: HubConfig, services: Services) -> Litestar:
     api = Router(
         "/api/v1",
         response_class=ApiResponse,
+        dependencies={"page": Provide(read_page, sync_to_thread=False)},
         route_handlers=[handler for module in modules for handler in module.ROUTES],
     )
     return Litestar(
@@ -224,7 +227,7 @@ async def _serve(hub: Hub, listener: socket.socket, on_ready: Callable[[], None]
     await hub.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has only a flag
             await asyncio.sleep(0.005)
         if server.started:
             on_ready()

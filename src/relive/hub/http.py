@@ -13,8 +13,22 @@ from relive.services.context import Services
 
 MSGPACK = "application/x-msgpack"
 
+LONGEST_PAGE = 1000
+
 T = TypeVar("T")
 HubRequest = Request[Any, Any, State]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for."""
+
+    limit: int
+    offset: int
+
+
+def read_page(limit: int = 50, offset: int = 0) -> Page:
+    """Give the page that a request asks for, within bounds."""
+    return Page(limit=max(0, min(limit, LONGEST_PAGE)), offset=max(0, offset))
 
 
 def caller_of(request: HubRequest) -> Caller:
@@ -54,13 +68,9 @@ async def read_message(request: HubRequest, kind: type[T]) -> T:
         InvalidInput: It is not such a message; names the place in it.
     """
     body = await request.body()
-    decode = (
-        msgspec.msgpack.decode
-        if request.headers.get("content-type", "").startswith(MSGPACK)
-        else _decode_json
-    )
+    packed = request.headers.get("content-type", "").startswith(MSGPACK)
     try:
-        return decode(body, type=kind)
+        return msgspec.msgpack.decode(body, type=kind) if packed else msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(field="message", value=body[:60], wanted=f"{kind_name(kind)} ({error})") from error
 
@@ -68,7 +78,3 @@ async def read_message(request: HubRequest, kind: type[T]) -> T:
 def kind_name(kind: Any) -> str:
     """Give the name of a message type, or of the members of a union."""
     return getattr(kind, "__name__", None) or str(kind).replace("relive.wire.jobs.", "")
-
-
-def _decode_json(body: bytes, *, type: type[T]) -> T:
-    return msgspec.json.decode(body, type=type)

@@ -124,7 +124,7 @@ def routes_of(endpoints: list[Endpoint], revisions: dict[str, Revision]) -> dict
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Give when a process started, in clock ticks since boot; None if there is no such process or it is dead."""
+    """Give when a process started, in clock ticks since boot; None if it is dead."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -136,7 +136,7 @@ def _read_params(services: Services, code: Manifest, stage: Stage, ref: ParamsRe
 
 
 def _is_under(entry: ManifestEntry, wanted: str) -> bool:
-    return wanted == WHOLE_TREE or entry.path == wanted or entry.path.startswith(f"{wanted}/")
+    return wanted in (WHOLE_TREE, entry.path) or entry.path.startswith(f"{wanted}/")
 
 
 def as_facts(inputs: Iterable[ResolvedInput]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def queue_plan(services: Services, request: PlanRequest) -> Job:
 
 
 def reconcile(services: Services) -> int:
-    """Compare every project's refs with the last seen ones and take up what a lost hook left; gives how many."""
+    """Compare all refs with the last seen ones, and take up what a lost hook left; gives how many."""
     found = 0
     for project in services.store.list_projects():
         actual = services.repositories.refs(project.name)

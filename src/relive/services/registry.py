@@ -7,7 +7,7 @@ import msgspec
 from relive.core.artifact import Manifest
 from relive.core.digest import canonical_json
 from relive.core.event import Event
-from relive.core.model import Alias, ModelVersion, Signature
+from relive.core.model import Alias, ModelVersion, RegisteredModel, Signature
 from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
 from relive.core.provenance import PAYLOAD_TYPE, Builder, statement
@@ -46,35 +46,8 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
     ):
         return earlier
     model = store.ensure_model(new.project.id, new.model)
-    run = store.get_run(new.run_id)
-    manifest = load_manifest(services, new.manifest)
-    files = file_sha256s(services, manifest)
-    created = store.create_version(
-        ModelVersion(
-            id=new_id(),
-            model_id=model.id,
-            model=new.model,
-            version=0,
-            run_id=run.id,
-            pipeline_id=new.pipeline_id,
-            stage_id=new.stage_id,
-            manifest=new.manifest,
-            sha256=folder_sha256(files),
-            loader=new.loader,
-            contract=new.contract,
-            signature=new.signature,
-            facts={
-                "metrics": new.metrics,
-                "commit": run.commit,
-                "environment": new.environment,
-                "recipe": run.recipe,
-                "stage": run.stage,
-                "size_bytes": manifest.size_bytes,
-            },
-            created_by=new.created_by,
-            created_at=store.now(),
-        )
-    )
+    files = file_sha256s(services, load_manifest(services, new.manifest))
+    created = store.create_version(_unsigned(services, new, model, folder_sha256(files)))
     envelope = services.signer.sign(PAYLOAD_TYPE, canonical_json(_statement(services, created, files)))
     with store.transaction():
         version = store.set_version(created.id, provenance=services.blobs.put(envelope).digest)
@@ -84,10 +57,38 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
                 actor=new.created_by or "hub",
                 subject=f"version:{version.id}",
                 project=new.project.name,
-                facts={"model": version.model, "version": version.version, "run": run.id},
+                facts={"model": version.model, "version": version.version, "run": version.run_id},
             )
         )
     return version
+
+
+def _unsigned(services: Services, new: NewVersion, model: RegisteredModel, sha256: str) -> ModelVersion:
+    run = services.store.get_run(new.run_id)
+    return ModelVersion(
+        id=new_id(),
+        model_id=model.id,
+        model=new.model,
+        version=0,  # the store gives it the next number
+        run_id=run.id,
+        pipeline_id=new.pipeline_id,
+        stage_id=new.stage_id,
+        manifest=new.manifest,
+        sha256=sha256,
+        loader=new.loader,
+        contract=new.contract,
+        signature=new.signature,
+        facts={
+            "metrics": new.metrics,
+            "commit": run.commit,
+            "environment": new.environment,
+            "recipe": run.recipe,
+            "stage": run.stage,
+            "size_bytes": load_manifest(services, new.manifest).size_bytes,
+        },
+        created_by=new.created_by,
+        created_at=services.store.now(),
+    )
 
 
 def load_recipe(services: Services, run_id: str) -> Recipe:
@@ -117,7 +118,7 @@ def file_sha256s(services: Services, manifest: Manifest) -> dict[str, str]:
 
 
 def folder_sha256(files: dict[str, str]) -> str:
-    """Give one SHA-256 for a folder: over lines of `sha256  path`, sorted by path, as sha256sum prints them."""
+    """Give one SHA-256 for a folder: over the lines that sha256sum prints, sorted by path."""
     lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -165,7 +166,7 @@ def move_alias(services: Services, model: str, alias: str, version: int, *, by: 
 
 
 def settle_promotions(services: Services, view: PipelineView) -> bool:
-    """Move the aliases whose gates have all passed, reject versions whose gates failed; tells if any changed."""
+    """Promote versions whose gates have passed, reject those whose gates failed; tells if any changed."""
     changed = False
     for due in promotions(view.planned, view.statuses, protected=view.is_protected):
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):

@@ -70,10 +70,8 @@ def may_write(services: Services, caller: Caller, run_id: str) -> Run:
     """
     run = services.store.get_run(run_id)
     own = caller.scope is Scope.COMMAND and caller.run_id == run.id
-    user = (
-        caller.scope in (Scope.ADMIN, Scope.MEMBER)
-        or (caller.scope is Scope.LOCAL
-        and run.actor == caller.name)
+    user = caller.scope in (Scope.ADMIN, Scope.MEMBER) or (
+        caller.scope is Scope.LOCAL and run.actor == caller.name
     )
     if not own and not user:
         raise AccessDenied(

@@ -62,7 +62,7 @@ class Scheduler:
             try:
                 advance(services, pipeline.id)
             except ReliveError:
-                # One pipeline's trouble (a full disk, a lost blob) must not stop the others; it is tried again.
+                # One pipeline's trouble (a full disk, a lost blob) must not stop the others.
                 _log.exception("pipeline %s could not be advanced", pipeline.id)
         keep_served(services)
         launch_ready(services)
@@ -125,7 +125,7 @@ def _guarded(
         handle(services, view, stage)
     except ReliveError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # see above
         _log.exception("stage %s of pipeline %s", stage.key, view.pipeline.id)
         fail(services, stage, f"the hub failed on it: {type(error).__name__}: {error}")
 

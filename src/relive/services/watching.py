@@ -65,7 +65,8 @@ class Watch:
 
     def _head(self, pipeline: Pipeline) -> Iterator[str]:
         project = self._services.store.get_project(pipeline.project_id)
-        yield f"pipeline {project.name} #{pipeline.number}   {short_id(pipeline.commit)} {pipeline.title[:60]}"
+        title = pipeline.title[:60]
+        yield f"pipeline {project.name} #{pipeline.number}   {short_id(pipeline.commit)} {title}"
         yield f"  {page_of(self._services, pipeline, project.name)}"
         for warning in pipeline.warnings:
             yield f"  ! {warning}"

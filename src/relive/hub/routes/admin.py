@@ -11,9 +11,9 @@ from relive.core.event import Event
 from relive.core.ids import check_name
 from relive.core.job import Pool
 from relive.errors import InvalidInput, NotFound
-from relive.formats.pipeline_file import schema_bytes
+from relive.formats.pipeline_file import json_schema
 from relive.hub.config import HubConfig
-from relive.hub.http import HubRequest, allowed, caller_of, services_of
+from relive.hub.http import HubRequest, Page, allowed, caller_of, services_of
 from relive.services import accounts, catalog, projects
 from relive.wire.hub import (
     CreatedToken,
@@ -95,12 +95,11 @@ def delete_pool(request: HubRequest, name: str) -> None:
 @get("/events", sync_to_thread=True)
 def list_events(
     request: HubRequest,
+    page: Page,
     after: int = 0,
     project: str = "",
     kind: str = "",
-    subject: str = "",
     newest_first: bool = False,
-    limit: int = 100,
 ) -> list[Event]:
     """List what happened."""
     caller_of(request)
@@ -108,9 +107,8 @@ def list_events(
         after=after,
         project=project or None,
         kind=kind or None,
-        subject=subject or None,
         newest_first=newest_first,
-        limit=min(limit, 1000),
+        limit=page.limit,
     )
 
 
@@ -176,7 +174,7 @@ def create_login_link(request: HubRequest) -> LoginLink:
 @get("/relive.schema.json", sync_to_thread=False)
 def get_schema(request: HubRequest) -> Response[bytes]:
     """Give the JSON Schema of relive.yaml, for editors."""
-    return Response(schema_bytes(), media_type="application/schema+json")
+    return Response(msgspec.json.encode(json_schema()), media_type="application/schema+json")
 
 
 ROUTES = [

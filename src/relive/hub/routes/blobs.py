@@ -46,21 +46,7 @@ async def find_missing(request: HubRequest) -> MissingBlobsReply:
 async def put_blob(request: HubRequest, digest: str) -> BlobInfo:
     """Store a body under its digest."""
     _writer(request)
-    expected = parse_digest(digest)
-    length = request.headers.get("content-length", "")
-    hint = int(length) if length.isdigit() else None
-    blobs = services_of(request).blobs
-    writer = await asyncio.to_thread(lambda: blobs.writer(expected=expected, size_hint=hint))
-    with writer:
-        buffer = bytearray()
-        async for piece in request.stream():
-            buffer += piece
-            if len(buffer) >= _BUFFER_BYTES:
-                await asyncio.to_thread(writer.write, bytes(buffer))
-                buffer.clear()
-        if buffer:
-            await asyncio.to_thread(writer.write, bytes(buffer))
-        return await asyncio.to_thread(writer.commit)
+    return await receive_blob(request, expected=parse_digest(digest))
 
 
 @get("/blobs/{digest:str}", sync_to_thread=True, include_in_schema=False)
@@ -80,6 +66,24 @@ def head_blob(request: HubRequest, digest: str) -> Response[None]:
     _reader(request)
     info = services_of(request).blobs.get(parse_digest(digest))
     return Response(None, headers={"content-length": str(info.size_bytes)})
+
+
+async def receive_blob(request: HubRequest, *, expected: str | None) -> BlobInfo:
+    """Store a request's body, streaming; with `expected` only if it hashes to that."""
+    length = request.headers.get("content-length", "")
+    hint = int(length) if length.isdigit() else None
+    blobs = services_of(request).blobs
+    writer = await asyncio.to_thread(lambda: blobs.writer(expected=expected, size_hint=hint))
+    with writer:
+        buffer = bytearray()
+        async for piece in request.stream():
+            buffer += piece
+            if len(buffer) >= _BUFFER_BYTES:
+                await asyncio.to_thread(writer.write, bytes(buffer))
+                buffer.clear()
+        if buffer:
+            await asyncio.to_thread(writer.write, bytes(buffer))
+        return await asyncio.to_thread(writer.commit)
 
 
 def stream(pieces: Iterator[bytes], info: BlobInfo, start: int, end: int, media_type: str) -> Stream:

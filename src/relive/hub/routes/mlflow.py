@@ -1,5 +1,179 @@
-"""MLflow's REST routes; see `docs/reference/mlflow-compatibility.md`."""
+"""MLflow's REST routes as far as an ordinary training run calls them, behind one table.
 
+What is not served answers 501 in MLflow's own error shape, so that a client says what is missing.
+"""
+
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
-ROUTES: list[Any] = []
+import msgspec
+from litestar import Response, get, put, route
+from litestar.response import Stream
+
+from relive.core.access import Caller, Scope
+from relive.errors import ReliveError
+from relive.hub.errors import status_of
+from relive.hub.http import HubRequest, allowed, read_message, services_of
+from relive.hub.routes.blobs import read_range, receive_blob, stream
+from relive.services import mlflow
+from relive.services.context import Services
+from relive.services.runs import may_write
+from relive.wire import mlflow as wire
+
+Handler = Callable[[Services, Caller, Any], dict[str, Any]]
+Query = dict[str, str]
+
+_PREFIXES = ["/api/2.0/mlflow/{rest:path}", "/ajax-api/2.0/mlflow/{rest:path}", "/api/3.0/mlflow/{rest:path}"]
+_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_CONFLICT",
+    501: "NOT_IMPLEMENTED",
+    507: "RESOURCE_EXHAUSTED",
+}
+
+
+def _get_experiment(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
+    return {"experiment": mlflow.experiment_json(mlflow.get_experiment(services, query["experiment_id"]))}
+
+
+def _get_by_name(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
+    return {"experiment": mlflow.experiment_json(mlflow.find_by_name(services, query["experiment_name"]))}
+
+
+def _create_experiment(services: Services, _caller: Caller, message: wire.CreateExperiment) -> dict[str, Any]:
+    return {"experiment_id": mlflow.ensure_experiment(services, message.name).id}
+
+
+def _create_run(services: Services, caller: Caller, message: wire.CreateRun) -> dict[str, Any]:
+    return {"run": mlflow.run_json(services, mlflow.create_run(services, message, caller))}
+
+
+def _get_run(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
+    run_id = query.get("run_id") or query["run_uuid"]
+    return {"run": mlflow.run_json(services, services.store.get_run(run_id))}
+
+
+def _update_run(services: Services, caller: Caller, message: wire.UpdateRun) -> dict[str, Any]:
+    return {"run_info": mlflow.run_json(services, mlflow.update_run(services, message, caller))["info"]}
+
+
+def _log_metric(services: Services, caller: Caller, message: wire.LogMetric) -> dict[str, Any]:
+    point = wire.MetricPoint(
+        key=message.key, value=message.value, timestamp=message.timestamp, step=message.step
+    )
+    mlflow.log_batch(services, wire.LogBatch(run_id=message.run_id, metrics=(point,)), caller)
+    return {}
+
+
+def _log_parameter(services: Services, caller: Caller, message: wire.LogParameter) -> dict[str, Any]:
+    param = wire.KeyValue(key=message.key, value=message.value)
+    mlflow.log_batch(services, wire.LogBatch(run_id=message.run_id, params=(param,)), caller)
+    return {}
+
+
+def _log_batch(services: Services, caller: Caller, message: wire.LogBatch) -> dict[str, Any]:
+    mlflow.log_batch(services, message, caller)
+    return {}
+
+
+def _set_tag(services: Services, caller: Caller, message: wire.SetTag) -> dict[str, Any]:
+    tag = wire.KeyValue(key=message.key, value=message.value)
+    mlflow.log_batch(services, wire.LogBatch(run_id=message.run_id, tags=(tag,)), caller)
+    return {}
+
+
+def _delete_tag(services: Services, caller: Caller, message: wire.DeleteTag) -> dict[str, Any]:
+    services.store.delete_tag(may_write(services, caller, message.run_id).id, message.key)
+    return {}
+
+
+def _get_history(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
+    return {"metrics": mlflow.history_json(services, query["run_id"], query["metric_key"])}
+
+
+def _list_artifacts(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
+    run = services.store.get_run(query["run_id"])
+    files = mlflow.list_artifacts(services, run.id, query.get("path", ""))
+    return {"root_uri": mlflow.artifact_uri(run), "files": files}
+
+
+# (method, path) → message type (None: the query) and handler.
+TABLE: dict[tuple[str, str], tuple[Any, Handler]] = {
+    ("GET", "experiments/get"): (None, _get_experiment),
+    ("GET", "experiments/get-by-name"): (None, _get_by_name),
+    ("POST", "experiments/create"): (wire.CreateExperiment, _create_experiment),
+    ("POST", "runs/create"): (wire.CreateRun, _create_run),
+    ("GET", "runs/get"): (None, _get_run),
+    ("POST", "runs/update"): (wire.UpdateRun, _update_run),
+    ("POST", "runs/log-metric"): (wire.LogMetric, _log_metric),
+    ("POST", "runs/log-parameter"): (wire.LogParameter, _log_parameter),
+    ("POST", "runs/log-batch"): (wire.LogBatch, _log_batch),
+    ("POST", "runs/set-tag"): (wire.SetTag, _set_tag),
+    ("POST", "runs/delete-tag"): (wire.DeleteTag, _delete_tag),
+    ("GET", "metrics/get-history"): (None, _get_history),
+    ("GET", "artifacts/list"): (None, _list_artifacts),
+}
+
+
+@route(_PREFIXES, http_method=["GET", "POST", "PATCH", "DELETE", "PUT"], include_in_schema=False)
+async def call(request: HubRequest, rest: str) -> Response[Any]:
+    """Answer one of MLflow's calls."""
+    found = TABLE.get((request.method, rest.strip("/")))
+    if found is None:
+        return _failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
+    kind, handle = found
+    try:
+        caller = allowed(request, Scope.COMMAND, "use the tracking API")
+        asked: Any = dict(request.query_params) if kind is None else await read_message(request, kind)
+        return Response(await asyncio.to_thread(handle, services_of(request), caller, asked))
+    except KeyError as error:
+        return _failure(400, f"Missing value for required parameter '{error.args[0]}'.")
+    except ReliveError as error:
+        return _failure(status_of(error), str(error))
+
+
+@get("/api/2.0/mlflow-artifacts/artifacts", include_in_schema=False)
+async def list_files(request: HubRequest, path: str = "") -> Response[Any]:
+    """List a folder of a run's artifacts."""
+    allowed(request, Scope.COMMAND, "list artifacts")
+    run_id, folder = mlflow.split_artifact_path(path)
+    found = await asyncio.to_thread(mlflow.list_artifacts, services_of(request), run_id, folder)
+    # This call names paths relative to the folder that was asked for; the other one, from the root.
+    names = [item | {"path": item["path"].removeprefix(folder).strip("/")} for item in found]
+    return Response({"files": names})
+
+
+@put("/api/2.0/mlflow-artifacts/artifacts/{path:path}", include_in_schema=False)
+async def put_file(request: HubRequest, path: str) -> dict[str, Any]:
+    """Store one file of a run, streaming."""
+    caller = allowed(request, Scope.COMMAND, "store artifacts")
+    services = services_of(request)
+    run_id, name = mlflow.split_artifact_path(path)
+    run = await asyncio.to_thread(may_write, services, caller, run_id)
+    blob = await receive_blob(request, expected=None)
+    await asyncio.to_thread(mlflow.record_artifact, services, run, name, blob)
+    return {}
+
+
+@get("/api/2.0/mlflow-artifacts/artifacts/{path:path}", sync_to_thread=True, include_in_schema=False)
+def get_file(request: HubRequest, path: str) -> Stream:
+    """Give one file of a run."""
+    allowed(request, Scope.COMMAND, "read artifacts")
+    services = services_of(request)
+    run_id, name = mlflow.split_artifact_path(path)
+    info = mlflow.open_artifact(services, run_id, name)
+    start, end = read_range(request.headers.get("range", ""), info.size_bytes)
+    pieces = services.blobs.iter_chunks(info.digest, start, end)
+    return stream(pieces, info, start, end, "application/octet-stream")
+
+
+def _failure(status: int, message: str) -> Response[Any]:
+    code = _CODES.get(status, "INTERNAL_ERROR")
+    return Response(msgspec.to_builtins(wire.Failure(error_code=code, message=message)), status_code=status)
+
+
+ROUTES = [call, list_files, put_file, get_file]

@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
-from relive.hub.http import HubRequest, allowed, caller_of, services_of
+from relive.hub.http import HubRequest, Page, allowed, caller_of, services_of
 from relive.services import pipelines
 from relive.services.scheduling import cancel_pipeline
 from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyStage
@@ -12,12 +12,12 @@ from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyS
 
 @get("/pipelines", sync_to_thread=True)
 def list_pipelines(
-    request: HubRequest, project: str = "", commit: str = "", limit: int = 50, offset: int = 0
+    request: HubRequest, page: Page, project: str = "", commit: str = ""
 ) -> list[PipelineDetail]:
     """List pipelines, newest first, without their stages."""
     caller_of(request)
     return pipelines.list_details(
-        services_of(request), project=project, commit=commit, limit=min(limit, 1000), offset=offset
+        services_of(request), project=project, commit=commit, limit=page.limit, offset=page.offset
     )
 
 

@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPT
 from relive.core.access import Scope
 from relive.core.run import Metric, Run
 from relive.core.trajectory import Verdict
-from relive.hub.http import MSGPACK, HubRequest, allowed, caller_of, read_message, services_of
+from relive.hub.http import MSGPACK, HubRequest, Page, allowed, caller_of, read_message, services_of
 from relive.hub.routes.blobs import read_range, stream
 from relive.services import runs
 from relive.wire.hub import RunDetail, SetTags
@@ -30,13 +30,11 @@ async def _writable(request: HubRequest, run_id: str) -> Run:
 @get("/runs", sync_to_thread=True)
 def list_runs(
     request: HubRequest,
+    page: Page,
     project: str = "",
     status: str = "",
-    kind: str = "",
     text: str = "",
     order: str = "-created_at",
-    limit: int = 50,
-    offset: int = 0,
 ) -> list[Run]:
     """List runs, newest first."""
     caller_of(request)
@@ -44,11 +42,10 @@ def list_runs(
     return store.list_runs(
         project_id=store.get_project(project).id if project else None,
         status=status or None,
-        kind=kind or None,
         text=text or None,
         order=order,
-        limit=min(limit, 1000),
-        offset=offset,
+        limit=page.limit,
+        offset=page.offset,
     )
 
 

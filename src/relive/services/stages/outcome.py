@@ -33,7 +33,7 @@ def cancel(services: Services, stage: Stage, reason: str) -> None:
 
 
 def retry_or_fail(services: Services, stage: Stage, failure: FailureReason, reason: str) -> bool:
-    """End a stage as failed, or put it back to be started again where its rule allows; tells whether it will."""
+    """End a stage as failed, or put it back to be tried again if its rule allows; tells whether it will."""
     rule = stage.planned.spec.retry
     if failure is FailureReason.CANCELLED:
         cancel(services, stage, reason)

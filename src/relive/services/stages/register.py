@@ -46,11 +46,17 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         environment=view.pipeline.environment,
         loader=register.loader or "auto",
     )
+    _queue_description(services, view, stage, work, found | {"pool": source.planned.spec.resources.pool})
+
+
+def _queue_description(
+    services: Services, view: PipelineView, stage: Stage, work: DescribeWork, found: dict[str, str]
+) -> None:
     job = Job(
         id=new_id(),
         kind=JobKind.DESCRIBE,
         state=JobState.QUEUED,
-        pool=source.planned.spec.resources.pool,
+        pool=found["pool"],
         subject=f"stage:{stage.id}",
         project_id=view.project.id,
         payload={"work": msgspec.to_builtins(work)},

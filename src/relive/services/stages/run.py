@@ -80,39 +80,9 @@ def _queue(
     inputs: list[ResolvedInput],
     params: dict[str, Any],
 ) -> None:
-    store, spec = services.store, stage.planned.spec
-    now = store.now()
-    run = Run(
-        id=new_id(),
-        project_id=view.project.id,
-        experiment_id=store.ensure_experiment(view.project.id, view.project.name).id,
-        name=f"{stage.key} #{view.pipeline.number}",
-        kind=RunKind.STAGE,
-        status=RunStatus.SCHEDULED,
-        actor=view.pipeline.actor,
-        pipeline_id=view.pipeline.id,
-        stage_id=stage.id,
-        stage=stage.key,
-        job_id=new_id(),
-        fence=1,  # a stage's job is claimed once; another try is another job
-        command="\n".join(spec.cmd),
-        commit=view.pipeline.commit,
-        created_at=now,
-    )
-    job = Job(
-        id=run.job_id,
-        kind=JobKind.STAGE,
-        state=JobState.QUEUED,
-        pool=spec.resources.pool,
-        subject=f"stage:{stage.id}",
-        project_id=view.project.id,
-        payload={
-            "work": msgspec.to_builtins(_work(view, stage, run, inputs, params)),
-            "resources": msgspec.to_builtins(spec.resources),
-        },
-        max_attempts=1,
-        created_at=now,
-    )
+    store = services.store
+    run = _new_run(services, view, stage)
+    job = _new_job(stage, run, _work(view, stage, run, inputs, params))
     with store.transaction():
         moved = store.set_stage(
             stage.id,
@@ -123,14 +93,51 @@ def _queue(
             cache_key=stage.cache_key,
             cache_facts=stage.cache_facts,
             attempts=stage.attempts + 1,
-            queued_at=now,
+            queued_at=run.created_at,
         )
         if moved is None:
             return  # cancelled meanwhile
-        _supersede(services, stage, run)
         store.create_run(run)
-        store.record_inputs(_lineage(run, inputs), fence=run.fence)
+        if stage.run_id and stage.attempts:
+            store.set_run(stage.run_id, superseded_by=run.id)
         store.put(job)
+        store.record_inputs(_lineage(run, inputs))
+
+
+def _new_run(services: Services, view: PipelineView, stage: Stage) -> Run:
+    store, pipeline = services.store, view.pipeline
+    return Run(
+        id=new_id(),
+        project_id=view.project.id,
+        experiment_id=store.ensure_experiment(view.project.id, view.project.name).id,
+        name=f"{stage.key} #{pipeline.number}",
+        kind=RunKind.STAGE,
+        status=RunStatus.SCHEDULED,
+        actor=pipeline.actor,
+        pipeline_id=pipeline.id,
+        stage_id=stage.id,
+        stage=stage.key,
+        job_id=new_id(),
+        fence=1,  # a stage's job is claimed once; another try is another job
+        command="\n".join(stage.planned.spec.cmd),
+        commit=pipeline.commit,
+        created_at=store.now(),
+    )
+
+
+def _new_job(stage: Stage, run: Run, work: StageWork) -> Job:
+    resources = stage.planned.spec.resources
+    return Job(
+        id=run.job_id,
+        kind=JobKind.STAGE,
+        state=JobState.QUEUED,
+        pool=resources.pool,
+        subject=f"stage:{stage.id}",
+        project_id=run.project_id,
+        payload={"work": msgspec.to_builtins(work), "resources": msgspec.to_builtins(resources)},
+        max_attempts=1,
+        created_at=run.created_at,
+    )
 
 
 def _work(
@@ -172,8 +179,3 @@ def _lineage(run: Run, inputs: list[ResolvedInput]) -> list[Input]:
         )
         for item in inputs
     ]
-
-
-def _supersede(services: Services, stage: Stage, run: Run) -> None:
-    if stage.run_id and stage.attempts:
-        services.store.set_run(stage.run_id, superseded_by=run.id)

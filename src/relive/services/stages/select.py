@@ -33,6 +33,6 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     succeed(
         services,
         stage,
-        reason=f"{chosen.key} (run {short_id(best)}): {select.metric} {values[best]:.6g}, {select.mode} of {len(values)}",
+        reason=f"{chosen.key}, run {short_id(best)}: {select.metric} {values[best]:.6g} ({select.mode})",
         result={"key": chosen.key, "run_id": best, "metric": select.metric, "value": values[best]},
     )

@@ -1,0 +1,102 @@
+"""Messages of MLflow's REST protocol that an ordinary training run sends; names and types are MLflow's.
+
+Source: MLflow's REST API, version 2.0. Unknown fields are ignored, as MLflow's own server does.
+"""
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The shape of every error that MLflow's clients read."""
+
+    error_code: str
+    message: str
+
+
+class KeyValue(msgspec.Struct, frozen=True):
+    """A param or a tag."""
+
+    key: str
+    value: str = ""
+
+
+class MetricPoint(msgspec.Struct, frozen=True):
+    """One point; `timestamp` in milliseconds. JSON has no NaN: clients send it as text."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int = 0
+
+
+class CreateExperiment(msgspec.Struct, frozen=True):
+    """experiments/create."""
+
+    name: str
+
+
+class CreateRun(msgspec.Struct, frozen=True):
+    """runs/create; `start_time` in milliseconds."""
+
+    experiment_id: str = "0"
+    run_name: str = ""
+    start_time: int | None = None
+    tags: tuple[KeyValue, ...] = ()
+
+
+class UpdateRun(msgspec.Struct, frozen=True):
+    """runs/update."""
+
+    run_id: str
+    status: str | None = None
+    end_time: int | None = None
+    run_name: str | None = None
+
+
+class LogMetric(msgspec.Struct, frozen=True):
+    """runs/log-metric."""
+
+    run_id: str
+    key: str
+    value: float | str
+    timestamp: int = 0
+    step: int = 0
+
+
+class LogParameter(msgspec.Struct, frozen=True):
+    """runs/log-parameter."""
+
+    run_id: str
+    key: str
+    value: str = ""
+
+
+class LogBatch(msgspec.Struct, frozen=True):
+    """runs/log-batch."""
+
+    run_id: str
+    metrics: tuple[MetricPoint, ...] = ()
+    params: tuple[KeyValue, ...] = ()
+    tags: tuple[KeyValue, ...] = ()
+
+
+class SetTag(msgspec.Struct, frozen=True):
+    """runs/set-tag."""
+
+    run_id: str
+    key: str
+    value: str = ""
+
+
+class DeleteTag(msgspec.Struct, frozen=True):
+    """runs/delete-tag."""
+
+    run_id: str
+    key: str
+
+
+class LogInputs(msgspec.Struct, frozen=True):
+    """runs/log-inputs; kept as tags of the run until data sets have rooms of their own."""
+
+    run_id: str
+    datasets: tuple[msgspec.Raw, ...] = ()
