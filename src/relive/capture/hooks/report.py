@@ -56,7 +56,9 @@ def imported_modules() -> dict[str, str]:
 
     Modules of the standard library are left out: the interpreter's version names them.
     """
-    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    own = os.path.abspath(__file__)
+    for _ in range(3):  # up to the folder of both the agent and its boot
+        own = os.path.dirname(own)
     standard = os.path.dirname(os.path.abspath(os.__file__))
     modules: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
