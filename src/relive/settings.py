@@ -24,14 +24,30 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("RELIVE_HOME", "~/.relive", "Folder of this user's hub data, tokens and caches."),
-    Setting("RELIVE_HUB", "", "Address of the hub; without it the one that `relive up` or `relive login` wrote."),
+    Setting(
+        "RELIVE_HUB", "", "Address of the hub; without it the one that `relive up` or `relive login` wrote."
+    ),
     Setting("RELIVE_TOKEN", "", "Token for the hub; without it the one stored for that hub on this machine."),
     Setting("RELIVE_DB", "", "Database URL of the hub; without it SQLite in the data folder."),
     Setting("RELIVE_STORE", "", "Blob store URL of the hub; without it a folder in the data folder."),
-    Setting("RELIVE_CACHE", "", "Folder of environments, wheels and blobs kept by the runner; default RELIVE_HOME/cache."),
-    Setting("RELIVE_LOG_LEVEL", "info", "How much the hub and the runner write to their logs: debug, info, warning."),
-    Setting("RELIVE_SECRET_KEY", "", "Key that encrypts stored secrets; without it a file in the data folder."),
-    Setting("RELIVE_RESERVE_MIB", "256", "Disk space in MiB that uploads leave free; they are refused before it is touched."),
+    Setting(
+        "RELIVE_CACHE",
+        "",
+        "Folder of environments, wheels and blobs kept by the runner; default RELIVE_HOME/cache.",
+    ),
+    Setting(
+        "RELIVE_LOG_LEVEL",
+        "info",
+        "How much the hub and the runner write to their logs: debug, info, warning.",
+    ),
+    Setting(
+        "RELIVE_SECRET_KEY", "", "Key that encrypts stored secrets; without it a file in the data folder."
+    ),
+    Setting(
+        "RELIVE_RESERVE_MIB",
+        "256",
+        "Disk space in MiB that uploads leave free; they are refused before it is touched.",
+    ),
     Setting("RELIVE_PUSH_LIMIT_MIB", "100", "Largest push in MiB; data belongs in data sets, not in git."),
     Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
 )

@@ -21,7 +21,7 @@ Check = tuple[str, bool, str]
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Check this machine and the hub, and say what to do about each finding; exits with 1 if something is missing.
+    """Check this machine and the hub; exits with 1 if something is missing, and says what to do.
 
     \b
     Example:

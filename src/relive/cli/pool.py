@@ -4,13 +4,15 @@ import click
 
 from relive.cli.output import json_option, out, print_json, print_table
 from relive.client.hub import connect
+from relive.core.ids import short_id
 
 
 @click.group()
 def pool() -> None:
     """Pools: list, add, remove.
 
-    A stage names its pool in relive.yaml (`resources: {pool: NAME}`); without one it runs on the hub's machine.
+    A stage names its pool in relive.yaml (`resources: {pool: NAME}`); without one it runs
+    on the hub's machine.
     """
 
 
@@ -69,3 +71,27 @@ def remove(name: str) -> None:
     """
     connect().delete_pool(name)
     out.print(f"Pool {name} is gone.")
+
+
+@pool.command()
+@click.option("--limit", default=100, show_default=True, help="At most so many.")
+@json_option
+def jobs(limit: int, as_json: bool) -> None:
+    """List jobs: what runs and what waits, on which pool.
+
+    \b
+    Example:
+      relive pool jobs
+    """
+    found = connect().list_jobs(limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("JOB", "KIND", "STATE", "POOL", "FOR", "ERROR"),
+        (
+            (short_id(item.id), item.kind.value, item.state.value, item.pool, item.subject, item.error)
+            for item in found
+        ),
+        empty="No jobs yet.",
+    )

@@ -123,9 +123,8 @@ def _print_head(detail: RunDetail) -> None:
     for verdict in detail.verdicts[-1:]:
         out.print(escape(f"replay     {verdict_line(verdict)}"))
     out.print(escape(f"command    {run.command}"))
-    out.print(
-        f"commit     {run.commit or 'none'}{'   tainted: an input changed while it ran' if run.tainted else ''}"
-    )
+    tainted = "   tainted: an input changed while it ran" if run.tainted else ""
+    out.print(f"commit     {run.commit or 'none'}{tainted}")
     out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
     out.print(f"page       {detail.url}")
 
