@@ -171,6 +171,6 @@ def _first_rows(path: str, example: Example) -> Example:
         )
     if any(array.size == 0 for array in example.arrays.values()):
         raise BadExample(f"the example {path} has rows without elements")
-    row_elements = sum(array[0].size for array in example.arrays.values())
+    row_elements = sum(array.size // rows for array in example.arrays.values())
     kept = max(1, min(rows, MAX_ROWS, MAX_ELEMENTS // max(1, row_elements)))
     return Example({name: array[:kept] for name, array in example.arrays.items()}, table=example.table)
