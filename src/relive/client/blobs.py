@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from relive import settings
 from relive.client.transport import BLOCK_BYTES, Transport, path_of
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.digest import Digest, hex_of
-from relive.errors import BlobDigestMismatch, BlobNotFound, HubRefused
+from relive.errors import BlobDigestMismatch, BlobNotFound, HubRefused, HubUnreachable
 from relive.formats.hashing import Hasher, blake3_digest, hash_file
 from relive.formats.manifest_io import HashCache, list_tree, make_room, read_manifest
 from relive.wire.blobs import MissingBlobs, MissingBlobsReply
@@ -25,6 +25,9 @@ _AT_ONCE: Final = 4  # transfers; more do not help on one disk, and each holds a
 _ASKED_AT_ONCE: Final = 2000  # digests in one question, 150 kB
 # Larger ones are fetched again each time: keeping them would double what a big data set takes.
 CACHED_AT_MOST_BYTES: Final = 64 * 1024 * 1024
+_TRIES: Final = 4
+
+T = TypeVar("T")
 
 
 class BlobClient:
@@ -114,11 +117,15 @@ class BlobClient:
             BlobNotFound: The hub has none with this digest.
             BlobDigestMismatch: What came is something else.
         """
-        return b"".join(_verified(digest, self._pieces(digest)))
+        return self._again(lambda: b"".join(_verified(digest, self._pieces(digest))))
 
     def get_file(self, digest: Digest, target: Path, *, executable: bool = False) -> None:
         """Fetch a blob to a file, which appears whole or not at all; raises as `get_bytes` does."""
-        _write_whole(target, _verified(digest, self._pieces(digest)), executable=executable)
+
+        def fetch() -> None:
+            _write_whole(target, _verified(digest, self._pieces(digest)), executable=executable)
+
+        self._again(fetch)
 
     def fetch_manifest(self, digest: Digest) -> Manifest:
         """Fetch a manifest.
@@ -143,9 +150,11 @@ class BlobClient:
 
         def lay(entry: ManifestEntry) -> None:
             place = make_room(target, entry.path)
-            keep = entry.size_bytes <= CACHED_AT_MOST_BYTES
-            pieces = self._cached(entry.digest) if keep else self._pieces(entry.digest)
-            _write_whole(place, _verified(entry.digest, pieces), executable=entry.executable)
+            if entry.size_bytes > CACHED_AT_MOST_BYTES:
+                self.get_file(entry.digest, place, executable=entry.executable)
+            else:
+                pieces = _verified(entry.digest, self._cached(entry.digest))
+                _write_whole(place, pieces, executable=entry.executable)
 
         _in_parallel(lay, files)
         for entry in tree.entries:
@@ -170,10 +179,19 @@ class BlobClient:
         place = self._cache / hexadecimal[:2] / hexadecimal
         if not _is_intact(place, digest):
             place.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(place, _verified(digest, self._pieces(digest)), executable=False)
+            self.get_file(digest, place)
         with open(place, "rb") as file:
             while piece := file.read(BLOCK_BYTES):
                 yield piece
+
+    def _again(self, fetch: Callable[[], T]) -> T:
+        """Fetch from the beginning if it broke off in the middle; the transport repeats only the start."""
+        for _ in range(_TRIES if self._transport.retry_for_s else 0):
+            try:
+                return fetch()
+            except HubUnreachable:
+                continue
+        return fetch()
 
 
 def _opener(path: Path) -> Callable[[], IO[bytes]]:

@@ -52,6 +52,7 @@ class Transport:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.retry_for_s = retry_for_s
+        self._pause: Callable[[float], None] = time.sleep
         self._timeout_s = timeout_s
         self._headers = {"User-Agent": f"relive/{__version__}", "Accept": f"{MSGPACK}, {JSON}"}
         if token:
@@ -61,11 +62,17 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r})"
 
-    def with_retries(self, retry_for_s: float) -> "Transport":
-        """Give the same connection with another patience."""
+    def with_retries(self, retry_for_s: float, *, pause: Callable[[float], None] = time.sleep) -> "Transport":
+        """Give the same connections with another patience.
+
+        Args:
+            retry_for_s: How long a call that may be repeated is tried again.
+            pause: Waits between two tries; what it raises ends the call.
+        """
         self._connections()
         other = copy.copy(self)
         other.retry_for_s = retry_for_s
+        other._pause = pause
         return other
 
     def get(self, path: str, reply: type[T], query: Mapping[str, Any] | None = None) -> T:
@@ -177,7 +184,7 @@ class Transport:
                 if not _may_repeat(error, repeatable) or time.monotonic() + pause_s > deadline:
                     raise
             # Jitter, or a hundred runners come back in the same instant as their hub.
-            time.sleep(pause_s * random.uniform(0.5, 1.0))
+            self._pause(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _once(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> "BaseHTTPResponse":

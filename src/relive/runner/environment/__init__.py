@@ -1,0 +1,1 @@
+"""Environments: from a lock file to exact wheels, and from wheels to a folder that Python runs in."""

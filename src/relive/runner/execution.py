@@ -1,0 +1,197 @@
+"""One execution: run the commands, send what they do while they do it, and report all of it at the end.
+
+The same for a stage that a job runs and for a run by hand; what differs is how the world around the commands
+was made, and that is told by an `Execution`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from relive.capture.observed import observe
+from relive.client.blobs import BlobClient
+from relive.client.calls.reports import ReportClient
+from relive.core.digest import Digest, canonical_json
+from relive.core.recipe import Declared, Recipe
+from relive.core.run import FailureReason, RunStatus
+from relive.errors import HubRefused, HubUnreachable, StoreFull
+from relive.formats.hashing import document_digest
+from relive.formats.manifest_io import Snapshot
+from relive.formats.spool import SpoolContents, read_spool
+from relive.formats.trajectory import encode_trajectory
+from relive.runner.commands import CommandPlan, Outcome, run_commands
+from relive.runner.lease import Lease
+from relive.runner.masking import Mask
+from relive.runner.output import OutputLog, Sink
+from relive.runner.results import Expected, Results, gather
+from relive.runner.stream import Streamer
+from relive.wire.jobs import StageReport
+
+_log = logging.getLogger(__name__)
+
+_ROOM_LOOK_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Commands and all that is known of them before they start.
+
+    Attributes:
+        tree: The root of the code; outs and inputs are relative to it.
+        inputs: Declared inputs as they are now.
+        prefix: The Python environment; None for the one that the first process turns out to have.
+    """
+
+    run_id: str
+    tree: Path
+    plan: CommandPlan
+    expected: Expected
+    inputs: Snapshot
+    declared: Declared
+    prefix: Path | None = None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What an execution reports with, and the folder in which it keeps what it has not sent yet."""
+
+    reports: ReportClient
+    blobs: BlobClient
+    lease: Lease
+    sink: Sink
+    folder: Path
+
+    @classmethod
+    def open(
+        cls,
+        reports: ReportClient,
+        blobs: BlobClient,
+        lease: Lease,
+        folder: Path,
+        secrets: Iterable[str] = (),
+        echo: Callable[[bytes], None] | None = None,
+    ) -> Self:
+        """Make the desk of one execution, with its log and its spool.
+
+        Args:
+            reports: Speaks for it; without patience, for it must not hold up the command.
+            blobs: Takes its documents; with as much patience as a result is worth.
+            lease: Its claim.
+            folder: For this execution alone.
+            secrets: Values that must not show in the log.
+            echo: Called with what the commands print.
+        """
+        sink = Sink(OutputLog(folder / "log"), Mask(secrets), echo)
+        desk = cls(reports, blobs, lease, sink, folder)
+        desk.spool.mkdir(parents=True, exist_ok=True)
+        return desk
+
+    @property
+    def spool(self) -> Path:
+        """Folder to which the command's processes write their records."""
+        return self.folder / "spool"
+
+    def say(self, phase: str, message: str = "", **facts: Any) -> None:
+        """Tell that a phase began; a hub that is away misses it, and the work goes on.
+
+        Raises:
+            Superseded: Another claim took over.
+        """
+        try:
+            self.reports.progress(phase, message, **facts)
+        except (HubUnreachable, HubRefused, StoreFull) as error:
+            _log.warning("phase %s could not be told: %s", phase, error.what())
+        self.lease.check()
+
+    def store(self, data: bytes) -> Digest:
+        """Store a document; a hub without room is waited for, because the run is lost without it."""
+        return self._waiting(lambda: self.blobs.put_bytes(data))
+
+    def store_file(self, path: Path) -> Digest:
+        """Store a file as `store` does."""
+        return self._waiting(lambda: self.blobs.put_file(path))
+
+    def _waiting(self, put: Callable[[], Digest]) -> Digest:
+        while True:
+            try:
+                return put()
+            except StoreFull as error:
+                _log.warning("%s", error.what())
+                self.lease.pause(_ROOM_LOOK_S)
+
+
+def execute(execution: Execution, desk: Desk) -> StageReport:
+    """Run the commands and report how it went and all that was recorded.
+
+    Raises:
+        Superseded: Another claim took over; the commands were ended.
+        HubUnreachable: The hub was away for longer than the transport's patience.
+    """
+    streamer = Streamer(desk.reports, desk.lease, desk.sink.log, desk.spool)
+    streamer.start()
+    desk.say("command", execution.declared.command[:500])
+    outcome = run_commands(execution.plan, desk.sink, desk.lease)
+    changed = execution.inputs.changed()
+    desk.sink.log.close()
+    refused = streamer.drain()
+    desk.say("upload")
+    spool = read_spool(desk.spool)
+    went_well = outcome.failure is None
+    results = gather(
+        execution.tree, execution.expected, spool, execution.run_id, desk.blobs, went_well=went_well
+    )
+    environ = execution.plan.environment
+    observed = observe(spool, environ, prefix=execution.prefix, changed=changed)
+    notes = (*observed.notes, *results.notes, *refused)
+    recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))
+    return _report(desk, _judged(outcome, results), results, recipe, spool)
+
+
+def failed_report(desk: Desk, failure: FailureReason, reason: str) -> StageReport:
+    """Report a run that failed before its commands could start; what was said so far is its log."""
+    desk.sink.take(f"{reason}\n".encode())
+    return StageReport(
+        fence=desk.reports.fence,
+        status=RunStatus.KILLED if failure is FailureReason.CANCELLED else RunStatus.FAILED,
+        failure=failure,
+        reason=reason,
+        log=desk.store_file(desk.sink.log.close()),
+        log_bytes=desk.sink.log.total_bytes,
+    )
+
+
+def _judged(outcome: Outcome, results: Results) -> Outcome:
+    """Take the command's word, unless it went well and its results did not."""
+    if outcome.failure is not None or results.failure is None:
+        return outcome
+    return Outcome(RunStatus.FAILED, outcome.exit_code, outcome.use, results.failure, results.reason)
+
+
+def _report(
+    desk: Desk, outcome: Outcome, results: Results, recipe: Recipe, spool: SpoolContents
+) -> StageReport:
+    trajectory = spool.trajectory()
+    changed = recipe.observed.changed if recipe.observed else ()
+    tainted = f"declared inputs changed while it ran: {', '.join(changed[:5])}" if changed else ""
+    return StageReport(
+        fence=desk.reports.fence,
+        status=outcome.status,
+        exit_code=outcome.exit_code,
+        failure=outcome.failure,
+        reason=outcome.reason or tainted,
+        recipe=desk.store(canonical_json(recipe)),
+        recipe_digest=document_digest(recipe.declared),
+        trajectory=desk.store(encode_trajectory(trajectory)) if trajectory.steps else "",
+        log=desk.store_file(desk.sink.log.path),
+        log_bytes=desk.sink.log.total_bytes,
+        tainted=bool(changed),
+        usage=outcome.use,
+        artifacts=results.artifacts,
+        metrics=results.metrics,
+        params=recipe.declared.params,
+        tests=results.tests,
+    )

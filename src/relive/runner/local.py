@@ -1,0 +1,247 @@
+"""A run by hand: the command as the person would have started it, recorded as a stage is.
+
+It runs where it is, in the environment it finds, with the terminal's input and output; the code is snapshot
+as it lies there, committed or not. What differs from a stage is only how the world came to be.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import msgspec
+
+from relive import settings
+from relive.capture.agent import agent_environment, install_agent
+from relive.capture.code import CodeSnapshot, snapshot_code
+from relive.client.blobs import BlobClient
+from relive.client.hub import HubClient
+from relive.core.digest import Digest
+from relive.core.paths import rooted
+from relive.core.pipeline import EnvSpec
+from relive.core.recipe import DataInput, Declared
+from relive.core.run import Input
+from relive.formats.locks import lock_bytes
+from relive.formats.manifest_io import HashCache, Snapshot
+from relive.runner.commands import CommandPlan
+from relive.runner.environment.build import build_environment, resolve_environment
+from relive.runner.environment.projects import lay_projects
+from relive.runner.environment.wheels import WheelStore
+from relive.runner.execution import Desk, Execution, execute
+from relive.runner.lease import Lease, Over
+from relive.runner.main import deliver
+from relive.runner.results import Expected
+from relive.runner.variables import RunIdentity, fixed_variables, identity_variables, in_environment
+from relive.wire.jobs import StageReport
+from relive.wire.runs import CreatedRun, CreateRun
+
+# A person waits for the end of this.
+_PATIENCE_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class HandRun:
+    """What a person asks for with `relive run -- CMD`.
+
+    Attributes:
+        command: With its arguments; there is no shell in between.
+        folder: Where it runs.
+        deps: Files and folders that it reads, relative to the folder.
+        expected: What it should leave, relative to the folder.
+        env: Environment to build for it; None for the one that is active.
+    """
+
+    command: tuple[str, ...]
+    folder: Path
+    project: str
+    experiment: str = ""
+    name: str = ""
+    deps: tuple[str, ...] = ()
+    expected: Expected = field(default_factory=Expected)
+    env: EnvSpec | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class HandResult:
+    """The run that was made, and how it ended."""
+
+    run: CreatedRun
+    report: StageReport
+
+
+@dataclass(frozen=True)
+class _World:
+    """What a run by hand found: its code and data, kept in the hub, and its environment."""
+
+    snapshot: CodeSnapshot
+    code: Digest
+    data: tuple[DataInput, ...]
+    inputs: dict[str, Digest]
+    lock: Digest
+    prefix: Path | None
+    source: str
+
+
+def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult:
+    """Run a command by hand, and record it.
+
+    Args:
+        asked: What to run.
+        hub: Takes the record.
+        echo: Whether what it prints is shown on standard output.
+
+    Raises:
+        InvalidInput: The folder, a dep or an out cannot be used.
+        NotFound: A dep does not exist.
+        EnvironmentFailed: The environment that was asked for cannot be built.
+        HubUnreachable, HubRefused: The run could not be made, or not be reported.
+    """
+    hashes = HashCache(Path(settings.cache()) / "hashes.msgpack")
+    blobs = BlobClient(hub.transport.with_retries(_PATIENCE_S), hashes=hashes)
+    world = _look(asked, blobs)
+    hashes.save()
+    run = hub.create_run(
+        CreateRun(
+            project=asked.project,
+            experiment=asked.experiment,
+            name=asked.name,
+            command=shlex.join(asked.command),
+            commit=world.snapshot.commit,
+            branch=world.snapshot.branch,
+        )
+    )
+    lease = Lease(hub.run(run.run_id))
+    folder = Path(tempfile.mkdtemp(prefix="relive-run-"))
+    desk = Desk.open(hub.run(run.run_id), blobs, lease, folder, [run.token], _show if echo else None)
+    lease.start()
+    try:
+        with _interrupts(lease):
+            report = execute(_execution(asked, world, run, desk, hub.transport.base_url), desk)
+        report = msgspec.structs.replace(report, inputs=_lineage(run, world))
+        deliver(report, desk.reports, lease)
+    finally:
+        lease.end()
+    shutil.rmtree(folder, ignore_errors=True)
+    return HandResult(run, report)
+
+
+def _look(asked: HandRun, blobs: BlobClient) -> _World:
+    """Keep the code and the data as they are now, and build the environment if one was asked for."""
+    snapshot = snapshot_code(asked.folder)
+    code, _ = blobs.upload_tree(snapshot.root, [file.path for file in snapshot.files])
+    data: list[DataInput] = []
+    inputs: dict[str, Digest] = {}
+    for dep in asked.deps:
+        path = rooted(dep, snapshot.workdir)
+        digest, manifest = blobs.upload_tree(snapshot.root, [path])
+        data.append(DataInput(path=path, manifest=digest, size_bytes=manifest.size_bytes, origin="file"))
+        inputs |= {entry.path: entry.digest for entry in manifest.entries if entry.link is None}
+    lock, prefix = _environment(asked.env, asked.folder, blobs)
+    source = asked.env.lock if asked.env else ""
+    return _World(snapshot, code, tuple(data), inputs, lock, prefix, source)
+
+
+def _environment(env: EnvSpec | None, folder: Path, blobs: BlobClient) -> tuple[Digest, Path | None]:
+    if env is None:
+        return "", None
+    wheels = WheelStore(blobs)
+    lock = resolve_environment(folder, env, wheels)
+    return blobs.put_bytes(lock_bytes(lock)), build_environment(lock, wheels)
+
+
+def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: str) -> Execution:
+    snapshot = world.snapshot
+    expected = _rooted(asked.expected, snapshot.workdir)
+    # What the person has set themselves is theirs, and is recorded like the rest.
+    fixed = fixed_variables(len(os.sched_getaffinity(0)))
+    env = {name: os.environ.get(name, value) for name, value in fixed.items()}
+    identity = RunIdentity(
+        run_id=run.run_id,
+        hub=hub,
+        token=run.token,
+        project=asked.project,
+        commit=snapshot.commit,
+        branch=snapshot.branch,
+    )
+    told = _variables(asked, world, desk, {**os.environ, **env, **identity_variables(identity)})
+    agent = install_agent(Path(settings.cache()) / "agent")
+    plan = CommandPlan(
+        commands=(asked.command,),
+        workdir=asked.folder,
+        environment=agent_environment(agent, desk.spool, told),
+        timeout_s=asked.timeout_s,
+        announce=False,
+        stdin=None if sys.stdin is None else sys.stdin.buffer,
+    )
+    declared = Declared(
+        command=shlex.join(asked.command),
+        code=snapshot.code(world.code),
+        workdir=snapshot.workdir,
+        env=env,
+        environment=world.lock,
+        data=world.data,
+        outs=expected.outs,
+        metrics_files=expected.metrics_files,
+    )
+    inputs = Snapshot(snapshot.root, expected.without_written(world.inputs))
+    return Execution(run.run_id, snapshot.root, plan, expected, inputs, declared, world.prefix)
+
+
+def _variables(asked: HandRun, world: _World, desk: Desk, told: dict[str, str]) -> dict[str, str]:
+    """Put the environment that was asked for before what is active."""
+    if world.prefix is None:
+        return told
+    python = world.prefix / "bin/python"
+    layer = lay_projects(asked.folder, world.source, desk.folder / "project", python=python)
+    return in_environment(told, world.prefix, layer)
+
+
+def _rooted(expected: Expected, workdir: str) -> Expected:
+    """Give the paths relative to the root of the code, as a stage's are."""
+    return replace(
+        expected,
+        outs=tuple(rooted(path, workdir) for path in expected.outs),
+        plots=tuple(rooted(path, workdir) for path in expected.plots),
+        metrics_files=tuple(rooted(path, workdir) for path in expected.metrics_files),
+        junit=rooted(expected.junit, workdir) if expected.junit else "",
+    )
+
+
+def _lineage(run: CreatedRun, world: _World) -> tuple[Input, ...]:
+    return tuple(
+        Input(run_id=run.run_id, path=dep.path, manifest=dep.manifest, origin=dep.origin)
+        for dep in world.data
+    )
+
+
+def _show(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _interrupts(lease: Lease) -> Iterator[None]:
+    """Let Ctrl-C end the command, and the report of it be made all the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        lease.lose(Over.CANCELLED)
+
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

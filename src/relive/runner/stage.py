@@ -1,0 +1,139 @@
+"""A stage's job: make its world from digests alone, then execute it there."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from relive import settings
+from relive.capture.agent import agent_environment, install_agent
+from relive.core.recipe import Code, Declared
+from relive.core.run import FailureReason
+from relive.errors import EnvironmentFailed, ReliveError, StoreFull, Superseded
+from relive.formats.manifest_io import Snapshot
+from relive.runner.checkout import checkout, clear_outputs, lay_inputs, working_folder
+from relive.runner.commands import CommandPlan
+from relive.runner.environment.build import build_environment, fetch_lock
+from relive.runner.environment.projects import ProjectLayer, lay_projects
+from relive.runner.environment.wheels import WheelStore
+from relive.runner.execution import Desk, Execution, execute, failed_report
+from relive.runner.lease import Over
+from relive.runner.results import Expected
+from relive.runner.variables import (
+    RunIdentity,
+    fixed_variables,
+    identity_variables,
+    in_environment,
+    machine_variables,
+)
+from relive.wire.jobs import StageReport, StageWork
+
+
+def run_stage(work: StageWork, desk: Desk, hub: str) -> StageReport:
+    """Do a stage's work in a fresh folder and report it, however it went.
+
+    Args:
+        work: What is to be done.
+        desk: To report with; the checkout and what belongs to it are laid out in its folder.
+        hub: Address of the hub, for the command.
+
+    Raises:
+        Superseded: Another claim took over; nothing is to be reported.
+        HubUnreachable: The hub was away for longer than the transport's patience.
+    """
+    try:
+        execution = _prepare(work, desk, hub)
+    except Superseded:
+        raise
+    except ReliveError as error:
+        return failed_report(desk, _failure_of(error), str(error))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        failure = FailureReason.STORE_FULL if full else FailureReason.FAILURE
+        return failed_report(desk, failure, f"{error.filename or desk.folder}: {error.strerror}")
+    if desk.lease.over is Over.CANCELLED:
+        return failed_report(desk, FailureReason.CANCELLED, "cancelled")
+    return execute(execution, desk)
+
+
+def _prepare(work: StageWork, desk: Desk, hub: str) -> Execution:
+    tree = desk.folder / "tree"
+    desk.say("checkout", work.commit[:12])
+    checkout(desk.blobs, work.code, tree)
+    desk.say("data")
+    inputs = lay_inputs(desk.blobs, work.deps, tree)
+    expected = _expected(work)
+    clear_outputs(tree, expected.paths, work.deps)
+    desk.say("environment")
+    prefix, layer = _environment(work, desk)
+    identity = RunIdentity(
+        run_id=work.run_id,
+        hub=hub,
+        token=work.command_token,
+        project=work.project,
+        stage=work.stage,
+        commit=work.commit,
+        branch=work.branch,
+    )
+    declared = {**fixed_variables(work.cpus), **work.env}
+    told = {**machine_variables(os.environ), **declared, **work.secrets, **identity_variables(identity)}
+    agent = install_agent(Path(settings.cache()) / "agent")
+    plan = CommandPlan(
+        commands=work.commands,
+        workdir=working_folder(tree, work.workdir),
+        environment=agent_environment(agent, desk.spool, in_environment(told, prefix, layer)),
+        timeout_s=work.timeout_s,
+        memory_bytes=work.memory_bytes,
+    )
+    return Execution(
+        run_id=work.run_id,
+        tree=tree,
+        plan=plan,
+        expected=expected,
+        inputs=Snapshot(tree, expected.without_written(inputs)),
+        declared=_declared(work, declared),
+        prefix=prefix,
+    )
+
+
+def _environment(work: StageWork, desk: Desk) -> tuple[Path, ProjectLayer]:
+    """Build the stage's environment; without one it is the interpreter that relive itself runs on."""
+    if not work.environment:
+        return Path(sys.base_prefix), ProjectLayer()
+    lock = fetch_lock(work.environment, desk.blobs)
+    prefix = build_environment(lock, WheelStore(desk.blobs))
+    layer = lay_projects(
+        desk.folder / "tree", lock.source, desk.folder / "project", python=prefix / "bin/python"
+    )
+    return prefix, layer
+
+
+def _expected(work: StageWork) -> Expected:
+    return Expected(
+        outs=work.outs,
+        plots=work.plots,
+        metrics_files=work.metrics_files,
+        junit=work.junit,
+        out_limit_bytes=work.out_limit_bytes,
+    )
+
+
+def _declared(work: StageWork, env: dict[str, str]) -> Declared:
+    return Declared(
+        command="\n".join(work.commands),
+        code=Code(manifest=work.code, commit=work.commit, branch=work.branch),
+        workdir=work.workdir,
+        env=env,
+        secrets=tuple(sorted(work.secrets)),
+        environment=work.environment,
+        params=work.params,
+        data=work.deps,
+        outs=work.outs,
+        metrics_files=work.metrics_files,
+    )
+
+
+def _failure_of(error: ReliveError) -> FailureReason:
+    if isinstance(error, EnvironmentFailed):
+        return FailureReason.ENVIRONMENT
+    return FailureReason.STORE_FULL if isinstance(error, StoreFull) else FailureReason.FAILURE

@@ -1,0 +1,252 @@
+"""The small process between the runner and a command: it holds the command's whole tree together.
+
+It is run as a script by relive's own Python with the standard library alone, so that it starts in a hundredth
+of a second and nothing of the user's environment can break it. Every process that the command leaves behind
+becomes its child (PR_SET_CHILD_SUBREAPER), so it can end them all and count what they used. If the runner
+dies, the connection to it closes and the tree is ended at once; if it dies itself, the kernel ends the
+command.
+
+It speaks JSON lines over one socket, whose descriptor is its only argument:
+
+    runner → supervisor   {"argv", "cwd", "memory_bytes"}   first
+                          {"stop": GRACE_S}                 end the tree
+    supervisor → runner   {"pid"} or {"error"}              first
+                          {"exit_code", "signal", "cpu_s", "max_rss_bytes", "over_memory_bytes",
+                           "left_behind"}                   last
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, Final, NoReturn
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_MEMORY_LOOK_S: Final = 0.1  # a tree may grow beyond its limit in between
+_LEFT_BEHIND_GRACE_S: Final = 2.0
+_KILL_ROUNDS: Final = 20
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class Supervisor:
+    """One command's tree, from its start to the end of its last process."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._unread = b""
+        self._runner_is_there = True
+        self._child = 0
+        self._status: int | None = None
+        self._kill_at: float | None = None
+        self._memory_bytes: int | None = None
+        self._over_memory_bytes = 0
+        self._cpu_s = 0.0
+        self._max_rss_bytes = 0
+        self._left_behind = 0
+
+    def run(self, order: dict[str, Any]) -> None:
+        """Start the command, and stay until the last process of its tree has ended."""
+        self._memory_bytes = order.get("memory_bytes")
+        try:
+            self._child = _start(order["argv"], order["cwd"], self._control.fileno())
+        except OSError as error:
+            self._tell(error=f"{order['argv'][0]} cannot be started: {error.strerror}")
+            return
+        self._tell(pid=self._child)
+        wakeup, writing = socket.socketpair()
+        wakeup.setblocking(False)
+        writing.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        while self._reap():
+            heard = [self._control, wakeup] if self._runner_is_there else [wakeup]
+            ready, _, _ = select.select(heard, [], [], self._patience_s())
+            if wakeup in ready:
+                wakeup.recv(4096)
+            if self._control in ready:
+                self._listen()
+            self._look_at_memory()
+            if self._kill_at is not None and time.monotonic() >= self._kill_at:
+                _kill_all(signal.SIGKILL)
+        self._report()
+
+    def _patience_s(self) -> float | None:
+        if self._kill_at is not None or self._memory_bytes is not None:
+            return _MEMORY_LOOK_S
+        return None
+
+    def _listen(self) -> None:
+        received = self._control.recv(4096)
+        if not received:  # nobody is left to hear what this tree does
+            self._runner_is_there = False
+            self._kill_at = 0.0
+        *lines, self._unread = (self._unread + received).split(b"\n")
+        for line in lines:
+            self._end(json.loads(line)["stop"])
+
+    def _end(self, grace_s: float) -> None:
+        _kill_all(signal.SIGTERM)
+        _kill_all(signal.SIGCONT)  # a stopped process does not hear SIGTERM
+        kill_at = time.monotonic() + grace_s
+        self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
+
+    def _reap(self) -> bool:
+        """Take leave of every process that has ended; tell whether any is left."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            self._cpu_s += usage.ru_utime + usage.ru_stime
+            self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
+            if pid == self._child:
+                self._status = status
+                self._left_behind = len(_descendants())
+                if self._left_behind:
+                    self._end(_LEFT_BEHIND_GRACE_S)
+
+    def _look_at_memory(self) -> None:
+        limit = self._memory_bytes
+        if limit is None or self._over_memory_bytes:
+            return
+        tree = _descendants()
+        # Pages that processes share count once in the second measure, which costs more.
+        if sum(map(_resident_bytes, tree)) > limit:
+            used = sum(map(_proportional_bytes, tree))
+            if used > limit:
+                self._over_memory_bytes = used
+                self._kill_at = 0.0
+
+    def _report(self) -> None:
+        code = os.waitstatus_to_exitcode(self._status or 0)
+        self._tell(
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            cpu_s=self._cpu_s,
+            max_rss_bytes=self._max_rss_bytes,
+            over_memory_bytes=self._over_memory_bytes,
+            left_behind=self._left_behind,
+        )
+
+    def _tell(self, **facts: Any) -> None:
+        try:
+            self._control.sendall(json.dumps(facts).encode() + b"\n")
+        except OSError:
+            self._kill_at = 0.0  # the runner is gone
+
+
+def _start(argv: list[str], cwd: str, control: int) -> int:
+    """Start the command in a session of its own; it dies with this process."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reading)
+        _become(argv, cwd, writing)
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        failed = answer.read()
+    if failed:
+        os.waitpid(pid, 0)
+        number = int(failed)
+        raise OSError(number, os.strerror(number))
+    return pid
+
+
+def _become(argv: list[str], cwd: str, failure: int) -> NoReturn:
+    try:
+        os.setsid()
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(cwd)
+        os.execvp(argv[0], argv)  # noqa: S606  # no shell is wanted here
+    except OSError as error:
+        os.write(failure, str(error.errno).encode())
+    finally:
+        os._exit(127)
+
+
+def _descendants() -> list[int]:
+    """Give the ids of all processes below this one that have not ended."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            state, parent = _state(name)
+            if state not in ("", "Z", "X"):
+                children.setdefault(parent, []).append(int(name))
+    found: list[int] = []
+    todo = [os.getpid()]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def _state(pid: str) -> tuple[str, int]:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # the name before it may hold anything
+        return fields[0].decode(), int(fields[1])
+    except (OSError, IndexError):
+        return "", 0
+
+
+def _kill_all(number: int) -> None:
+    """Signal the whole tree; to kill it, some times over: one of it may be starting another meanwhile."""
+    for _ in range(_KILL_ROUNDS if number == signal.SIGKILL else 1):
+        tree = _descendants()
+        for pid in tree:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue  # it ended meanwhile
+        if not tree:
+            return
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        return _resident_bytes(pid)
+    return 0
+
+
+def main() -> None:
+    """Take the order from the socket, and carry it out."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    # A signal to the runner's group is the runner's to answer: it tells us what is to be done.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    order = b""
+    while not order.endswith(b"\n"):
+        received = control.recv(65536)
+        if not received:
+            return
+        order += received
+    Supervisor(control).run(json.loads(order))
+
+
+if __name__ == "__main__":
+    main()
