@@ -195,8 +195,8 @@ class BlobStore(Protocol):
     def delete(self, digest: Digest, *, stored_before: float | None = None) -> bool:
         """Delete a blob, or leave it if it was last committed at `stored_before` or later.
 
-        Says whether it was there and is gone. A commit of the same bytes at the same time is either
-        seen, and the blob left, or stores them anew (on S3 within the time of one request).
+        Says whether it was there and is gone. On a local disk a commit of the same bytes at the same time
+        is never undone by a deletion for age; on S3 it may be, within the time of one request.
         """
         ...
 
