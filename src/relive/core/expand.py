@@ -104,6 +104,8 @@ def _unknown_needs(spec: PipelineSpec) -> list[Problem]:
 def _drafts_of(stage: StageSpec, names: dict[str, Value], problems: list[Problem]) -> list[Draft]:
     """Split one stage into its nodes; each knows the one before it in the same stage."""
     where = f"stages.{stage.name}"
+    if not _actions(stage):
+        problems.append(Problem(0, where, "does nothing; expected a `cmd`, or something to decide"))
     if not stage.matrix:
         return _chain(stage, _actions(stage), {}, _Filler(stage, names, problems))
     found: list[Draft] = []
