@@ -1,0 +1,1 @@
+"""The hub as a git remote: HTTP to `git http-backend`, and the hooks' way back into the hub."""
