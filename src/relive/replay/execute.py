@@ -1,0 +1,85 @@
+"""Repeat a run in an empty place: environment, code, data and command from its recipe, as its own run."""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from relive.client.blobs import BlobClient
+from relive.client.hub import HubClient
+from relive.core.ids import short_id
+from relive.core.run import RunKind
+from relive.formats.trajectory import write_digest_steps
+from relive.replay.plan import ReplayPlan, work_of
+from relive.runner.execution import Desk
+from relive.runner.lease import Lease, Over
+from relive.runner.main import deliver
+from relive.runner.stage import Rebuild, run_stage
+from relive.wire.jobs import StageReport
+from relive.wire.runs import CreateRun
+
+_PATIENCE_S: Final = 600.0
+
+
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that repeated another, and what was reported of it."""
+
+    run_id: str
+    url: str
+    report: StageReport
+
+
+def execute(plan: ReplayPlan, hub: HubClient, *, echo: Callable[[bytes], None] | None = None) -> Repeated:
+    """Repeat a run and report it to the hub.
+
+    Args:
+        plan: What to repeat.
+        hub: Takes the record, and gives code, data and wheels.
+        echo: Called with what the command prints.
+
+    Raises:
+        HubUnreachable, HubRefused: The hub went away, or did not take the record.
+    """
+    original = plan.detail.run
+    created = hub.create_run(
+        CreateRun(
+            project=plan.detail.project,
+            name=f"replay of {original.name}",
+            kind=RunKind.REPLAY,
+            command=original.command,
+            commit=original.commit,
+            replay_of=original.id,
+        )
+    )
+    folder = Path(tempfile.mkdtemp(prefix=f"relive-replay-{short_id(original.id)}-"))
+    reports = hub.run(created.run_id)
+    lease = Lease(reports)
+    desk = Desk.open(
+        reports, BlobClient(hub.transport.with_retries(_PATIENCE_S)), lease, folder, [created.token], echo
+    )
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: lease.lose(Over.CANCELLED))
+    lease.start()
+    try:
+        work = work_of(plan, created.run_id, created.token)
+        report = run_stage(work, desk, hub.transport.base_url, _rebuild(plan, folder))
+        deliver(report, reports, lease)
+    finally:
+        lease.end()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        shutil.rmtree(folder, ignore_errors=True)
+    return Repeated(run_id=created.run_id, url=created.url, report=report)
+
+
+def _rebuild(plan: ReplayPlan, folder: Path) -> Rebuild:
+    steps: Path | None = None
+    if plan.trajectory is not None:
+        steps = folder / "digest-steps.json"
+        write_digest_steps(plan.trajectory, steps)
+    return Rebuild(environment=folder / "environment", digest_steps=steps)

@@ -1,0 +1,124 @@
+"""What is to be replayed, and what is missing for it: said before anything starts."""
+
+import msgspec
+
+from relive.client.hub import HubClient
+from relive.core.ids import short_id
+from relive.core.recipe import EnvironmentLock, Recipe
+from relive.core.run import RunStatus
+from relive.core.trajectory import Trajectory
+from relive.errors import CannotReplay
+from relive.formats.trajectory import decode_trajectory
+from relive.runner.environment.build import fetch_lock
+from relive.wire.hub import RunDetail
+from relive.wire.jobs import StageWork
+
+
+class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, its recipe, and what it left to compare with.
+
+    Attributes:
+        model: "NAME v3" if a model version was asked for, else empty.
+        lock: Its environment; None if it ran on an interpreter without packages.
+        trajectory: What it recorded step by step; None if nothing.
+    """
+
+    detail: RunDetail
+    recipe: Recipe
+    lock: EnvironmentLock | None
+    trajectory: Trajectory | None
+    model: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """Give the id of the run that is repeated."""
+        return self.detail.run.id
+
+
+def make_plan(hub: HubClient, target: str) -> ReplayPlan:
+    """Find what is to be replayed and check that everything for it is there.
+
+    Args:
+        hub: Where it is recorded.
+        target: A run's id or its beginning, or a model version as NAME@ALIAS or NAME@NUMBER.
+
+    Raises:
+        CannotReplay: Something of the recipe is missing; names it.
+        HubRefused: There is no such run or version.
+    """
+    run_id, model = _resolve(hub, target)
+    detail = hub.get_run(run_id)
+    run = detail.run
+    if run.status is not RunStatus.FINISHED:
+        raise _cannot(
+            detail, f"it is {run.status.value}, and only finished runs have a result to compare with"
+        )
+    if not run.recipe:
+        raise _cannot(detail, "it has no recipe: nothing recorded it from outside")
+    recipe = hub.get_recipe(run.id)
+    _check_environment(detail, recipe)
+    if recipe.declared.secrets:
+        names = ", ".join(recipe.declared.secrets)
+        raise _cannot(detail, f"it needs the secrets {names}, which no recipe holds")
+    lock = fetch_lock(recipe.declared.environment, hub.blobs) if recipe.declared.environment else None
+    _check_blobs(hub, detail, recipe, lock)
+    trajectory = decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else None
+    return ReplayPlan(detail=detail, recipe=recipe, lock=lock, trajectory=trajectory, model=model)
+
+
+def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
+    """Give the work that repeats the run: the recipe as a stage's work, and nothing else."""
+    declared = plan.recipe.declared
+    return StageWork(
+        run_id=replay_run_id,
+        project=plan.detail.project,
+        stage=plan.detail.run.stage,
+        commands=(declared.command,),
+        code=declared.code.manifest,
+        commit=declared.code.commit,
+        branch=declared.code.branch,
+        workdir=declared.workdir,
+        environment=declared.environment,
+        env=declared.env,
+        deps=declared.data,
+        outs=declared.outs,
+        params=declared.params,
+        metrics_files=declared.metrics_files,
+        command_token=token,
+    )
+
+
+def _resolve(hub: HubClient, target: str) -> tuple[str, str]:
+    name, at, ref = target.partition("@")
+    if not at:
+        return target, ""
+    version = hub.get_version(name, ref.removeprefix("v") if ref[1:].isdigit() else ref)
+    return version.run_id, f"{version.model} v{version.version}"
+
+
+def _check_environment(detail: RunDetail, recipe: Recipe) -> None:
+    observed = recipe.observed
+    if recipe.declared.environment or observed is None or not observed.distributions:
+        return
+    names = ", ".join(item.name for item in observed.distributions[:5])
+    raise _cannot(
+        detail,
+        f"it ran in an environment without a lock ({len(observed.distributions)} packages: {names}, …)",
+        "record it with one: relive run --env requirements.txt -- COMMAND",
+    )
+
+
+def _check_blobs(hub: HubClient, detail: RunDetail, recipe: Recipe, lock: EnvironmentLock | None) -> None:
+    wanted = {recipe.declared.code.manifest: "its code"}
+    wanted |= {item.manifest: f"its input {item.path}" for item in recipe.declared.data}
+    if lock is not None:
+        wanted |= {package.blob: f"the wheel {package.filename}" for package in lock.packages if package.blob}
+    missing = hub.blobs.missing(wanted)
+    if missing:
+        raise _cannot(
+            detail, f"the hub no longer has {', '.join(sorted(wanted[digest] for digest in missing))}"
+        )
+
+
+def _cannot(detail: RunDetail, missing: str, hint: str | None = None) -> CannotReplay:
+    return CannotReplay(run=short_id(detail.run.id), missing=missing, hint=hint)

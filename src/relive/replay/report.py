@@ -1,0 +1,87 @@
+"""Judge a replay against the run it repeats, and say what else was different."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from relive.client.hub import HubClient
+from relive.core.compare import compare, judge
+from relive.core.recipe import Observed
+from relive.core.run import Artifact, RunStatus
+from relive.core.trajectory import Verdict, VerdictLevel
+from relive.formats.trajectory import decode_trajectory
+from relive.replay.execute import Repeated
+from relive.replay.plan import ReplayPlan
+
+
+def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
+    """Compare metrics, steps and outs of a replay with the record, and keep the verdict on the hub."""
+    if repeated.report.status is not RunStatus.FINISHED:
+        verdict = Verdict(
+            level=VerdictLevel.UNRESOLVED, reason=f"The replay itself failed: {repeated.report.reason}"
+        )
+    else:
+        verdict = _judged(plan, repeated, hub)
+    verdict = msgspec.structs.replace(
+        verdict,
+        run_id=plan.run_id,
+        replay_run_id=repeated.run_id,
+        inputs_differ=tuple(_differences(plan, repeated, hub)),
+        facts={"model": plan.model} if plan.model else {},
+    )
+    return hub.record_verdict(verdict)
+
+
+def _judged(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
+    detail = hub.get_run(repeated.run_id)
+    steps = None
+    if plan.trajectory is not None:
+        data = hub.blobs.get_bytes(detail.run.trajectory) if detail.run.trajectory else None
+        replayed = decode_trajectory(data) if data else type(plan.trajectory)()
+        steps = compare(plan.trajectory, replayed)
+    return judge(
+        {metric.key: metric.last for metric in plan.detail.metrics},
+        {metric.key: metric.last for metric in detail.metrics},
+        steps=steps,
+        outs=_compare_outs(plan.detail.artifacts, detail.artifacts),
+    )
+
+
+def _compare_outs(recorded: tuple[Artifact, ...], replayed: tuple[Artifact, ...]) -> dict[str, str]:
+    theirs = {item.path: item.manifest for item in replayed if item.kind == "out"}
+    return {
+        item.path: "same bytes" if theirs.get(item.path) == item.manifest else "differs"
+        for item in recorded
+        if item.kind == "out"
+    }
+
+
+def _differences(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Iterator[str]:
+    """Name what was observed otherwise than in the record: the first suspects if the result differs."""
+    before = plan.recipe.observed
+    if not repeated.report.recipe or before is None:
+        return
+    now = hub.get_recipe(repeated.run_id).observed
+    if now is None:
+        return
+    was, is_ = _facts(before), _facts(now)
+    for name in sorted(was.keys() | is_.keys()):
+        if was.get(name) != is_.get(name):
+            yield f"{name}: {was.get(name, 'absent')} → {is_.get(name, 'absent')}"
+
+
+def _facts(observed: Observed) -> dict[str, str]:
+    hardware = observed.hardware
+    facts = {
+        "cpu": hardware.cpu_model,
+        "cpu flags": hardware.cpu_flags_digest[:19],
+        "cores": str(hardware.cores_allowed),
+        "kernel": hardware.kernel,
+        "libc": hardware.libc,
+        "driver": hardware.driver,
+    }
+    if observed.interpreter is not None:
+        facts["python"] = observed.interpreter.version
+    facts |= {f"package {item.name}": item.version for item in observed.distributions if item.imported}
+    facts |= {f"library {item.soname}": item.build_id or item.sha256[:16] for item in observed.libraries}
+    return {name: value for name, value in facts.items() if value}
