@@ -38,7 +38,7 @@ def print_error(error: ReliveError) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows under their columns' names, or the sentence for none."""
+    """Print rows under their columns' names, or the sentence for none; an empty sentence prints nothing."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -48,7 +48,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         count += 1
     if count:
         out.print(table)
-    else:
+    elif empty:
         out.print(escape(empty))
 
 
