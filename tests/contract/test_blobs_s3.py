@@ -30,7 +30,8 @@ class OnS3(BlobStoreContract):
     examples = 8
     machines = 4
     kills = 6
-    # Four parts of 8 MiB on their way, as read and as sent.
+    # Four parts of 8 MiB are on their way at once, as read and as sent.
+    large_bytes = 128 * 2**20
     memory_bytes = 80 * 2**20
 
     def damage(self, store_url: str, digest: Digest, data: bytes) -> None:

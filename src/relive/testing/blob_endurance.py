@@ -34,11 +34,13 @@ class BlobEndurance:
     Attributes:
         machines: How many random orders of calls are tried.
         kills: How many writing processes are killed.
-        memory_bytes: How much a process may grow while a blob of 64 MiB passes through it.
+        large_bytes: Size of the blob whose way through a process is watched.
+        memory_bytes: How much the process may grow meanwhile; less than the blob.
     """
 
     machines: ClassVar[int] = 20
     kills: ClassVar[int] = 10
+    large_bytes: ClassVar[int] = 64 * 2**20
     memory_bytes: ClassVar[int] = 16 * 2**20
 
     def test_any_order_of_calls_does_what_a_dictionary_does(self, store: BlobStore) -> None:
@@ -128,14 +130,14 @@ class BlobEndurance:
         assert store.put(b"and it goes on").size_bytes == 14
 
     def test_a_large_blob_passes_through_little_memory(self, store: BlobStore, store_url: str) -> None:
-        """A process that writes and reads 64 MiB in pieces does not hold them."""
-        size_bytes = 64 * 2**20
-        with _processes([["stream", store_url, size_bytes]]) as (process,):
+        """A process that writes and reads a large blob in pieces does not hold it."""
+        assert self.memory_bytes < self.large_bytes
+        with _processes([["stream", store_url, self.large_bytes]]) as (process,):
             told = json.loads(_wait_for_success(process))
-        assert told["n_read"] == 2 * size_bytes
+        assert told["n_read"] == 2 * self.large_bytes
         assert told["writing"] < self.memory_bytes, told
         assert told["reading"] < self.memory_bytes, told
-        assert store.get(told["digest"]).size_bytes == size_bytes
+        assert store.get(told["digest"]).size_bytes == self.large_bytes
 
 
 @contextmanager
