@@ -148,8 +148,11 @@ class BlobClient:
         target.mkdir(parents=True, exist_ok=True)
         files = [entry for entry in tree.entries if entry.link is None]
 
+        # Before the threads: two of them must not make and remove the same folder.
+        places = {entry.path: make_room(target, entry.path) for entry in files}
+
         def lay(entry: ManifestEntry) -> None:
-            place = make_room(target, entry.path)
+            place = places[entry.path]
             if entry.size_bytes > CACHED_AT_MOST_BYTES:
                 self.get_file(entry.digest, place, executable=entry.executable)
             else:

@@ -277,7 +277,9 @@ def open_pool(url: str, *, timeout_s: float, certificates: str = "") -> "PoolMan
 
 def path_of(*parts: str) -> str:
     """Join parts of an address, each escaped: `path_of("runs", id)` is `/api/v1/runs/…`."""
-    return "/api/v1/" + "/".join(quote(part, safe=":") for part in parts)
+    # A part of dots alone would be taken for a step up.
+    escaped = (quote(part, safe=":") if part.strip(".") else part.replace(".", "%2E") for part in parts)
+    return "/api/v1/" + "/".join(escaped)
 
 
 def _with_query(path: str, query: Mapping[str, Any] | None) -> str:

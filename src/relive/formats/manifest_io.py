@@ -147,14 +147,14 @@ def make_room(root: Path, path: str) -> Path:
     """Make the folders above a path that is about to be written, and remove what lies at it.
 
     A link or a file in the place of one of these folders is removed, so that nothing is written through it.
+    Not for two threads at once.
     """
     folder = root
     for name in path.split("/")[:-1]:
         folder = folder / name
         if folder.is_symlink() or not folder.is_dir():
             folder.unlink(missing_ok=True)
-            # Another thread may be making the same folder.
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True)
     target = root / path
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
