@@ -261,7 +261,7 @@ def read_spool(folder: Path) -> SpoolContents:
         processes=_processes(files.values()),
         finish=finishes[-1] if finishes else None,
         notes=tuple(dict.fromkeys(notes)),
-        damaged=damaged + _torn(folder, files),
+        damaged=damaged + _torn(folder),
     )
 
 
@@ -298,9 +298,9 @@ def _sentence(record: SpooledNote | SpooledError) -> str:
     return record.message if isinstance(record, SpooledNote) else f"{record.where}: {record.message}"
 
 
-def _torn(folder: Path, files: Iterable[str]) -> int:
+def _torn(folder: Path) -> int:
     """Count the files that end within a line: their process was stopped by a full disk."""
-    ends = (_read_regular(folder / name, -1, 1) for name in files)
+    ends = (_read_regular(folder / name, -1, 1) for name in spool_files(folder))
     return sum(end not in (b"", b"\n") for end in ends)
 
 
