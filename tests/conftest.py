@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, find_binaries, running_server
+
+# A deadline would measure the machine; an example that hangs is ended by pytest's own timeout.
+settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relive")
 
 
 def require(component_available: bool, reason: str) -> None:
