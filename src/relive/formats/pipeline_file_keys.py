@@ -14,12 +14,12 @@ from relive.formats.pipeline_file_kinds import (
     Others,
     Table,
     boolean,
+    is_empty,
     is_mapping,
     keys_at,
     one_or_many,
     scalar,
     text,
-    text_at,
     whole,
     written,
 )
@@ -64,7 +64,7 @@ def _check_stage(at: At, _: dict[str, Any]) -> None:
 
 
 def _dep() -> Kind:
-    reference = Table(later={"dataset": "data sets", "model": "models as inputs"}).kind("a path")
+    reference = Table(later={"dataset": "data sets", "model": "models as inputs"}, least=1).kind("a path")
 
     def read(at: At) -> Any:
         return reference.read(at) if is_mapping(at) else path.read(at)
@@ -168,7 +168,7 @@ def _push() -> Kind:
 
     def read(at: At) -> Any:
         # `push:` alone is how people say "every push".
-        return {} if text_at(at) == "" else kind.read(at)
+        return {} if is_empty(at) else kind.read(at)
 
     return Kind(read, kind.schema | {"type": ["object", "null"]})
 

@@ -101,6 +101,11 @@ def text_at(at: At) -> str | None:
     return at.node.text if isinstance(at.node, Scalar) else None
 
 
+def is_empty(at: At) -> bool:
+    """Tell whether nothing stands at a place, or `null`."""
+    return isinstance(at.node, Scalar) and at.node.value is None
+
+
 def is_mapping(at: At) -> bool:
     """Tell whether there is a mapping at a place."""
     return isinstance(at.node, Entries)

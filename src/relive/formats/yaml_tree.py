@@ -26,7 +26,8 @@ Plain: TypeAlias = bool | int | float | str | None
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})|0x[0-9a-fA-F]{1,200}|0o[0-7]{1,300}")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
+_LONGEST_INT = 300  # Python converts no more than 4300 digits, and nobody writes so many
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
 
@@ -213,7 +214,7 @@ def _meaning(text: str) -> Plain:
     if text in _BOOLS:
         return _BOOLS[text]
     if _INT.fullmatch(text):
-        return int(text, 0)
+        return int(text, 0) if len(text) <= _LONGEST_INT else text
     if _FLOAT.fullmatch(text):
         return float(text)
     return _SPECIAL.get(text.lower(), text)
@@ -238,6 +239,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
     what = " ".join(part for part in (error.problem, error.context) if part) or "cannot be read"
     hint = "; indent with spaces, not with a tab" if "cannot start any token" in what else ""
+    began = error.context_mark
+    if began is not None and began.line + 1 < line:
+        hint += f"; it began in line {began.line + 1}"
     return Problem(line, "", f"is not YAML: {what}, at character {column}{hint}")
 
 
