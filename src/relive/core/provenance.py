@@ -62,7 +62,10 @@ def statement(
                 "builder": {"id": builder.url, "version": {"relive": builder.version}},
                 "metadata": {"invocationId": version.run_id},
                 "byproducts": [
-                    {"name": "recipe", "digest": {"blake3": version.facts.get("recipe", "").removeprefix("blake3:")}}
+                    {
+                        "name": "recipe",
+                        "digest": {"blake3": version.facts.get("recipe", "").removeprefix("blake3:")},
+                    }
                 ],
             },
         },

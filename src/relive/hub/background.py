@@ -1,4 +1,4 @@
-"""The hub's own threads: the scheduler, the jobs that run inside the hub, and what is looked after in between."""
+"""The hub's own threads: the scheduler, and the jobs that run inside the hub."""
 
 import logging
 import threading
@@ -74,8 +74,7 @@ class Background:
             except ReliveError as error:
                 _log.error("the scheduler could not go on, it tries again: %s", error)
                 self.stopping.wait(_RETRY_S)
-            except Exception:
-                # The thread must outlive any defect: a hub without a scheduler looks alive and does nothing.
+            except Exception:  # noqa: BLE001  # without its scheduler a hub looks alive and does nothing
                 _log.exception("the scheduler failed, it tries again")
                 self.stopping.wait(_RETRY_S)
             self._work.set()
@@ -93,7 +92,7 @@ class Background:
                     run_hub_job(self.services, job, HUB_JOBS[job.kind])
                     self.services.wake()
                     continue
-            except Exception:
+            except Exception:  # noqa: BLE001  # as above
                 _log.exception("a hub job could not be worked on, it tries again")
                 self.stopping.wait(_RETRY_S)
             self._work.wait(_TICK_S)
@@ -112,6 +111,6 @@ def run_hub_job(services: Services, job: Job, handle: HubJob) -> None:
             store.release(job.id, job.fence, delay_s=_RETRY_S * 2**job.attempt, error=str(error))
         else:
             store.finish(job.id, job.fence, JobState.FAILED, result={}, error=str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a defect fails its job, not the hub
         _log.exception("job %s (%s) failed", job.id, job.kind)
         store.finish(job.id, job.fence, JobState.FAILED, result={}, error=f"{type(error).__name__}: {error}")

@@ -80,7 +80,7 @@ def ensure_admin_token(services: Services, known: str, is_good: Callable[[str], 
 
 
 def executor_lookup(store: Store, data_dir: Path) -> Callable[[str], Executor]:
-    """Give a function from a pool's name to its executor; each is opened once and again when its pool changes."""
+    """Give a function from a pool's name to its executor; one is opened anew when its pool changes."""
     opened: dict[str, tuple[Pool, Executor]] = {}
     lock = threading.Lock()
 

@@ -47,7 +47,8 @@ class HubConfig:
     @property
     def local_url(self) -> str:
         """Give the address for processes on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not bound
+        host = everywhere.get(self.host, self.host)
         return f"{'https' if self.tls_cert else 'http'}://{host}:{self.port}"
 
     @property

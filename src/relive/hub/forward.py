@@ -25,6 +25,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
         b"authorization",
         b"cookie",
+        b"date",  # the server in front writes its own
     }
 )
 

@@ -73,6 +73,8 @@ def reconcile(services: Services) -> int:
     """Compare all refs with the last seen ones, and take up what a lost hook left; gives how many."""
     found = 0
     for project in services.store.list_projects():
+        if not services.repositories.exists(project.name):
+            continue  # made by a run, never pushed to
         actual = services.repositories.refs(project.name)
         seen = services.store.list_refs(project.id)
         moved = [

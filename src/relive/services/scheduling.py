@@ -80,9 +80,6 @@ def advance(services: Services, pipeline_id: str) -> None:
         before = (view.statuses, view.pipeline.environment)
         _step(services, view)
         view = load_view(services, pipeline_id)
-        if settle_promotions(services, view):
-            view = load_view(services, pipeline_id)
-            continue
         if (view.statuses, view.pipeline.environment) == before:
             break
     _close(services, view)
@@ -108,6 +105,7 @@ def _step(services: Services, view: PipelineView) -> None:
         if stage.status in (StageStatus.QUEUED, StageStatus.RUNNING):
             _guarded(services, _CHECK[stage.action], view, stage)
     fresh = load_view(services, view.pipeline.id)
+    settle_promotions(services, fresh)  # before what builds on it: a deploy wants to find it promoted
     for key, reason in blocked(fresh.planned, fresh.statuses).items():
         skip(services, fresh.stages[key], reason)
     for key in ready(fresh.planned, fresh.statuses):

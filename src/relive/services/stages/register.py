@@ -71,6 +71,7 @@ def _queue_description(
             job_id=job.id,
             attempts=stage.attempts + 1,
             queued_at=job.created_at,
+            started_at=job.created_at,
             result=stage.result | found,
         )
         if moved is not None:
