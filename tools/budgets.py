@@ -11,7 +11,8 @@ What counts:
 - branches are `if`, `elif`, `for`, `while`, `except` and `case`: the statements a reader follows one by one.
   Boolean operators, ternaries and comprehensions stay out, and a nested function's branches are its own;
 - a Click command may have as many parameters as it has options, and a migration is as long as its schema;
-- public is every name without a leading underscore, outside functions and private classes. A method needs no
+- public is every name without a leading underscore, outside functions and private classes; a test in a
+  contract suite is not, because its name is its sentence. A method needs no
   docstring of its own if a base class has one for it (ours, the standard library's or Click's), or if a
   Protocol declares it: its text and the project's verbs (`get`, `find`, …) say there what it promises.
 """
@@ -157,7 +158,7 @@ def _check_docstrings(tree: ast.Module, classes: ClassIndex) -> Iterator[tuple[i
 
 def _check_scope(scope: Scope, classes: ClassIndex) -> Iterator[tuple[int, str]]:
     for node in scope.body:
-        if not isinstance(node, Function | ast.ClassDef) or node.name.startswith("_"):
+        if not isinstance(node, Function | ast.ClassDef) or node.name.startswith(("_", "test_")):
             continue
         if isinstance(node, ast.ClassDef):
             yield from _check_scope(node, classes)

@@ -138,6 +138,16 @@ def _function(): ...
     ]
 
 
+def test_a_tests_name_is_its_sentence(tmp_path):
+    source = '''"""A module."""
+class Contract:
+    """What is promised."""
+    def test_what_goes_in_comes_out(self): ...
+    def helper(self): ...
+'''
+    assert offences(tmp_path, source) == ["5: public helper has no docstring"]
+
+
 def test_an_inherited_docstring_is_enough(tmp_path):
     source = '''"""A module."""
 class Store:
