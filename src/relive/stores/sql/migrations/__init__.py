@@ -1,1 +1,1 @@
-"""Alembic migrations; a released one is never edited."""
+"""Alembic's environment (`env.py`) and every revision of the schema (`versions/`)."""

@@ -1,0 +1,119 @@
+"""Projects, experiments, the last seen git refs, and forge deliveries."""
+
+from typing import Any, Final
+
+from sqlalchemy import delete, or_, select, update
+
+from relive.core.project import Experiment, Project
+from relive.errors import Conflict, NotFound
+from relive.stores.sql.part import StorePart, new_id
+from relive.stores.sql.rows import Kept
+from relive.stores.sql.tables.hub import deliveries, experiments, meta, projects, refs
+
+_PROJECTS: Final = Kept(Project, projects, "project", fixed=("id", "name", "created_at"))
+_EXPERIMENTS: Final = Kept(Experiment, experiments, "experiment")
+
+
+class SqlProjects(StorePart):
+    """See `ports.stores.ProjectStore`."""
+
+    def create_project(self, name: str, *, default_branch: str = "main") -> Project:
+        project = Project(id=new_id(), name=name, default_branch=default_branch)
+        new = {"created_at": self._db.moment(), "last_pipeline": 0}
+        with self._db.write() as connection:
+            insert = self._db.insert(projects)
+            created = _PROJECTS.insert_unless(connection, insert, ["name"], project, **new)
+        if created is None:
+            raise Conflict(subject=f"project {name!r}", reason="the name is taken")
+        return created
+
+    def get_project(self, name_or_id: str) -> Project:
+        project = self.find_project(name_or_id)
+        if project is None:
+            raise NotFound(kind="project", name=name_or_id, hint="relive init    (creates it)")
+        return project
+
+    def find_project(self, name_or_id: str) -> Project | None:
+        fits = or_(projects.c.name == name_or_id, projects.c.id == name_or_id)
+        # Should one project's name be another's id, the name wins: it is what people type.
+        query = _PROJECTS.select(fits).order_by((projects.c.name == name_or_id).desc()).limit(1)
+        with self._db.read() as connection:
+            return next(iter(_PROJECTS.all(connection, query)), None)
+
+    def list_projects(self) -> list[Project]:
+        with self._db.read() as connection:
+            return _PROJECTS.all(connection, _PROJECTS.select().order_by(projects.c.name))
+
+    def set_project(self, project_id: str, **changes: Any) -> Project:
+        with self._db.write() as connection:
+            changed = _PROJECTS.change(connection, project_id, changes)
+        assert changed is not None  # without a condition it is changed or not found
+        return changed
+
+    def ensure_experiment(self, project_id: str, name: str) -> Experiment:
+        if (found := self.find_experiment(name, project_id)) is not None:
+            return found
+        experiment = Experiment(id=new_id(), project_id=project_id, name=name)
+        with self._db.write() as connection:
+            insert, by = self._db.insert(experiments), ["project_id", "name"]
+            at = self._db.moment()
+            created = _EXPERIMENTS.insert_unless(connection, insert, by, experiment, created_at=at)
+            # None if another thread made it in between.
+            return created or _EXPERIMENTS.read(connection.execute(_named(name, project_id)).one())
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        with self._db.read() as connection:
+            return _EXPERIMENTS.get(connection, experiment_id)
+
+    def find_experiment(self, name: str, project_id: str | None = None) -> Experiment | None:
+        with self._db.read() as connection:
+            row = connection.execute(_named(name, project_id)).first()
+        return None if row is None else _EXPERIMENTS.read(row)
+
+    def list_experiments(self, project_id: str | None = None) -> list[Experiment]:
+        query = _EXPERIMENTS.select().order_by(experiments.c.created_at, experiments.c.id)
+        if project_id is not None:
+            query = query.where(experiments.c.project_id == project_id)
+        with self._db.read() as connection:
+            return _EXPERIMENTS.all(connection, query)
+
+    def list_refs(self, project_id: str) -> dict[str, str]:
+        query = select(refs.c.ref, refs.c.commit).where(refs.c.project_id == project_id).order_by(refs.c.ref)
+        with self._db.read() as connection:
+            return {row.ref: row.commit for row in connection.execute(query)}
+
+    def set_ref(self, project_id: str, ref: str, *, old: str, new: str) -> bool:
+        seen = (refs.c.project_id == project_id, refs.c.ref == ref)
+        with self._db.write() as connection:
+            if not old and not new:
+                return connection.execute(select(refs.c.ref).where(*seen)).first() is None
+            statement: Any
+            if not old:
+                values = {"project_id": project_id, "ref": ref, "commit": new}
+                statement = self._db.insert(refs).values(values).on_conflict_do_nothing()
+            elif not new:
+                statement = delete(refs).where(*seen, refs.c.commit == old)
+            else:
+                statement = update(refs).where(*seen, refs.c.commit == old).values(commit=new)
+            return connection.execute(statement.returning(refs.c.ref)).first() is not None
+
+    def record_delivery(self, forge: str, delivery_id: str) -> bool:
+        values = {"forge": forge, "delivery_id": delivery_id, "at": self._db.moment()}
+        with self._db.write() as connection:
+            insert_new = self._db.insert(deliveries).values(values).on_conflict_do_nothing()
+            return connection.execute(insert_new.returning(deliveries.c.forge)).first() is not None
+
+    def get_meta(self, key: str) -> str | None:
+        with self._db.read() as connection:
+            return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+    def set_meta(self, key: str, value: str) -> None:
+        insert = self._db.insert(meta).values(key=key, value=value)
+        with self._db.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def _named(name: str, project_id: str | None) -> Any:
+    """Find an experiment by name: in its project, or the oldest of that name anywhere."""
+    query = _EXPERIMENTS.select(experiments.c.name == name).order_by(experiments.c.created_at).limit(1)
+    return query if project_id is None else query.where(experiments.c.project_id == project_id)

@@ -1,0 +1,154 @@
+"""What a run records besides metrics and its log: params, tags, artifacts, inputs, verdicts."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, insert, select
+
+from relive.core.digest import canonical_json
+from relive.core.run import Artifact, Input
+from relive.core.trajectory import Verdict
+from relive.errors import Conflict, InvalidInput
+from relive.stores.sql.fences import hold_run
+from relive.stores.sql.part import StorePart, chunks, new_id
+from relive.stores.sql.rows import Kept
+from relive.stores.sql.tables import runs as tables
+
+_ARTIFACTS: Final = Kept(Artifact, tables.artifacts, "artifact")
+_INPUTS: Final = Kept(Input, tables.inputs, "input")
+
+
+class SqlRecords(StorePart):
+    """See `ports.stores.RunStore`."""
+
+    def record_params(self, run_id: str, params: dict[str, Any], *, fence: int | None = None) -> None:
+        texts = {key: _param_text(key, value) for key, value in params.items()}
+        with self._db.write() as connection:
+            hold_run(connection, run_id, fence)
+            known = dict(_pairs(connection, tables.params, run_id, list(texts)))
+            for key in known.keys() & texts.keys():
+                if known[key] != texts[key]:
+                    old, new = known[key], texts[key]
+                    raise Conflict(
+                        subject=f"param {key!r} of run {run_id}",
+                        reason=f"it is {old} and cannot become {new}: a param is set once",
+                        hint="log what changes as a metric or a tag",
+                    )
+            rows = [
+                {"run_id": run_id, "key": key, "value": text}
+                for key, text in texts.items()
+                if key not in known
+            ]
+            if rows:
+                connection.execute(insert(tables.params), rows)
+
+    def set_tags(self, run_id: str, tags: dict[str, str], *, fence: int | None = None) -> None:
+        rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+        upsert = self._db.insert(tables.tags)
+        upsert = upsert.on_conflict_do_update(
+            index_elements=["run_id", "key"], set_={"value": upsert.excluded.value}
+        )
+        with self._db.write() as connection:
+            hold_run(connection, run_id, fence)
+            if rows:
+                connection.execute(upsert, rows)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        tags = tables.tags.c
+        with self._db.write() as connection:
+            hold_run(connection, run_id, None)
+            connection.execute(delete(tables.tags).where(tags.run_id == run_id, tags.key == key))
+
+    def record_artifact(self, artifact: Artifact, *, fence: int | None = None) -> None:
+        values = _ARTIFACTS.values(artifact)
+        upsert = self._db.insert(tables.artifacts).values(values)
+        upsert = upsert.on_conflict_do_update(index_elements=["run_id", "path"], set_=values)
+        with self._db.write() as connection:
+            hold_run(connection, artifact.run_id, fence)
+            connection.execute(upsert)
+
+    def record_inputs(self, inputs: Iterable[Input], *, fence: int | None = None) -> None:
+        by_run = sorted(inputs, key=lambda item: item.run_id)
+        insert_new = self._db.insert(tables.inputs).on_conflict_do_nothing()
+        # As a group, because more than one run could be locked.
+        with self._db.write(group=True) as connection:
+            for run_id, some in groupby(by_run, key=lambda item: item.run_id):
+                hold_run(connection, run_id, fence)
+                connection.execute(insert_new, [_INPUTS.values(item) for item in some])
+
+    def list_params(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        texts = self._by_run(tables.params, run_ids)
+        return {
+            run: {key: msgspec.json.decode(text) for key, text in of.items()} for run, of in texts.items()
+        }
+
+    def list_tags(self, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        return self._by_run(tables.tags, run_ids)
+
+    def list_artifacts(self, run_id: str) -> list[Artifact]:
+        artifacts = tables.artifacts.c
+        query = _ARTIFACTS.select(artifacts.run_id == run_id).order_by(artifacts.path)
+        with self._db.read() as connection:
+            return _ARTIFACTS.all(connection, query)
+
+    def list_inputs(self, run_id: str) -> list[Input]:
+        inputs = tables.inputs.c
+        query = _INPUTS.select(inputs.run_id == run_id).order_by(inputs.path, inputs.manifest)
+        with self._db.read() as connection:
+            return _INPUTS.all(connection, query)
+
+    def list_consumers(self, run_id: str) -> list[Input]:
+        inputs = tables.inputs.c
+        query = _INPUTS.select(inputs.source_run_id == run_id).order_by(inputs.run_id, inputs.path)
+        with self._db.read() as connection:
+            return _INPUTS.all(connection, query)
+
+    def record_verdict(self, verdict: Verdict) -> Verdict:
+        verdicts = tables.verdicts
+        row = {
+            "id": verdict.id or new_id(),
+            "run_id": verdict.run_id,
+            "at": verdict.at or self._db.moment(),
+            "body": verdict,
+        }
+        with self._db.write() as connection:
+            hold_run(connection, verdict.run_id, None)
+            kept = connection.execute(
+                insert(verdicts).values(row).returning(verdicts.c.id, verdicts.c.at)
+            ).one()
+        return msgspec.structs.replace(verdict, id=kept.id, at=kept.at)
+
+    def list_verdicts(self, run_id: str) -> list[Verdict]:
+        verdicts = tables.verdicts.c
+        query = select(verdicts.body, verdicts.id, verdicts.at).where(verdicts.run_id == run_id)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(verdicts.at, verdicts.id)).all()
+        return [msgspec.structs.replace(row.body, id=row.id, at=row.at) for row in rows]
+
+    def _by_run(self, table: Table, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Give key and value of each run that has any, keys in their order."""
+        found: dict[str, dict[str, str]] = {}
+        columns = table.c
+        with self._db.read() as connection:
+            for some in chunks(run_ids):
+                query = select(columns.run_id, columns.key, columns.value).where(columns.run_id.in_(some))
+                for run_id, key, value in connection.execute(query.order_by(columns.run_id, columns.key)):
+                    found.setdefault(run_id, {})[key] = value
+        return found
+
+
+def _pairs(connection: Connection, table: Table, run_id: str, keys: list[str]) -> Iterable[tuple[str, str]]:
+    for some in chunks(keys):
+        query = select(table.c.key, table.c.value).where(table.c.run_id == run_id, table.c.key.in_(some))
+        yield from ((key, value) for key, value in connection.execute(query))
+
+
+def _param_text(key: str, value: Any) -> str:
+    """Write a param's value in the canonical way: equal values are equal texts."""
+    try:
+        return canonical_json(value).decode()
+    except InvalidInput as error:
+        where = error.field.removeprefix("$")
+        raise InvalidInput(field=f"param {key!r}{where}", value=error.value, wanted=error.wanted) from None

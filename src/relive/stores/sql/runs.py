@@ -1,0 +1,77 @@
+"""Runs themselves; what they record is in `records`, `metrics` and `logs`."""
+
+import re
+from typing import Any, Final, Unpack
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from relive.core.run import Run
+from relive.errors import Ambiguous, NotFound
+from relive.ports.stores import RunFilter
+from relive.stores.sql.fences import hold_run
+from relive.stores.sql.part import StorePart
+from relive.stores.sql.rows import Kept
+from relive.stores.sql.run_pages import conditions, page, words_of
+from relive.stores.sql.tables.runs import run_words, runs
+
+RUNS: Final = Kept(
+    Run, runs, "run", fixed=("id", "project_id", "experiment_id", "kind", "created_at", "fence", "job_id")
+)
+
+_HEX: Final = re.compile("[0-9a-f]{1,31}")
+_MOST_CANDIDATES: Final = 10
+
+
+class SqlRuns(StorePart):
+    """See `ports.stores.RunStore`."""
+
+    def create_run(self, run: Run) -> Run:
+        with self._db.write() as connection:
+            created = RUNS.insert(connection, run, created_at=run.created_at or self._db.moment())
+            _index_words(connection, created)
+        return created
+
+    def get_run(self, run_id: str) -> Run:
+        with self._db.read() as connection:
+            return RUNS.find(connection, runs.c.id == run_id) or _by_prefix(connection, run_id)
+
+    def list_runs(
+        self, *, order: str = "-created_at", limit: int = 100, offset: int = 0, **narrow: Unpack[RunFilter]
+    ) -> list[Run]:
+        query = RUNS.select(*conditions(narrow))
+        with self._db.read(snapshot=True) as connection:
+            return [RUNS.read(row) for row in page(connection, query, order, limit, offset)]
+
+    def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int:
+        where = conditions({"project_id": project_id, "status": status})
+        with self._db.read() as connection:
+            return connection.execute(select(func.count()).select_from(runs).where(*where)).scalar_one()
+
+    def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:
+        with self._db.write() as connection:
+            hold_run(connection, run_id, fence)
+            changed = RUNS.change(connection, run_id, changes)
+            assert changed is not None  # `hold_run` found it
+            if changes.keys() & {"name", "stage", "commit"}:
+                connection.execute(delete(run_words).where(run_words.c.run_id == run_id))
+                _index_words(connection, changed)
+        return changed
+
+
+def _by_prefix(connection: Connection, prefix: str) -> Run:
+    """Give the one run whose id begins so."""
+    if not _HEX.fullmatch(prefix):
+        raise NotFound(kind="run", name=prefix)
+    first, last = prefix.ljust(32, "0"), prefix.ljust(32, "f")
+    query = RUNS.select(runs.c.id >= first, runs.c.id <= last).order_by(runs.c.id).limit(_MOST_CANDIDATES)
+    found = RUNS.all(connection, query)
+    if not found:
+        raise NotFound(kind="run", name=prefix)
+    if len(found) > 1:
+        raise Ambiguous(kind="run", name=prefix, candidates=tuple(run.id for run in found))
+    return found[0]
+
+
+def _index_words(connection: Connection, run: Run) -> None:
+    words = words_of(f"{run.id} {run.commit} {run.name} {run.stage}")
+    connection.execute(insert(run_words), [{"word": word, "run_id": run.id} for word in words])

@@ -1,0 +1,68 @@
+"""The whole fact store: one class a Protocol of `ports.stores`, joined."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from relive.stores.sql.accounts import SqlAccounts
+from relive.stores.sql.endpoints import SqlEndpoints
+from relive.stores.sql.engine import Clock, Database
+from relive.stores.sql.events import SqlEvents
+from relive.stores.sql.logs import SqlLogs
+from relive.stores.sql.metrics import SqlMetrics
+from relive.stores.sql.pipelines import SqlPipelines
+from relive.stores.sql.projects import SqlProjects
+from relive.stores.sql.queue import SqlQueue
+from relive.stores.sql.records import SqlRecords
+from relive.stores.sql.registry import SqlRegistry
+from relive.stores.sql.runs import SqlRuns
+from relive.stores.sql.schema import prepare
+
+
+class SqlStore(
+    SqlAccounts,
+    SqlProjects,
+    SqlRuns,
+    SqlMetrics,
+    SqlRecords,
+    SqlLogs,
+    SqlPipelines,
+    SqlQueue,
+    SqlRegistry,
+    SqlEndpoints,
+    SqlEvents,
+):
+    """Facts in SQLite or PostgreSQL; keeps the promises of `ports.stores.Store`."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Group this thread's calls: all or none.
+
+        A group inside a group joins it; an error that is caught between the two undoes the inner one alone.
+        """
+        with self._db.write(group=True):
+            yield
+
+    def close(self) -> None:
+        """Close every connection; the store cannot be used after that."""
+        self._db.close()
+
+
+def open_store(url: str, *, clock: Clock | None = None) -> SqlStore:
+    """Open the store of a database, making its tables or bringing them up to date first.
+
+    Args:
+        url: `sqlite:///path/to/file.db` or `postgresql://user@host/database`.
+        clock: Gives seconds since the epoch, UTC, instead of the database's own clock; for tests.
+
+    Raises:
+        InvalidInput: The URL names no database that relive can use.
+        DatabaseUnreachable: The database is not there, refuses us, or cannot be read.
+        DatabaseTooNew: A later relive made its tables.
+    """
+    database = Database(url, clock)
+    try:
+        prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database)

@@ -1,0 +1,135 @@
+"""Tables of runs and what they record."""
+
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+
+from relive.core.run import FailureReason, ResourceUse, RunKind, RunStatus
+from relive.core.trajectory import Verdict
+from relive.stores.sql.columns import BYTES, FLOAT
+from relive.stores.sql.tables.base import (
+    choice,
+    flag,
+    json,
+    key,
+    name,
+    part,
+    real,
+    serial,
+    span,
+    table,
+    text,
+    whole,
+)
+
+runs = table(
+    "runs",
+    key(),
+    name("project_id", ForeignKey("projects.id")),
+    name("experiment_id", ForeignKey("experiments.id")),
+    name("name"),
+    choice("kind", RunKind),
+    choice("status", RunStatus),
+    text("actor"),
+    name("pipeline_id"),
+    name("stage_id"),
+    text("stage"),
+    name("job_id"),
+    whole("fence"),
+    text("command"),
+    text("commit"),
+    whole("exit_code", nullable=True),
+    choice("failure", FailureReason, nullable=True),
+    text("reason"),
+    text("recipe"),
+    text("recipe_digest"),
+    text("trajectory"),
+    text("log"),
+    whole("log_bytes"),
+    name("replay_of"),
+    text("superseded_by"),
+    flag("tainted"),
+    json("usage", ResourceUse | None, nullable=True),
+    *span(),
+    # What a table of runs is narrowed by, each in the order it is shown in.
+    Index(None, "created_at", "id"),
+    Index(None, "project_id", "created_at", "id"),
+    Index(None, "project_id", "status", "created_at", "id"),
+    Index(None, "experiment_id", "created_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    Index(None, "kind", "created_at", "id"),
+    Index(None, "pipeline_id", "created_at", "id"),
+    Index(None, "stage_id", "created_at", "id"),
+    Index(None, "replay_of", "created_at", "id"),
+)
+run_words = table(
+    "run_words",
+    key("word"),
+    key("run_id"),
+    ForeignKeyConstraint(["run_id"], ["runs.id"]),
+    Index(None, "run_id"),
+    rowid=False,
+)
+params = table("params", key("run_id"), key("key"), text("value"), rowid=False)
+tags = table("tags", key("run_id"), key("key"), text("value"), rowid=False)
+# What is kept of each series, in the same transaction as its points. NULL stands for NaN.
+metric_series = table(
+    "metric_series",
+    serial("id"),
+    name("run_id", ForeignKey("runs.id")),
+    name("key"),
+    real("last", nullable=True),
+    whole("last_step"),
+    real("last_at"),
+    real("first", nullable=True),
+    whole("first_step"),
+    real("first_at"),
+    real("min", nullable=True),
+    real("max", nullable=True),
+    whole("count"),
+    UniqueConstraint("run_id", "key"),
+    Index(None, "key", "last", "run_id"),
+)
+# The hottest table: all of it is its primary key, and a foreign key would look each point's series up.
+metric_points = table(
+    "metric_points",
+    part("series_id"),
+    part("step"),
+    part("at", FLOAT),
+    part("value", FLOAT),  # 0 if is_nan
+    part("is_nan"),
+    rowid=False,
+)
+metric_batches = table("metric_batches", key("run_id"), key("batch"), real("at"), rowid=False)
+artifacts = table(
+    "artifacts",
+    key("run_id"),
+    key("path"),
+    text("manifest"),
+    whole("size_bytes"),
+    whole("files"),
+    text("kind"),
+    rowid=False,
+)
+inputs = table(
+    "inputs",
+    key("run_id"),
+    key("path"),
+    key("manifest"),
+    text("origin"),
+    name("source_run_id"),
+    Index(None, "source_run_id"),
+    rowid=False,
+)
+log_chunks = table(
+    "log_chunks",
+    key("run_id"),
+    part("start"),
+    Column("data", BYTES, nullable=False),
+)
+verdicts = table(
+    "verdicts",
+    key(),
+    name("run_id", ForeignKey("runs.id")),
+    real("at"),
+    json("body", Verdict),
+    Index(None, "run_id", "at", "id"),
+)

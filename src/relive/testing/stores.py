@@ -1,0 +1,46 @@
+"""The contract of the fact store: one suite, which every backend runs as it is.
+
+A backend's test module supplies two fixtures and subclasses what it wants to be held to::
+
+    @pytest.fixture
+    def clock() -> ManualClock: ...
+
+    @pytest.fixture
+    def store(clock: ManualClock) -> Iterator[Store]:
+        # empty, and keeping time by `clock`
+        ...
+
+    class TestMyStore(StoreContract): ...
+"""
+
+from relive.testing.queue import ClaimContract, LeaseContract, LockContract, SetBackClockContract
+from relive.testing.stores_accounts import AccountContract, ProjectContract
+from relive.testing.stores_events import EventContract, TransactionContract
+from relive.testing.stores_metrics import MetricContract
+from relive.testing.stores_pipelines import PipelineContract, StageContract
+from relive.testing.stores_records import LogContract, RecordContract
+from relive.testing.stores_registry import EndpointContract, RegistryContract
+from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
+
+
+class QueueContract(ClaimContract, LeaseContract, SetBackClockContract, LockContract):
+    """All that is promised of the queue."""
+
+
+class StoreContract(
+    AccountContract,
+    ProjectContract,
+    RunContract,
+    RunListContract,
+    FenceContract,
+    MetricContract,
+    RecordContract,
+    LogContract,
+    PipelineContract,
+    StageContract,
+    RegistryContract,
+    EndpointContract,
+    EventContract,
+    TransactionContract,
+):
+    """All that is promised of the rest of the store."""
