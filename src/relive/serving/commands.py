@@ -43,7 +43,10 @@ def serve(options: argparse.Namespace) -> None:
     def started() -> None:
         _say({"listening": address, "pid": os.getpid(), "platform": model.platform})
 
-    asyncio.run(httpserver.Server(app, drain_s=options.drain_s).run(listener, started))
+    drained = asyncio.run(httpserver.Server(app, drain_s=options.drain_s).run(listener, started))
+    if not drained:
+        # Python would wait for the thread of a prediction that does not end; nothing is left to be saved.
+        os._exit(0)
 
 
 def describe_model(options: argparse.Namespace) -> None:

@@ -104,8 +104,8 @@ class Server:
     draining: bool = False
     _empty: asyncio.Event = field(init=False, repr=False)
 
-    async def run(self, listener: socket.socket, started: Callable[[], None]) -> None:
-        """Serve until SIGTERM or SIGINT, then finish what is in work.
+    async def run(self, listener: socket.socket, started: Callable[[], None]) -> bool:
+        """Serve until SIGTERM or SIGINT, then finish what is in work; False if some of it was cut off.
 
         Args:
             listener: A bound socket; closed at the end.
@@ -122,7 +122,7 @@ class Server:
         serving.close()
         for connection in tuple(self.connections):
             connection.close_if_idle()
-        await self._drain()
+        return await self._drain()
 
     def forget(self, connection: Connection) -> None:
         """Note that a connection has closed."""
@@ -130,17 +130,17 @@ class Server:
         if not self.connections:
             self._empty.set()
 
-    async def _drain(self) -> None:
+    async def _drain(self) -> bool:
         if self.connections:
             self._empty.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), self.drain_s)
-        if self.connections:
-            _log.warning(
-                "%d requests were in work after %g s and are cut off", len(self.connections), self.drain_s
-            )
-        for connection in tuple(self.connections):
+        late = tuple(self.connections)
+        if late:
+            _log.warning("%d requests were in work after %g s and are cut off", len(late), self.drain_s)
+        for connection in late:
             connection.abort()
+        return not late
 
 
 class Connection(asyncio.Protocol):

@@ -8,13 +8,13 @@ from tests.unit.serving.models import Registered, iris_classifier, iris_rows, re
 
 
 @pytest.fixture(scope="session")
-def iris(tmp_path_factory) -> Registered:
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Registered:
     """A registered scikit-learn classifier of iris flowers (trained in 0.1 s, once a worker)."""
     folder = tmp_path_factory.mktemp("iris")
     return register(iris_classifier(folder), iris_rows(folder / "rows.csv"), folder / "contract")
 
 
 @pytest.fixture
-def sockets(tmp_path_factory) -> Path:
+def sockets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose path is short enough for unix sockets, which a test's own may not be."""
     return tmp_path_factory.mktemp("s")

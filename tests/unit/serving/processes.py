@@ -136,9 +136,12 @@ def read_all(plain: socket.socket) -> bytes:
 def answer_on(plain: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Read one answer from a bare connection, leaving it open."""
     response = http.client.HTTPResponse(plain)
-    response.begin()
-    body = response.read()
-    return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+    try:
+        response.begin()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, headers, response.read()
+    finally:
+        response.close()
 
 
 def is_alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,11 @@ from relive.serving import contract
 from relive.serving.faults import ContractBroken
 
 
-def response(*outputs):
+def response(*outputs: Any) -> Any:
     return {"model_name": "m", "outputs": list(outputs)}
 
 
-def output(data, name="predict", datatype="FP64", shape=None):
+def output(data: Any, name: Any = "predict", datatype: Any = "FP64", shape: Any = None) -> Any:
     return {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
 
 

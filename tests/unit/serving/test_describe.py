@@ -1,6 +1,7 @@
 """Registration learns a signature and predictions; the contract test holds a model to them."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_bad_example_is_refused(tmp_path):
 def test_text_in_and_text_out(tmp_path):
     (tmp_path / "rows.json").write_text('[{"word": "né", "times": 2}, {"word": "x", "times": 3}]')
 
-    def repeat(columns):
+    def repeat(columns: Any) -> Any:
         return [word * times for word, times in zip(columns["word"], columns["times"], strict=True)]
 
     description = describe.describe(Loaded("custom", "here", repeat), str(tmp_path / "rows.json"))

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from relive.serving.faults import BadExample
 def written(tmp_path):
     """Write a file and give its path."""
 
-    def write(name, content):
+    def write(name: Any, content: Any) -> Any:
         path = tmp_path / name
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return str(path)
@@ -24,7 +25,7 @@ def written(tmp_path):
     return write
 
 
-def laid_out(path, columns=()):
+def laid_out(path: Any, columns: Any = ()) -> Any:
     layout, inputs = example.inputs_for(example.read(path), columns)
     return layout, {name: (array.dtype.str, array.tolist()) for name, array in inputs.items()}
 

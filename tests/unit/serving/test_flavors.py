@@ -1,5 +1,7 @@
 """Each kind of model file gives the predictions of the library that wrote it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xgboost
@@ -72,7 +74,7 @@ def torch():
     return pytest.importorskip("torch", reason="PyTorch is not installed: its CPU build is 750 MB")
 
 
-def save_torchscript(torch, module, path):
+def save_torchscript(torch: Any, module: Any, path: Any) -> Any:
     torch.jit.trace(module, torch.zeros(1, 4)).save(str(path))
 
 

@@ -2,6 +2,7 @@
 
 import pickle  # noqa: TID251 - as a user's script would write one
 import sys
+from typing import Any
 
 import joblib
 import numpy as np
@@ -12,7 +13,7 @@ from relive.serving.faults import AmbiguousModel, CannotLoad, PackageMissing, Un
 from tests.unit.serving.models import custom, iris_classifier
 
 
-def write(folder, **files):
+def write(folder: Any, **files: Any) -> Any:
     """Write files whose names have `__` for a dot."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

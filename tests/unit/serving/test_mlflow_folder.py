@@ -2,6 +2,7 @@
 
 import sys
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import cloudpickle
 import joblib
@@ -55,7 +56,7 @@ def without_mlflow(monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
-def written(tmp_path, text, name="model.pkl", model=None):
+def written(tmp_path: Any, text: Any, name: Any = "model.pkl", model: Any = None) -> Any:
     folder = tmp_path / "mlflow"
     folder.mkdir()
     (folder / "MLmodel").write_text(text)

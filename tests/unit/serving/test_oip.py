@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,12 +25,12 @@ X = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [1, 2, 3, 4]}
 WHO = {"name": "who", "datatype": "BYTES", "shape": [2], "data": ["ann", "bo"]}
 
 
-def parse(content, binary=b"", **more):
+def parse(content: Any, binary: Any = b"", **more: Any) -> Any:
     head = json.dumps({"inputs": content, **more}).encode()
     return oip.parse_request(head + binary, str(len(head)) if binary else None, SIGNATURE)
 
 
-def changed(item, **more):
+def changed(item: Any, **more: Any) -> Any:
     return {**item, **more}
 
 

@@ -1,7 +1,9 @@
 """A loaded model gets its inputs as it wants them, and what it gives becomes named outputs."""
 
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +16,23 @@ X = np.array([[1.0, 2.0], [3.0, 4.0]])
 COLUMNS = {"age": np.array([30, 40]), "city": np.array(["Ulm", "Rom"], dtype=object)}
 
 
-def model(function, platform="custom", proba=None):
+def model(function: Any, platform: Any = "custom", proba: Any = None) -> Any:
     return Loaded(platform, "here", function, proba)
 
 
+def noting(seen: list[Any], result: Any) -> Callable[[Any], Any]:
+    """Make a model that notes what it gets, and gives `result`, or what it got if that is None."""
+
+    def function(argument: Any) -> Any:
+        seen.append(argument)
+        return argument if result is None else result
+
+    return function
+
+
 def test_a_single_array_is_handed_over_as_it_is():
-    seen = []
-    predict(model(lambda rows: seen.append(rows) or rows), "array", {"x": X})
+    seen: list[Any] = []
+    predict(model(noting(seen, None)), "array", {"x": X})
     assert seen[0] is X
 
 
@@ -31,8 +43,8 @@ def test_named_inputs_are_handed_over_as_a_dict():
 
 def test_columns_become_a_data_frame_where_pandas_is(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda columns: ("frame", columns)))
-    seen = []
-    predict(model(lambda frame: seen.append(frame) or [1, 2], platform="sklearn_joblib"), "columns", COLUMNS)
+    seen: list[Any] = []
+    predict(model(noting(seen, [1, 2]), platform="sklearn_joblib"), "columns", COLUMNS)
     assert seen == [("frame", COLUMNS)]
 
 
@@ -44,8 +56,8 @@ def test_without_pandas_own_code_gets_the_columns_by_name(monkeypatch):
 
 def test_without_pandas_libraries_get_one_matrix(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    seen = []
-    other = model(lambda rows: seen.append(rows) or [1, 2], platform="sklearn_joblib")
+    seen: list[Any] = []
+    other = model(noting(seen, [1, 2]), platform="sklearn_joblib")
     predict(other, "columns", COLUMNS)
     predict(other, "columns", {"a": np.array([1, 2]), "b": np.array([0.5, 1.5])})
     assert seen[0].tolist() == [[30, "Ulm"], [40, "Rom"]]
@@ -74,7 +86,7 @@ def test_a_data_frame_gives_an_output_a_column():
         columns = frame.columns
         iloc = None
 
-        def __getitem__(self, name):
+        def __getitem__(self, name: Any) -> Any:
             return SimpleNamespace(to_numpy=lambda: columns[name])
 
     made = predict(model(lambda _: Frame()), "array", {"x": X})
@@ -82,9 +94,9 @@ def test_a_data_frame_gives_an_output_a_column():
 
 
 def test_probabilities_are_computed_only_when_asked_for():
-    calls = []
+    calls: list[Any] = []
     both = model(
-        lambda _: calls.append("predict") or [0, 1], proba=lambda _: calls.append("proba") or [[1], [1]]
+        lambda _: noting(calls, [0, 1])("predict"), proba=lambda _: noting(calls, [[1], [1]])("proba")
     )
     assert list(predict(both, "array", {"x": X}, wanted=("predict",))) == ["predict"]
     assert calls == ["predict"]

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from relive.serving.signature import Signature, TensorSpec
 PREDICT = (TensorSpec("predict", "INT64", (-1,)),)
 
 
-def signature(layout, *inputs):
+def signature(layout: Any, *inputs: Any) -> Any:
     return Signature(inputs, PREDICT, ("predict",), layout, "custom", {})
 
 
@@ -24,7 +25,7 @@ COLUMNS = signature("columns", TensorSpec("age", "INT64", (-1,)), TensorSpec("ci
 NAMED = signature("named", TensorSpec("a", "FP32", (-1, 2)), TensorSpec("b", "INT64", (-1,)))
 
 
-def parse(content, of):
+def parse(content: Any, of: Any) -> Any:
     parsed = scoring.parse_request(json.dumps(content).encode(), of)
     return {name: array.tolist() for name, array in parsed.items()}
 

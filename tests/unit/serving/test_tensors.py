@@ -4,6 +4,7 @@ import json
 import math
 import struct
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from relive.serving.faults import BadPrediction, BadRequest
 NUMERIC = [name for name in tensors.DTYPES if name != "BYTES"]
 
 
-def arrays(datatype):
+def arrays(datatype: Any) -> Any:
     """Arrays of a datatype, in shapes as requests have them."""
     shapes = npst.array_shapes(min_dims=1, max_dims=3, max_side=4)
     if datatype == "BYTES":
@@ -30,13 +31,13 @@ def arrays(datatype):
     return npst.arrays(np.dtype(tensors.DTYPES[datatype]), shapes)
 
 
-def as_texts(items):
+def as_texts(items: Any) -> Any:
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
 
 
-def same(left, right):
+def same(left: Any, right: Any) -> Any:
     """Equal in dtype, shape and every bit, any NaN being like any other."""
     if left.dtype.kind == "f":
         equal = np.array_equal(left, right, equal_nan=True)
@@ -57,7 +58,7 @@ def test_json_gives_the_same_bits_back(drawn):
     assert same(np.where(np.isnan(read), np.nan, read) if read.dtype.kind == "f" else read, cleaned(array))
 
 
-def cleaned(array):
+def cleaned(array: Any) -> Any:
     """Without the sign of a NaN, which JSON does not carry."""
     return np.where(np.isnan(array), array.dtype.type(np.nan), array) if array.dtype.kind == "f" else array
 
