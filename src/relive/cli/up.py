@@ -10,6 +10,8 @@ from relive import settings
 from relive.cli.output import err, out
 from relive.client.credentials import HubAddress, announce_hub, find_token, store_token
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -59,9 +61,12 @@ def up(
       relive up --db postgresql://relive@db/relive --store s3://models/relive
       relive up --host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key
     """
-    from relive.hub.app import run_hub  # late: the whole hub, which no other command needs
-    from relive.hub.config import HubConfig
+    from relive.hub.app import HubConfig, run_hub  # late: the whole hub, which no other command needs
 
+    if host not in _LOOPBACK and not tls_cert and not behind_proxy:
+        raise click.UsageError(
+            "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
+        )
     config = HubConfig(
         data_dir=(data_dir or Path(settings.home()) / "hub").expanduser().absolute(),
         host=host,
@@ -75,20 +80,18 @@ def up(
         tls_key=tls_key,
         slots=slots,
     )
-    if not config.is_loopback and not tls_cert and not behind_proxy:
-        raise click.UsageError(
-            "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
-        )
-    logging.basicConfig(
-        level=settings.get("RELIVE_LOG_LEVEL").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    level = settings.get("RELIVE_LOG_LEVEL").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run_hub(
+        config,
+        known_token=find_token(config.local_url),
+        on_ready=lambda token: _announce(config.local_url, config.url, token),
     )
-
-    def ready(token: str) -> None:
-        store_token(config.local_url, token)
-        announce_hub(HubAddress(address=config.local_url, pid=os.getpid()))
-        out.print(f"relive is up at [bold]{config.url}[/]   (log in: relive open)")
-        out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")
-
-    run_hub(config, known_token=find_token(config.local_url), on_ready=ready)
     err.print("The hub has stopped.")
+
+
+def _announce(local_url: str, url: str, token: str) -> None:
+    store_token(local_url, token)
+    announce_hub(HubAddress(address=local_url, pid=os.getpid()))
+    out.print(f"relive is up at [bold]{url}[/]   (log in: relive open)")
+    out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")
