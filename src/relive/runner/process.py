@@ -90,11 +90,17 @@ class Process:
                 stdin=stdin or subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=dict(environment),
                 pass_fds=[theirs.fileno()],
             )
         self._pump = pump(reading, sink)
-        self._send({"argv": list(argv), "cwd": str(cwd), "memory_bytes": memory_bytes})
+        self._send(
+            {
+                "argv": list(argv),
+                "cwd": str(cwd),
+                "environment": dict(environment),
+                "memory_bytes": memory_bytes,
+            }
+        )
         answer = self._hear(None) or {}
         if "pid" not in answer:
             self._close()

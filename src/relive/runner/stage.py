@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from relive import settings
@@ -13,7 +14,7 @@ from relive.errors import EnvironmentFailed, ReliveError, StoreFull, Superseded
 from relive.formats.manifest_io import Snapshot
 from relive.runner.checkout import checkout, clear_outputs, lay_inputs, working_folder
 from relive.runner.commands import CommandPlan
-from relive.runner.environment.build import build_environment, fetch_lock
+from relive.runner.environment.build import build_environment, build_fresh, fetch_lock
 from relive.runner.environment.projects import ProjectLayer, lay_projects
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.execution import Desk, Execution, execute, failed_report
@@ -29,20 +30,34 @@ from relive.runner.variables import (
 from relive.wire.jobs import StageReport, StageWork
 
 
-def run_stage(work: StageWork, desk: Desk, hub: str) -> StageReport:
+@dataclass(frozen=True)
+class Rebuild:
+    """How a replay makes its world: from nothing, and digesting the steps that the record has.
+
+    Attributes:
+        environment: Where the environment is built; must not exist.
+        digest_steps: Plan of the steps to digest; None if none were recorded.
+    """
+
+    environment: Path
+    digest_steps: Path | None = None
+
+
+def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = None) -> StageReport:
     """Do a stage's work in a fresh folder and report it, however it went.
 
     Args:
         work: What is to be done.
         desk: To report with; the checkout and what belongs to it are laid out in its folder.
         hub: Address of the hub, for the command.
+        rebuild: Given for a replay.
 
     Raises:
         Superseded: Another claim took over; nothing is to be reported.
         HubUnreachable: The hub was away for longer than the transport's patience.
     """
     try:
-        execution = _prepare(work, desk, hub)
+        execution = _prepare(work, desk, hub, rebuild)
     except Superseded:
         raise
     except ReliveError as error:
@@ -56,7 +71,7 @@ def run_stage(work: StageWork, desk: Desk, hub: str) -> StageReport:
     return execute(execution, desk)
 
 
-def _prepare(work: StageWork, desk: Desk, hub: str) -> Execution:
+def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> Execution:
     tree = desk.folder / "tree"
     desk.say("checkout", work.commit[:12])
     checkout(desk.blobs, work.code, tree)
@@ -65,7 +80,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str) -> Execution:
     expected = _expected(work)
     clear_outputs(tree, expected.paths, work.deps)
     desk.say("environment")
-    prefix, layer = _environment(work, desk)
+    prefix, layer = _environment(work, desk, rebuild)
     identity = RunIdentity(
         run_id=work.run_id,
         hub=hub,
@@ -81,7 +96,12 @@ def _prepare(work: StageWork, desk: Desk, hub: str) -> Execution:
     plan = CommandPlan(
         commands=work.commands,
         workdir=working_folder(tree, work.workdir),
-        environment=agent_environment(agent, desk.spool, in_environment(told, prefix, layer)),
+        environment=agent_environment(
+            agent,
+            desk.spool,
+            in_environment(told, prefix, layer),
+            digest_steps=rebuild.digest_steps if rebuild else None,
+        ),
         timeout_s=work.timeout_s,
         memory_bytes=work.memory_bytes,
     )
@@ -96,12 +116,13 @@ def _prepare(work: StageWork, desk: Desk, hub: str) -> Execution:
     )
 
 
-def _environment(work: StageWork, desk: Desk) -> tuple[Path, ProjectLayer]:
+def _environment(work: StageWork, desk: Desk, rebuild: Rebuild | None) -> tuple[Path, ProjectLayer]:
     """Build the stage's environment; without one it is the interpreter that relive itself runs on."""
     if not work.environment:
         return Path(sys.base_prefix), ProjectLayer()
     lock = fetch_lock(work.environment, desk.blobs)
-    prefix = build_environment(lock, WheelStore(desk.blobs))
+    wheels = WheelStore(desk.blobs)
+    prefix = build_fresh(lock, wheels, rebuild.environment) if rebuild else build_environment(lock, wheels)
     layer = lay_projects(
         desk.folder / "tree", lock.source, desk.folder / "project", python=prefix / "bin/python"
     )

@@ -8,7 +8,8 @@ command.
 
 It speaks JSON lines over one socket, whose descriptor is its only argument:
 
-    runner → supervisor   {"argv", "cwd", "memory_bytes"}   first
+    runner → supervisor   {"argv", "cwd", "environment",
+                           "memory_bytes"}                  first
                           {"stop": GRACE_S}                 end the tree
     supervisor → runner   {"pid"} or {"error"}              first
                           {"exit_code", "signal", "cpu_s", "max_rss_bytes", "over_memory_bytes",
@@ -53,7 +54,7 @@ class Supervisor:
         """Start the command, and stay until the last process of its tree has ended."""
         self._memory_bytes = order.get("memory_bytes")
         try:
-            self._child = _start(order["argv"], order["cwd"], self._control.fileno())
+            self._child = _start(order["argv"], order["cwd"], order["environment"])
         except OSError as error:
             self._tell(error=f"{order['argv'][0]} cannot be started: {error.strerror}")
             return
@@ -142,13 +143,13 @@ class Supervisor:
             self._kill_at = 0.0  # the runner is gone
 
 
-def _start(argv: list[str], cwd: str, control: int) -> int:
+def _start(argv: list[str], cwd: str, environment: dict[str, str]) -> int:
     """Start the command in a session of its own; it dies with this process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _become(argv, cwd, writing)
+        _become(argv, cwd, environment, writing)
     os.close(writing)
     with open(reading, "rb") as answer:
         failed = answer.read()
@@ -159,14 +160,15 @@ def _start(argv: list[str], cwd: str, control: int) -> int:
     return pid
 
 
-def _become(argv: list[str], cwd: str, failure: int) -> NoReturn:
+def _become(argv: list[str], cwd: str, environment: dict[str, str], failure: int) -> NoReturn:
     try:
         os.setsid()
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(cwd)
-        os.execvp(argv[0], argv)  # noqa: S606  # no shell is wanted here
+        # Not our own variables: Python adds LC_CTYPE to them where no locale is set.
+        os.execvpe(argv[0], argv, environment)  # noqa: S606  # no shell is wanted here
     except OSError as error:
         os.write(failure, str(error.errno).encode())
     finally:
