@@ -72,7 +72,8 @@ class _Elf:
     """The parts of an ELF file's header that say how to read the rest."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         ident = file.read(16)
         if len(ident) < 16 or ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
             raise _NotElf
@@ -86,10 +87,10 @@ class _Elf:
 
     def read(self, offset: int, size: int) -> bytes:
         """Read a bounded piece of the file."""
-        if offset >= 2**63:
-            raise _NotElf
-        self.file.seek(offset)
-        return self.file.read(min(size, _MOST_BYTES))
+        if offset > self._size:
+            raise _NotElf  # a damaged file may name places far beyond its end
+        self._file.seek(offset)
+        return self._file.read(min(size, _MOST_BYTES))
 
     def unpack(self, form: str, offset: int) -> tuple[int, ...]:
         """Read numbers at a place of the file."""
