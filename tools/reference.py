@@ -98,7 +98,11 @@ HTTP, in the log.
 
 def public_errors(module: ModuleType) -> list[type[ReliveError]]:
     """Give the error classes that a module defines, in its order."""
-    classes = [it for it in vars(module).values() if inspect.isclass(it) and it.__module__ == module.__name__]
+    classes = [
+        it
+        for it in vars(module).values()
+        if inspect.isclass(it) and it.__module__.startswith(module.__name__)
+    ]
     return [it for it in classes if issubclass(it, ReliveError) and not it.__name__.startswith("_")]
 
 

@@ -46,6 +46,8 @@ Scope = Any
 Receive = Any
 Send = Any
 
+__all__ = ["Hub", "HubConfig", "build_litestar", "listen", "run_hub"]
+
 _log = logging.getLogger(__name__)
 
 _OPEN_LOCALLY = (

@@ -1,0 +1,115 @@
+"""Every error relive raises, as one tree.
+
+    ReliveError
+    ├── InvalidInput              what came in is wrong: names the field, the value, what was expected
+    │   ├── InvalidName
+    │   ├── InvalidDigest
+    │   ├── InvalidManifest
+    │   ├── InvalidRange
+    │   └── InvalidPipelineFile   every problem of a relive.yaml at once
+    ├── NotFound                  no such run, project, blob, …
+    │   └── BlobNotFound
+    ├── Ambiguous                 a short id that fits several
+    ├── Conflict                  the state does not allow it (exists already, finished already)
+    │   └── Superseded            a stale worker's write, refused by its fence
+    ├── AccessDenied
+    │   └── NotLoggedIn
+    ├── StoreFull                 disk or quota
+    ├── StoreUnavailable          a blob store that cannot be reached, or refuses
+    ├── DatabaseFailed            the fact store could not do what was asked
+    │   ├── DatabaseUnreachable   it is not there, refuses us, or cannot be read
+    │   ├── DatabaseBusy          others held it for too long; nothing was changed
+    │   └── DatabaseTooNew        a later relive made its tables
+    ├── BlobCorrupt               bytes that are not what their digest says
+    │   └── BlobDigestMismatch
+    ├── SignatureInvalid          a statement that none of our keys signed
+    ├── EnvironmentFailed         an environment could not be resolved or built
+    ├── CommandFailed             a command ended with another code than 0
+    ├── GitFailed                 a git command that could not do what was asked
+    ├── LaunchFailed              an executor that could not place a job
+    ├── CannotReplay              a recipe that cannot be rebuilt here
+    ├── HubUnreachable
+    ├── HubRefused                the hub answered with an error
+    ├── NotSupportedYet           a known word whose capability does not exist yet
+    └── PortTaken
+
+Each class holds its facts as fields and makes the sentence itself, so that the
+command line, HTTP and the log say the same. Statuses live in `hub/errors.py`,
+exit codes in `cli/main.py`.
+"""
+
+from relive.errors.base import (
+    ReliveError,
+)
+from relive.errors.inputs import (
+    AccessDenied,
+    Ambiguous,
+    BlobNotFound,
+    Conflict,
+    InvalidDigest,
+    InvalidInput,
+    InvalidManifest,
+    InvalidName,
+    InvalidPipelineFile,
+    InvalidRange,
+    NotFound,
+    NotLoggedIn,
+    NotSupportedYet,
+    Superseded,
+)
+from relive.errors.stores import (
+    BlobCorrupt,
+    BlobDigestMismatch,
+    DatabaseBusy,
+    DatabaseFailed,
+    DatabaseTooNew,
+    DatabaseUnreachable,
+    SignatureInvalid,
+    StoreFull,
+    StoreUnavailable,
+)
+from relive.errors.work import (
+    CannotReplay,
+    CommandFailed,
+    EnvironmentFailed,
+    GitFailed,
+    HubRefused,
+    HubUnreachable,
+    LaunchFailed,
+    PortTaken,
+)
+
+__all__ = [
+    "AccessDenied",
+    "Ambiguous",
+    "BlobCorrupt",
+    "BlobDigestMismatch",
+    "BlobNotFound",
+    "CannotReplay",
+    "CommandFailed",
+    "Conflict",
+    "DatabaseBusy",
+    "DatabaseFailed",
+    "DatabaseTooNew",
+    "DatabaseUnreachable",
+    "EnvironmentFailed",
+    "GitFailed",
+    "HubRefused",
+    "HubUnreachable",
+    "InvalidDigest",
+    "InvalidInput",
+    "InvalidManifest",
+    "InvalidName",
+    "InvalidPipelineFile",
+    "InvalidRange",
+    "LaunchFailed",
+    "NotFound",
+    "NotLoggedIn",
+    "NotSupportedYet",
+    "PortTaken",
+    "ReliveError",
+    "SignatureInvalid",
+    "StoreFull",
+    "StoreUnavailable",
+    "Superseded",
+]

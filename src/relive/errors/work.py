@@ -1,0 +1,128 @@
+"""What could not be run, rebuilt or reached."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from relive.errors.base import ReliveError
+
+
+@dataclass(eq=False)
+class EnvironmentFailed(ReliveError):
+    """An environment could not be resolved or built."""
+
+    code = "environment_failed"
+    source: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"The environment of {self.source} could not be built: {self.reason}"
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class CommandFailed(ReliveError):
+    """A command did not end with 0."""
+
+    code = "command_failed"
+    command: str
+    exit_code: int
+    reason: str
+
+    def what(self) -> str:
+        return f"{self.command!r} failed: {self.reason} (exit code {self.exit_code})."
+
+
+@dataclass(eq=False)
+class GitFailed(ReliveError):
+    """A git command could not do what was asked."""
+
+    code = "git_failed"
+    action: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"git {self.action} failed: {self.reason}"
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class LaunchFailed(ReliveError):
+    """An executor could not place a job."""
+
+    code = "launch_failed"
+    job: str
+    executor: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"Job {self.job} could not be started by the executor {self.executor!r}: {self.reason}"
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class CannotReplay(ReliveError):
+    """A run whose recipe cannot be rebuilt here."""
+
+    code = "cannot_replay"
+    run: str
+    missing: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"Run {self.run} cannot be replayed: {self.missing}."
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class HubUnreachable(ReliveError):
+    """The hub does not answer."""
+
+    code = "hub_unreachable"
+    url: str
+    reason: str
+
+    def what(self) -> str:
+        return f"The hub at {self.url} does not answer: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return "relive up    (or: relive login URL, for a hub elsewhere)"
+
+
+@dataclass(eq=False)
+class HubRefused(ReliveError):
+    """The hub answered with an error; its words are kept."""
+
+    code = "hub_refused"
+    status: int
+    error_code: str
+    message: str
+    details: dict[str, Any]
+
+    def what(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class PortTaken(ReliveError):
+    """Another program listens where the hub wants to."""
+
+    code = "port_taken"
+    host: str
+    port: int
+
+    def what(self) -> str:
+        return f"Another program listens on {self.host}:{self.port}."
+
+    def to_do(self) -> str | None:
+        return f"relive up --port {self.port + 1}"
