@@ -22,7 +22,7 @@ from relive.errors import EnvironmentFailed
 from relive.formats.locks import lock_bytes, lock_digest, read_lock
 from relive.runner.environment.interpreters import Interpreter, find_interpreter
 from relive.runner.environment.resolve import resolve
-from relive.runner.environment.uv import run_uv, uv_environment
+from relive.runner.environment.uv import offline_environment, run_uv
 from relive.runner.environment.wheels import Wheel, WheelStore
 
 _COMPLETE: Final = ".complete"
@@ -103,7 +103,7 @@ def _build(lock: EnvironmentLock, wheels: WheelStore, target: Path, *, cache: Pa
     source = lock.source or "the interpreter alone"
     interpreter = _interpreter_of(lock, source)
     found = wheels.bring(lock.packages, source=source)
-    variables = uv_environment(cache)
+    variables = offline_environment(cache)
     create = ["venv", "--quiet", "--no-project", "--python", str(interpreter.path), str(target)]
     run_uv(create, source=source, folder=target.parent, environment=variables)
     if found:

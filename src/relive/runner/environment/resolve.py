@@ -4,7 +4,6 @@ uv writes each kind of lock as a pylock; `packaging` reads it and picks for one 
 names only ranges is resolved here and now, and what it was resolved to is kept.
 """
 
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,14 +114,8 @@ def _as_pylock(path: Path, kind: LockKind, interpreter: Interpreter) -> str:
             )
         export = ["export", "--frozen", "--format", "pylock.toml", "--no-emit-project"]
         return run_uv([*export, *_QUIET], source=path.name, folder=path.parent)
-    with tempfile.TemporaryDirectory(prefix="relive-resolve-") as folder:
-        # Through a file of that name: what uv prints has relative paths in another form.
-        out = Path(folder) / "pylock.toml"
-        command = ("pip", "compile", "--format", "pylock.toml", "--python", str(interpreter.path))
-        run_uv(
-            [*command, *_QUIET, "--output-file", str(out), path.name], source=path.name, folder=path.parent
-        )
-        return out.read_text(encoding="utf-8")
+    compiling = ["pip", "compile", "--format", "pylock.toml", "--python", str(interpreter.path)]
+    return run_uv([*compiling, *_QUIET, path.name], source=path.name, folder=path.parent)
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:

@@ -24,6 +24,17 @@ _WITHHELD: Final = (
     "RELIVE_SECRET_KEY",
 )
 
+_PLACES: Final = frozenset(
+    {
+        "UV_FIND_LINKS",
+        "UV_INDEX",
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL",
+        "UV_EXTRA_INDEX_URL",
+        "UV_INDEX_STRATEGY",
+    }
+)
+
 
 def uv_environment(cache: Path | None = None) -> dict[str, str]:
     """Give the variables that uv is started with: pip's configuration on this machine, and our own cache.
@@ -39,6 +50,13 @@ def uv_environment(cache: Path | None = None) -> dict[str, str]:
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
     }
+
+
+def offline_environment(cache: Path | None = None) -> dict[str, str]:
+    """Give the variables for a uv that must find everything in what it is handed; see `uv_environment`."""
+    variables = uv_environment(cache)
+    # A folder that pip's configuration names would fail the build if it is gone, and add to it if it is not.
+    return {name: value for name, value in variables.items() if name not in _PLACES}
 
 
 def run_uv(
@@ -76,7 +94,9 @@ def run_uv(
         reason = f"uv {arguments[0]} did not end within {_LONGEST_S:.0f} s"
         raise EnvironmentFailed(source=source, reason=reason) from error
     if done.returncode != 0:
-        raise EnvironmentFailed(source=source, reason=_condensed(done.stderr.decode(errors="replace")))
+        said = done.stderr.decode(errors="replace")
+        reason = _last_lines(said) if arguments[0] == "build" else _condensed(said)
+        raise EnvironmentFailed(source=source, reason=without_logins(reason) or "uv failed without a word")
     return done.stdout.decode(errors="replace")
 
 
@@ -105,11 +125,15 @@ def without_logins(text: str) -> str:
 
 
 def _condensed(text: str) -> str:
-    """Keep what uv says about the cause, without its warnings and the frame around it."""
+    """Keep what uv says about the cause, without the warnings before it."""
     lines = [line.rstrip() for line in text.strip().splitlines() if line.strip()]
-    start = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("error:", "×"))), 0)
+    start = next((i for i, line in enumerate(lines) if line.startswith("error:")), 0)
     told = lines[start : start + _TOLD_LINES]
     if len(lines) - start > _TOLD_LINES:
         told.append(f"… ({len(lines) - start - _TOLD_LINES} lines more)")
-    joined = "\n".join(told).removeprefix("error: ").lstrip("× ")
-    return without_logins(joined) or "uv failed without a word"
+    return "\n".join(told).removeprefix("error: ")
+
+
+def _last_lines(text: str) -> str:
+    """Keep the end of a build's output: what the compiler said, and then uv."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()[-_TOLD_LINES:])

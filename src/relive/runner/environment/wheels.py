@@ -123,7 +123,7 @@ class WheelStore:
         with self._incoming() as folder:
             project = bring_source(chosen, resolution, folder)
             out = folder / "built"
-            command = ["build", "--wheel", "--quiet", "--python", str(resolution.interpreter.path)]
+            command = ["build", "--wheel", "--python", str(resolution.interpreter.path)]
             try:
                 run_uv(
                     [*command, "--out-dir", str(out), str(project)], source=resolution.source, folder=folder
