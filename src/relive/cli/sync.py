@@ -4,7 +4,7 @@ import click
 
 from relive.cli.output import json_option, out, print_json
 from relive.client.hub import connect
-from relive.client.run import pending, ship
+from relive.client.spool import pending, ship
 
 
 @click.command()
