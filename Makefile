@@ -21,6 +21,9 @@ UPGRADE ?=
 # uv must use this environment and never fetch an interpreter of its own.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_PYTHON_DOWNLOADS := never
+# Without kept bytecode every hub and runner that a test or the demonstration starts compiles its libraries
+# anew, which takes longer than the rest of its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## Say what can be made
