@@ -7,7 +7,18 @@ third.
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, func, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    func,
+    insert,
+    inspect,
+    select,
+)
 
 from relive.errors import DatabaseTooNew, DatabaseUnreachable
 from relive.stores.sql.engine import Database
@@ -15,17 +26,21 @@ from relive.stores.sql.faults import translated
 from relive.stores.sql.tables import hub, models, runs, work
 from relive.stores.sql.tables.base import METADATA
 
-# The newest file in migrations/versions; a test holds the two together.
-HEAD: Final = "0001"
-# Every revision a database may have that this relive can bring up.
-_KNOWN: Final = frozenset({HEAD})
+# The files in migrations/versions, oldest first; a test holds the two together.
+REVISIONS: Final = ("0001",)
+HEAD: Final = REVISIONS[-1]
 # All tables are known to METADATA once their modules are imported.
 TABLE_MODULES: Final = (hub, models, runs, work)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x72656C6976650002
 # Alembic's table, under a name of ours: other programs in the same database have their own.
-VERSION: Final = Table("schema_version", MetaData(), Column("version_num", String(32), primary_key=True))
+VERSION: Final = Table(
+    "schema_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="schema_version_pkc"),
+)
 
 
 def prepare(database: Database) -> None:
@@ -39,7 +54,7 @@ def prepare(database: Database) -> None:
         found = _version(connection)
     if found == HEAD:
         return
-    if found is not None and found not in _KNOWN:
+    if found is not None and found not in REVISIONS:
         raise DatabaseTooNew(database.name, "a later relive made its tables", found=found, known=HEAD)
     with translated(database.name), database.engine.connect() as connection:
         if database.is_sqlite:

@@ -1,0 +1,192 @@
+"""What a stored database holds: something in every table, written and read back through the store itself."""
+
+from typing import Any
+
+import msgspec
+
+from relive.core.access import Scope, Token, User
+from relive.core.endpoint import Revision, RevisionState
+from relive.core.event import Event
+from relive.core.job import Job, JobKind, JobState, Pool
+from relive.core.model import ModelVersion, Signature, TensorSpec
+from relive.core.pipeline import (
+    Action,
+    Gate,
+    Pipeline,
+    PipelineSpec,
+    PipelineStatus,
+    PlannedStage,
+    Stage,
+    StageSpec,
+    StageStatus,
+)
+from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, Run, RunKind, RunStatus
+from relive.core.trajectory import Verdict, VerdictLevel
+from relive.ports.stores import Store
+
+START = 1_800_000_000.5
+RUN, JOB, PIPELINE, STAGE, VERSION, REVISION = (digit * 32 for digit in "123456")
+SPEC = StageSpec(name="train", cmd=("python train.py",), gates=(Gate(metric="acc", min=0.9),))
+
+
+def fill(store: Store) -> None:
+    """Put something in every table; what is random (ids of projects, …) is different each time."""
+    store.create_user(User(id="u1", name="ann", role=Scope.ADMIN))
+    store.create_token(
+        Token(id="t1", scope=Scope.MEMBER, subject="user:ann", expires_at=START + 60), "digest"
+    )
+    project = store.create_project("demo", default_branch="trunk")
+    store.set_ref(project.id, "refs/heads/trunk", old="", new="c" * 40)
+    store.record_delivery("github", "delivery-1")
+    store.set_meta("key", "value")
+    store.record_event(Event(kind="push", actor="ann", subject=f"run:{RUN}", facts={"ref": "trunk"}))
+    _fill_work(store, project.id)
+    _fill_run(store, project.id)
+    _fill_models(store, project.id)
+
+
+def _fill_work(store: Store, project_id: str) -> None:
+    planned = PlannedStage(key="train", name="train", action=Action.RUN, spec=SPEC)
+    pipeline = Pipeline(
+        id=PIPELINE,
+        project_id=project_id,
+        number=0,
+        commit="c" * 40,
+        ref="refs/heads/trunk",
+        trigger="push",
+        actor="ann",
+        status=PipelineStatus.RUNNING,
+        spec=PipelineSpec(stages=(SPEC,)),
+        warnings=("a warning",),
+    )
+    stage = Stage(
+        id=STAGE,
+        pipeline_id=PIPELINE,
+        key="train",
+        name="train",
+        action=Action.RUN,
+        status=StageStatus.RUNNING,
+        planned=planned,
+        cache_facts={"cmd": "x"},
+        result={"tests": {"passed": 3}},
+    )
+    store.create_pipeline(pipeline)
+    store.create_stages([stage])
+    store.record_cached(project_id, "cache key", RUN, protected=True)
+    store.record_environment("environment key", "lock digest")
+    store.create_pool(Pool(name="local", executor="local", config={"a": 1}))
+    store.hold_lock("scheduler", "hub 1", lease_s=10.0)
+    store.put(Job(id=JOB, kind=JobKind.STAGE, state=JobState.QUEUED, payload={"n": [1]}), unique="once")
+    store.claim("hub 1", pools=["local"], kinds=[JobKind.STAGE], lease_s=30.0)
+
+
+def _fill_run(store: Store, project_id: str) -> None:
+    run = Run(
+        id=RUN,
+        project_id=project_id,
+        experiment_id=store.ensure_experiment(project_id, "default").id,
+        name="brave otter",
+        kind=RunKind.STAGE,
+        status=RunStatus.FAILED,
+        job_id=JOB,
+        fence=1,
+        failure=FailureReason.OOM,
+        usage=ResourceUse(1.5, 0.5, 2**33),
+        tainted=True,
+    )
+    store.create_run(run)
+    points = [Metric("acc", 0.1 * step, step, START + step) for step in range(3)]
+    store.record_metrics(RUN, [*points, Metric("loss", float("inf"))], fence=1, batch="b1")
+    store.record_params(RUN, {"lr": 0.1, "layers": [3, None]}, fence=1)
+    store.set_tags(RUN, {"note": "täg"}, fence=1)
+    store.record_artifact(
+        Artifact(run_id=RUN, path="model", manifest="m", size_bytes=2**40, files=2), fence=1
+    )
+    store.record_inputs(
+        [Input(run_id=RUN, path="data", manifest="m", origin="file", source_run_id=RUN)], fence=1
+    )
+    store.append_log(RUN, b"hello\xff", offset=0, fence=1)
+    store.record_verdict(Verdict(level=VerdictLevel.BIT_EXACT, run_id=RUN, id="v1", steps_compared=3))
+
+
+def _fill_models(store: Store, project_id: str) -> None:
+    model = store.ensure_model(project_id, "digits")
+    spec = TensorSpec(name="x", datatype="FP32", shape=(-1, 64))
+    version = ModelVersion(
+        id=VERSION,
+        model_id=model.id,
+        model="digits",
+        version=0,
+        run_id=RUN,
+        manifest="m",
+        sha256="s",
+        stage_id=STAGE,
+        signature=Signature(inputs=(spec,), outputs=()),
+        facts={"metrics": {"acc": 0.2}},
+    )
+    store.create_version(version)
+    store.set_alias("digits", "champion", 1, by="ann")
+    endpoint = store.ensure_endpoint(project_id, "digits", "digits")
+    state = RevisionState.READY
+    store.create_revision(
+        Revision(
+            id=REVISION, endpoint_id=endpoint.id, number=0, version_id=VERSION, state=state, stage_id=STAGE
+        )
+    )
+    store.route(endpoint.id, live=REVISION, previous="")
+
+
+def read_back(store: Store) -> dict[str, Any]:
+    """Read all of it, as JSON values."""
+    project = store.get_project("demo")
+    found = {
+        "users": store.list_users(),
+        "token": store.find_token("t1"),
+        "project": project,
+        "refs": store.list_refs(project.id),
+        "delivery is new": store.record_delivery("github", "delivery-1"),
+        "meta": store.get_meta("key"),
+        "events": store.list_events(),
+        "experiments": store.list_experiments(),
+        "runs": store.list_runs(text="otter", order="-metrics.acc"),
+        "metrics": store.list_metrics([RUN]),
+        "series": store.get_series(RUN, "acc"),
+        "params": store.list_params([RUN]),
+        "tags": store.list_tags([RUN]),
+        "artifacts": store.list_artifacts(RUN),
+        "inputs": store.list_consumers(RUN),
+        "log": store.read_log(RUN),
+        "verdicts": store.list_verdicts(RUN),
+        "pipelines": store.list_pipelines(),
+        "stages": store.list_stages(PIPELINE),
+        "cached": store.find_cached(project.id, "cache key", protected=True),
+        "environment": store.find_environment("environment key"),
+        "jobs": store.list_jobs(),
+        "job is new": store.put(Job(id="x", kind=JobKind.PLAN, state=JobState.QUEUED), unique="once"),
+        "pools": store.list_pools(),
+        "lock is free": store.hold_lock("scheduler", "hub 2", lease_s=10.0),
+        "models": store.list_models(),
+        "version": store.find_version_of_stage(STAGE),
+        "aliases": store.list_aliases("digits"),
+        "endpoints": store.list_endpoints(),
+        "revisions": store.list_revisions(),
+        "routing": store.routing_version(),
+    }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
+    return plain
+
+
+def assert_holds(now: Any, then: Any, where: str = "") -> None:
+    """Refuse anything that was there then and is not now; what is new since is welcome."""
+    if isinstance(then, dict):
+        assert isinstance(now, dict), where
+        for key, value in then.items():
+            assert key in now, f"{where}.{key} is gone"
+            assert_holds(now[key], value, f"{where}.{key}")
+    elif isinstance(then, list):
+        assert isinstance(now, list), where
+        assert len(now) == len(then), where
+        for index, value in enumerate(then):
+            assert_holds(now[index], value, f"{where}[{index}]")
+    else:
+        assert now == then, where
