@@ -10,6 +10,7 @@ from relive.core.job import Job, JobKind, JobState
 from relive.errors import ReliveError, Superseded
 from relive.hub.routing import RouterKeeper
 from relive.services.context import Services
+from relive.services.faults import is_passing
 from relive.services.placing import adopt
 from relive.services.planning import plan_commit
 from relive.services.pushes import reconcile
@@ -21,6 +22,7 @@ _TICK_S = 1.0
 _RECONCILE_S = 60.0
 _HUB_LEASE_S = 60.0
 _RETRY_S = 5.0
+_LONGEST_RETRY_S = 60.0
 
 HubJob = Callable[[Services, Job], object]
 
@@ -107,8 +109,9 @@ def run_hub_job(services: Services, job: Job, handle: HubJob) -> None:
     except Superseded:
         _log.warning("job %s was taken over by another hub", job.id)
     except ReliveError as error:
-        if job.attempt < job.max_attempts:
-            store.release(job.id, job.fence, delay_s=_RETRY_S * 2**job.attempt, error=str(error))
+        if is_passing(error) or job.attempt < job.max_attempts:
+            delay_s = min(_LONGEST_RETRY_S, _RETRY_S * 2 ** min(job.attempt, 10))
+            store.release(job.id, job.fence, delay_s=delay_s, error=str(error))
         else:
             store.finish(job.id, job.fence, JobState.FAILED, result={}, error=str(error))
     except Exception as error:  # noqa: BLE001  # a defect fails its job, not the hub

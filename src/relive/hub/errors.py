@@ -13,6 +13,8 @@ from relive.errors import (
     Ambiguous,
     BlobDigestMismatch,
     Conflict,
+    DatabaseBusy,
+    DatabaseUnreachable,
     InvalidInput,
     InvalidPipelineFile,
     InvalidRange,
@@ -44,6 +46,8 @@ _STATUSES: tuple[tuple[type[ReliveError], int], ...] = (
     (AccessDenied, 403),
     (StoreFull, 507),
     (StoreUnavailable, 503),
+    (DatabaseUnreachable, 503),
+    (DatabaseBusy, 503),
 )
 
 

@@ -23,6 +23,7 @@ from relive.core.project import Project
 from relive.errors import InvalidPipelineFile, NotFound, ReliveError
 from relive.formats.pipeline_file import MAX_BYTES, parse_pipeline
 from relive.services.context import Services
+from relive.services.faults import is_passing
 from relive.services.ids import new_id
 from relive.services.view import ENVIRONMENT_KEY
 
@@ -86,6 +87,8 @@ def plan_commit(services: Services, job: Job) -> Pipeline | None:
             plan(spec, branch=branch_of(request.ref), commit=request.commit, trigger=request.trigger)
         )
     except ReliveError as error:
+        if is_passing(error):
+            raise
         return _create_failed(services, project, pipeline, error)
     return _create(services, project, msgspec.structs.replace(pipeline, spec=spec), planned, request)
 

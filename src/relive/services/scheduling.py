@@ -14,6 +14,7 @@ from relive.core.pipeline import Action, Stage, StageStatus
 from relive.errors import ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import keep_served
+from relive.services.faults import is_passing
 from relive.services.placing import launch_ready, look_after_processes
 from relive.services.registry import settle_promotions
 from relive.services.stages import deploy, environment, gate, register, run, select
@@ -61,9 +62,10 @@ class Scheduler:
         for pipeline in services.store.list_pipelines(active=True, limit=1000):
             try:
                 advance(services, pipeline.id)
-            except ReliveError:
+            except ReliveError as error:
                 # One pipeline's trouble (a full disk, a lost blob) must not stop the others.
-                _log.exception("pipeline %s could not be advanced", pipeline.id)
+                passes = is_passing(error)
+                _log.warning("pipeline %s could not be advanced: %s", pipeline.id, error, exc_info=not passes)
         keep_served(services)
         launch_ready(services)
         now = services.store.now()

@@ -5,7 +5,7 @@ from relive.core.pipeline import Stage, StageStatus
 from relive.errors import ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import create_revision, move_traffic, retire
-from relive.services.stages.outcome import fail, skip, succeed
+from relive.services.stages.outcome import fail, refuse, skip, succeed
 from relive.services.view import PipelineView, registered_version
 
 
@@ -41,7 +41,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
                 result=stage.result | {"revision_id": revision.id, "endpoint": endpoint.name},
             )
     except ReliveError as error:
-        fail(services, stage, str(error))
+        refuse(services, stage, error)
 
 
 def check(services: Services, view: PipelineView, stage: Stage) -> None:

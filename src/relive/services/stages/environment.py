@@ -10,7 +10,7 @@ from relive.formats.locks import environment_files, environment_key
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import keep_manifest, load_manifest, select_paths
-from relive.services.stages.outcome import fail, retry_or_fail, succeed
+from relive.services.stages.outcome import fail, refuse, retry_or_fail, succeed
 from relive.services.view import PipelineView
 from relive.wire.jobs import EnvironmentWork
 
@@ -21,7 +21,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     try:
         key = environment_key(_files(services, view, env), env)
     except ReliveError as error:
-        fail(services, stage, str(error))
+        refuse(services, stage, error)
         return
     known = services.store.find_environment(key)
     if known is not None:
@@ -66,10 +66,10 @@ def check(services: Services, view: PipelineView, stage: Stage) -> None:
         services.store.record_environment(str(job.payload["key"]), lock)
         reason = f"{job.result.get('packages', 0)} packages locked, every wheel kept"
         _use(services, view, stage, lock, status=StageStatus.SUCCEEDED, reason=reason)
+    elif job.state is JobState.CANCELLED or job.cancel_requested:
+        retry_or_fail(services, stage, FailureReason.CANCELLED, "cancelled")
     elif job.state is JobState.LOST:
         retry_or_fail(services, stage, FailureReason.WORKER_LOST, job.error)
-    elif job.state is JobState.CANCELLED:
-        retry_or_fail(services, stage, FailureReason.CANCELLED, "cancelled")
     else:
         fail(services, stage, job.error or str(job.result.get("error", "the environment could not be built")))
 

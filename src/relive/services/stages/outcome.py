@@ -5,7 +5,9 @@ from typing import Any
 from relive.core.event import Event
 from relive.core.pipeline import Stage, StageStatus
 from relive.core.run import FailureReason
+from relive.errors import ReliveError
 from relive.services.context import Services
+from relive.services.faults import is_passing
 
 _ACTIVE = (StageStatus.QUEUED, StageStatus.RUNNING)
 
@@ -22,6 +24,13 @@ def fail(services: Services, stage: Stage, reason: str, *, result: dict[str, Any
     _end(services, stage, StageStatus.FAILED, reason, result)
 
 
+def refuse(services: Services, stage: Stage, error: ReliveError) -> None:
+    """End a stage that cannot be done; an error that passes is raised, and the next tick tries again."""
+    if is_passing(error):
+        raise error
+    fail(services, stage, str(error))
+
+
 def skip(services: Services, stage: Stage, reason: str) -> None:
     """End a stage that is not to run."""
     _end(services, stage, StageStatus.SKIPPED, reason, None)
@@ -33,7 +42,18 @@ def cancel(services: Services, stage: Stage, reason: str) -> None:
 
 
 def retry_or_fail(services: Services, stage: Stage, failure: FailureReason, reason: str) -> bool:
-    """End a stage as failed, or put it back to be tried again if its rule allows; tells whether it will."""
+    """End a stage as failed, or put it back to be tried again if its rule allows; tells whether it will.
+
+    A stage that was settled since it was read, by the report of its job or by another hub, stays as it is.
+    """
+    with services.store.transaction():
+        now = services.store.get_stage(stage.id)
+        if now.job_id != stage.job_id or not is_active(now):
+            return False
+        return _retry_or_fail(services, now, failure, reason)
+
+
+def _retry_or_fail(services: Services, stage: Stage, failure: FailureReason, reason: str) -> bool:
     rule = stage.planned.spec.retry
     if failure is FailureReason.CANCELLED:
         cancel(services, stage, reason)

@@ -17,7 +17,7 @@ from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import find_out, keep_manifest, load_manifest, select_paths
 from relive.services.registry import NewVersion, create_version
-from relive.services.stages.outcome import fail, retry_or_fail, succeed
+from relive.services.stages.outcome import fail, refuse, retry_or_fail, succeed
 from relive.services.view import PipelineView, merged_metrics
 from relive.wire.jobs import DescribeWork
 
@@ -32,7 +32,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         model, source = _folder(services, view, stage, register.artifact)
         example = _example(services, view, stage, register)
     except ReliveError as error:
-        fail(services, stage, str(error))
+        refuse(services, stage, error)
         return
     found = {"model": model, "source_stage": source.key, "source_run": source.run_id}
     if not example:
@@ -85,10 +85,10 @@ def check(services: Services, view: PipelineView, stage: Stage) -> None:
         return
     if job.state is JobState.DONE and job.result.get("contract"):
         _write(services, view, stage, {**stage.result, **job.result})
+    elif job.state is JobState.CANCELLED or job.cancel_requested:
+        retry_or_fail(services, stage, FailureReason.CANCELLED, "cancelled")
     elif job.state is JobState.LOST:
         retry_or_fail(services, stage, FailureReason.WORKER_LOST, job.error)
-    elif job.state is JobState.CANCELLED:
-        retry_or_fail(services, stage, FailureReason.CANCELLED, "cancelled")
     else:
         fail(services, stage, f"the model could not be described: {job.result.get('error') or job.error}")
 
@@ -116,7 +116,7 @@ def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str
             ),
         )
     except ReliveError as error:
-        fail(services, stage, str(error))
+        refuse(services, stage, error)
         return
     note = "" if version.contract else "; without an example it cannot be deployed: add `register.example`"
     succeed(

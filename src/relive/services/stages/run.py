@@ -14,7 +14,7 @@ from relive.formats.cachekey import cache_key
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import ResolvedInput, as_facts, resolve_inputs, resolve_params
-from relive.services.stages.outcome import fail, retry_or_fail
+from relive.services.stages.outcome import refuse, retry_or_fail
 from relive.services.view import PipelineView
 from relive.wire.jobs import StageWork
 
@@ -25,7 +25,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         inputs = resolve_inputs(services, view, stage)
         params = resolve_params(services, view, stage)
     except ReliveError as error:
-        fail(services, stage, str(error))
+        refuse(services, stage, error)
         return
     facts = cache_facts(
         stage.planned.spec, params=params, environment=view.pipeline.environment, deps=as_facts(inputs)
@@ -42,7 +42,9 @@ def check(services: Services, view: PipelineView, stage: Stage) -> None:
     if not job.state.is_final:
         return
     reason = job.error or f"its job ended as {job.state.value} without a report"
-    failure = FailureReason.CANCELLED if job.state is JobState.CANCELLED else FailureReason.WORKER_LOST
+    # A process that dies after its end was asked for is not missed.
+    was_asked = job.state is JobState.CANCELLED or job.cancel_requested
+    failure = FailureReason.CANCELLED if was_asked else FailureReason.WORKER_LOST
     status = RunStatus.KILLED if failure is FailureReason.CANCELLED else RunStatus.LOST
     run = services.store.get_run(stage.run_id)
     if not run.status.is_final:
