@@ -322,7 +322,7 @@ def _metric(text: str) -> str:
 
 def _model(folder: Path, text: str) -> str:
     for found in _MODEL.finditer(text):
-        name = found[1].strip("/")
+        name = found[1].rstrip("/")
         # A folder with code in it is a package that the script imports, not what it writes.
         if _SAFE_PATH.fullmatch(name) and ".." not in name and not any((folder / name).glob("*.py")):
             return name
