@@ -12,6 +12,7 @@ from relive.services.ids import new_id
 from relive.services.planning import PlanRequest, branch_of
 
 _ZERO = "0" * 40
+_RECENT_PLANS = 50
 
 
 class Push(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,28 +28,9 @@ def record_push(services: Services, project: Project, moved: Iterable[Push], *, 
 
     Calling it again for the same move, as reconciling does after a lost hook, queues nothing twice.
     """
-    jobs: list[Job] = []
-    for push in moved:
-        old, new = _commit(push.old), _commit(push.new)
-        with services.store.transaction():
-            seen = services.store.list_refs(project.id).get(push.ref, "")
-            if seen == new:
-                continue  # the hook and the reconciler both saw it
-            services.store.set_ref(project.id, push.ref, old=seen, new=new)
-            services.record(
-                Event(
-                    kind="push",
-                    actor=actor,
-                    subject=f"project:{project.id}",
-                    project=project.name,
-                    facts={"ref": push.ref, "old": old, "new": new, "branch": branch_of(push.ref)},
-                )
-            )
-            if new and push.ref.startswith("refs/heads/"):
-                request = PlanRequest(project_id=project.id, ref=push.ref, commit=new, old=seen, actor=actor)
-                jobs.append(queue_plan(services, request))
+    jobs = [_record(services, project, push, actor=actor) for push in moved]
     services.wake()
-    return jobs
+    return [job for job in jobs if job is not None]
 
 
 def queue_plan(services: Services, request: PlanRequest) -> Job:
@@ -75,16 +57,58 @@ def reconcile(services: Services) -> int:
     for project in services.store.list_projects():
         if not services.repositories.exists(project.name):
             continue  # made by a run, never pushed to
-        actual = services.repositories.refs(project.name)
+        # In this order: a ref that moves in between is then taken up early, and not moved back.
         seen = services.store.list_refs(project.id)
-        moved = [
-            Push(ref=ref, old=seen.get(ref, ""), new=actual.get(ref, ""))
-            for ref in sorted(actual.keys() | seen.keys())
-            if actual.get(ref, "") != seen.get(ref, "")
-        ]
-        found += len(moved)
-        record_push(services, project, moved, actor="hub (found by reconciling refs)")
+        actual = services.repositories.refs(project.name)
+        for ref in sorted(actual.keys() | seen.keys()):
+            push = Push(ref=ref, old=seen.get(ref, ""), new=actual.get(ref, ""))
+            if push.old != push.new:
+                _record(services, project, push, actor="hub (found by reconciling refs)", is_lost=True)
+                found += 1
+    if found:
+        services.wake()
     return found
+
+
+def _record(
+    services: Services, project: Project, push: Push, *, actor: str, is_lost: bool = False
+) -> Job | None:
+    """Write down one move and queue its plan; gives the PLAN job, also one that was queued before.
+
+    Args:
+        is_lost: No hook told it; what a hook tells meanwhile is the better known.
+    """
+    store, old, new = services.store, _commit(push.old), _commit(push.new)
+    with store.transaction():
+        seen = store.list_refs(project.id).get(push.ref, "")
+        if is_lost and seen != old:
+            return None
+        if seen == new:  # the hook and the reconciler both saw it
+            return _find_plan(services, project, push.ref, new)
+        if seen == old or services.repositories.refs(project.name).get(push.ref, "") != seen:
+            store.set_ref(project.id, push.ref, old=seen, new=new)
+        # Else a later push was told before this one, and the ref is where that one left it.
+        services.record(
+            Event(
+                kind="push",
+                actor=actor,
+                subject=f"project:{project.id}",
+                project=project.name,
+                facts={"ref": push.ref, "old": old, "new": new, "branch": branch_of(push.ref)},
+            )
+        )
+        if not new or not push.ref.startswith("refs/heads/"):
+            return None
+        request = PlanRequest(project_id=project.id, ref=push.ref, commit=new, old=seen, actor=actor)
+        return queue_plan(services, request)
+
+
+def _find_plan(services: Services, project: Project, ref: str, commit: str) -> Job | None:
+    plans = services.store.list_jobs(
+        kinds=(JobKind.PLAN,), subject=f"project:{project.id}", limit=_RECENT_PLANS
+    )
+    wanted = (ref, commit)
+    return next((job for job in plans if (job.payload["ref"], job.payload["commit"]) == wanted), None)
 
 
 def _commit(text: str) -> str:

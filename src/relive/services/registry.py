@@ -110,11 +110,12 @@ def load_environment(services: Services, digest: str) -> EnvironmentLock | None:
 
 def file_sha256s(services: Services, manifest: Manifest) -> dict[str, str]:
     """Give the hex SHA-256 of each file, which is what signatures and other tools want."""
-    return {
-        entry.path: hashlib.file_digest(services.blobs.open(entry.digest), "sha256").hexdigest()  # type: ignore[arg-type]
-        for entry in manifest.entries
-        if entry.link is None
-    }
+    digests: dict[str, str] = {}
+    for entry in manifest.entries:
+        if entry.link is None:
+            with services.blobs.open(entry.digest) as file:
+                digests[entry.path] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return digests
 
 
 def folder_sha256(files: dict[str, str]) -> str:
