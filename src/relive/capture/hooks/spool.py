@@ -19,6 +19,9 @@ SPOOL_DIR = "RELIVE_SPOOL_DIR"
 # Longer lines are refused: a reader must be able to hold one.
 LONGEST_LINE = 4 << 20
 
+# Made once: to make an encoder takes longer than to write a metric with it.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 class Spool:
     """Append records to this process's file in a spool folder; safe from any thread, after a fork as well.
@@ -143,8 +146,7 @@ def _start(forked: bool) -> dict[str, Any]:
 
 def _line(record: dict[str, Any]) -> bytes:
     # A lone surrogate (an argument that is not UTF-8) has no place in JSON that others can read.
-    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    line = text.encode("utf-8", "replace")
+    line = _encode(record).encode("utf-8", "replace")
     if len(line) > LONGEST_LINE:
         raise ValueError(f"a record of {len(line)} bytes; at most {LONGEST_LINE} are kept")
     return line + b"\n"
