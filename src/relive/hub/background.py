@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from relive.core.job import Job, JobKind, JobState
 from relive.errors import ReliveError, Superseded
+from relive.hub.peers import Peers
 from relive.hub.routing import RouterKeeper
 from relive.services.context import Services
 from relive.services.faults import is_passing
-from relive.services.placing import adopt
 from relive.services.planning import plan_commit
 from relive.services.pushes import reconcile
-from relive.services.scheduling import Scheduler
+from relive.services.scheduling import LOCK, Scheduler
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,12 @@ class Background:
     threads: list[threading.Thread] = field(default_factory=list)
     _work: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        self.peers = Peers(self.services, kinds=tuple(HUB_JOBS))
+
     def start(self) -> None:
-        """Adopt what outlived the last hub, then begin."""
-        adopted = adopt(self.services)
-        if adopted:
-            _log.info("adopted %d jobs that outlived the last hub", adopted)
+        """Begin."""
+        self.peers.enter()
         for name, loop in (("scheduler", self._schedule), ("hub-jobs", self._work_on_jobs)):
             thread = threading.Thread(target=loop, name=name, daemon=True)
             thread.start()
@@ -60,17 +61,27 @@ class Background:
         self._work.set()
         for thread in self.threads:
             thread.join(timeout=10)
-        self.services.store.free_lock("scheduler", self.services.place.owner)
+        try:
+            self.services.store.free_lock(LOCK, self.services.place.owner)
+        except ReliveError as error:
+            _log.warning("the scheduler's lock is freed by its lease: %s", error)
+            return
+        if not any(thread.is_alive() for thread in self.threads):
+            self.peers.leave()
 
     def _schedule(self) -> None:
         scheduler = Scheduler(self.services)
-        reconciled_at = 0.0
+        reconciled_at = -_RECONCILE_S  # at once: the last hub may have died between a push and its hook
+        holds_lock = False
         while not self.stopping.is_set():
             self.services.wakeup.clear()
             try:
-                if scheduler.tick():
+                if not holds_lock:
+                    self.peers.free_what_the_dead_hold()
+                holds_lock = scheduler.tick()
+                if holds_lock:
                     self.router.keep(self.services)
-                    if time.monotonic() - reconciled_at > _RECONCILE_S:
+                    if time.monotonic() - reconciled_at >= _RECONCILE_S:
                         reconciled_at = time.monotonic()
                         reconcile(self.services)
             except ReliveError as error:

@@ -41,8 +41,10 @@ class Executor(Protocol):
     """Places jobs on one pool.
 
     `launch` returns a JSON-able handle that is stored before anything else happens and from which any
-    later hub process can `poll` and `stop`. A process outlives the hub that launched it. Every method may
-    be called from any thread and may block for seconds.
+    later hub process can `poll` and `stop`. A hub that was killed before it could store the handle knows only
+    {"job_id", "fence"}, which is a handle, too: `poll` of a claim that was never launched says "gone". A
+    process outlives the hub that launched it. Every method may be called from any thread and may block for
+    seconds.
     """
 
     def launch(self, request: Launch) -> dict[str, Any]: ...

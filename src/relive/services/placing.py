@@ -1,6 +1,8 @@
 """Jobs and processes: launch what is ready, notice what died, adopt what outlived a hub."""
 
 import logging
+import threading
+from typing import Any
 
 import msgspec
 
@@ -37,15 +39,22 @@ def launch_ready(services: Services) -> int:
 
 
 def adopt(services: Services) -> int:
-    """At a hub's start, hold the leases of jobs whose processes outlived the last hub; gives how many.
+    """Hold the leases of jobs whose processes may have outlived the hub's absence; gives how many.
 
-    A hub that was away cannot have heard their heartbeats, so an expired lease says nothing about them.
+    A hub that was away (killed, stopped, asleep, without its database) cannot have heard their heartbeats, so
+    an expired lease says nothing about them.
     """
     adopted = 0
     for job in _running(services):
-        if _is_alive(services, job):
+        if _poll(services, job) in ("ended", "gone"):
+            continue
+        try:
             services.store.renew(job.id, job.fence, lease_s=services.place.lease_s)
-            adopted += 1
+        except Superseded:
+            continue  # its report came in between
+        adopted += 1
+    if adopted:
+        _log.info("adopted %d jobs that outlived the hub's absence", adopted)
     return adopted
 
 
@@ -57,8 +66,9 @@ def look_after_processes(services: Services) -> None:
             _lose(services, job, "its process ended without a report")
     for job in services.store.lose_expired():
         _log.warning("job %s was silent for longer than its lease", job.id)
-        _stop(services, job)
         services.record(_lost(job, "silent for longer than its lease"))
+        # Aside, because one that hangs takes long to end; should the hub die first, its fence ends it.
+        threading.Thread(target=_stop, args=(services, job), name=f"stop {job.id[:8]}", daemon=True).start()
 
 
 def _launch_kind(services: Services, pool: Pool, kinds: tuple[JobKind, ...], *, room: int) -> int:
@@ -106,35 +116,32 @@ def _lose(services: Services, job: Job, reason: str) -> None:
 
 
 def _running(services: Services) -> list[Job]:
-    return [job for job in services.store.list_jobs(states=(JobState.RUNNING,), kinds=_PLACED) if job.handle]
+    return services.store.list_jobs(states=(JobState.RUNNING,), kinds=_PLACED)
 
 
-def _is_alive(services: Services, job: Job) -> bool:
-    return _poll(services, job) == "alive"
+def _handle(job: Job) -> dict[str, Any]:
+    """Give where its process is; a hub that was killed while launching it left the claim alone."""
+    return job.handle or {"job_id": job.id, "fence": job.fence}
 
 
 def _poll(services: Services, job: Job) -> str:
     try:
-        return services.executor_of(job.pool).poll(job.handle).state
+        return services.executor_of(job.pool).poll(_handle(job)).state
     except ReliveError:
         _log.warning("pool %s cannot be asked about job %s", job.pool, job.id, exc_info=True)
         return "unknown"
 
 
 def _stop(services: Services, job: Job) -> None:
-    if not job.handle:
-        return
     try:
-        services.executor_of(job.pool).stop(job.handle, grace_s=5.0)
-    except ReliveError:
+        services.executor_of(job.pool).stop(_handle(job), grace_s=5.0)
+    except (ReliveError, OSError):
         _log.warning("job %s could not be stopped", job.id, exc_info=True)
 
 
 def _output(services: Services, job: Job) -> str:
-    if not job.handle:
-        return ""
     try:
-        lines = services.executor_of(job.pool).output(job.handle, limit_bytes=2000).strip().splitlines()
+        lines = services.executor_of(job.pool).output(_handle(job), limit_bytes=2000).strip().splitlines()
     except ReliveError:
         return ""
     return lines[-1][:300] if lines else ""

@@ -15,7 +15,7 @@ from relive.errors import ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import keep_served
 from relive.services.faults import is_passing
-from relive.services.placing import launch_ready, look_after_processes
+from relive.services.placing import adopt, launch_ready, look_after_processes
 from relive.services.registry import settle_promotions
 from relive.services.stages import deploy, environment, gate, register, run, select
 from relive.services.stages.outcome import cancel, fail, skip
@@ -46,7 +46,7 @@ class Scheduler:
     """Ticks while it holds the lock.
 
     Attributes:
-        looked_at: When processes were last asked after, by the store's clock.
+        looked_at: When it last looked after processes, by the store's clock.
     """
 
     services: Services
@@ -68,11 +68,18 @@ class Scheduler:
                 _log.warning("pipeline %s could not be advanced: %s", pipeline.id, error, exc_info=not passes)
         keep_served(services)
         launch_ready(services)
-        now = services.store.now()
-        if now - self.looked_at >= self.look_every_s or now < self.looked_at:
-            self.looked_at = now
-            look_after_processes(services)
+        self._look_after_processes()
         return True
+
+    def _look_after_processes(self) -> None:
+        now = self.services.store.now()
+        silent_s = now - self.looked_at
+        if 0 <= silent_s < self.look_every_s:
+            return
+        if silent_s > max(self.services.place.lease_s / 2, 3 * self.look_every_s):
+            adopt(self.services)
+        look_after_processes(self.services)
+        self.looked_at = now
 
 
 def advance(services: Services, pipeline_id: str) -> None:
