@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import relive.formats
+from relive.core.expand import plan
 from relive.errors import InvalidPipelineFile
 from relive.formats.pipeline_file import json_schema, parse_pipeline
-from relive.formats.pipeline_file_keys import FILE
+from relive.formats.pipeline_file_facets import DEPLOY, GATE, MATRIX, REGISTER, RETRY, SELECT
+from relive.formats.pipeline_file_keys import DEFAULTS, ENVIRONMENT, FILE, PUSH, REPORTS, STAGE
 from relive.formats.pipeline_file_kinds import At, Notes, Refused
+from relive.formats.pipeline_file_words import RESOURCES
 from relive.formats.yaml_tree import read_tree, to_plain
 from tests.unit.formats.test_pipeline_file import EVERYTHING, ROOT
 
@@ -201,3 +205,43 @@ def test_both_agree_about_every_mutant(doc):
     # The whole parser, because some of what a schema refuses only the graph's checks find (`if: 1`).
     with pytest.raises(InvalidPipelineFile):
         parse_pipeline(json.dumps(doc, ensure_ascii=False).encode())
+
+
+# --- the reference page ---
+
+PAGE = (ROOT / "docs/reference/relive-yaml.md").read_text()
+TABLES = {
+    "the file": FILE,
+    "env": ENVIRONMENT,
+    "defaults": DEFAULTS,
+    "push": PUSH,
+    "stage": STAGE,
+    "resources": RESOURCES,
+    "retry": RETRY,
+    "matrix": MATRIX,
+    "reports": REPORTS,
+    "select": SELECT,
+    "gates": GATE,
+    "register": REGISTER,
+    "deploy": DEPLOY,
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_reference_page_says_what_each_key_means(table):
+    rows = [
+        f"| `{name}`{' (required)' if key.required else ''} | {key.about} |"
+        for name, key in table.keys.items()
+    ]
+    assert "| key | meaning |\n|---|---|\n" + "\n".join(rows) + "\n" in PAGE
+
+
+def test_the_reference_page_names_what_is_to_come():
+    to_come = {word for table in (FILE, STAGE, ENVIRONMENT) for word in table.later}
+    assert [word for word in to_come if f"`{word}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_the_examples_of_the_reference_page_can_be_planned(text):
+    assert schema_says(document(text)) == []
+    assert plan(parse_pipeline(text.encode()), branch="main", commit="0" * 40, trigger="push")
