@@ -64,6 +64,14 @@ def test_every_float_at_every_step_comes_out_bit_by_bit(tmp_path_factory, value,
     assert (metric.value.hex(), metric.step) == (value.hex(), step)
 
 
+def test_a_step_that_no_store_can_hold_is_refused_and_noted(run):
+    run.log({"x": 1}, step=2**63)
+    run.log({"x": 2})
+    contents = kept(run)
+    assert [(it.step, it.value) for it in contents.metrics] == [(0, 2.0)]
+    assert "64 bits" in contents.notes[0]
+
+
 def test_steps_count_by_themselves_and_go_on_from_the_last_given(run):
     for step in (None, None, 10, None, 3, None):
         run.log({"x": 1}, step=step)

@@ -89,6 +89,8 @@ class Run:
         now = time.time()
         try:
             at = self._next_step if step is None else int(step)
+            if not -(2**63) <= at < 2**63:
+                raise OverflowError("a step is a whole number of 64 bits")
             self._next_step = at + 1
             records = [
                 {"t": "metric", "k": name, "v": self._number(name, value), "s": at, "w": now}
