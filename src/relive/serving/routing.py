@@ -34,13 +34,13 @@ class TableFile:
             seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
             if seen == self._seen:
                 return False
+            self._seen = seen
             table = decode_table(self._path.read_bytes())
         except FileNotFoundError:
             return False  # the hub has written none yet
         except (OSError, InvalidInput) as error:
             _log.error("the routing table %s cannot be read and is left out: %s", self._path, error)
             return False
-        self._seen = seen
         if table.version < self.table.version:
             _log.warning(
                 "routing table %d is older than %d and is left out", table.version, self.table.version
