@@ -226,6 +226,18 @@ def test_a_long_run_says_that_it_lives(hub, script):
     assert only(hub).report.status == RunStatus.FINISHED
 
 
+def test_the_example_of_the_reference_page_does_what_it_says(hub, script):
+    page = (Path(__file__).parents[3] / "docs/reference/python.md").read_text()
+    example = page.split("```python\n")[1].split("```")[0]
+    done = script.run(example)
+    assert done.returncode == 0, done.stderr
+    state = only(hub)
+    assert [(it.key, it.step) for it in state.metrics] == [("loss", 0), ("loss", 1), ("loss", 2)]
+    assert state.params == {"lr": 0.1}
+    assert [it.path for it in state.report.artifacts] == ["model.txt"]
+    assert script.waiting() == []
+
+
 class TestFace:
     """`import relive`: what it offers and what it costs."""
 
