@@ -60,7 +60,7 @@ class GitRepositories:
 
     def resolve(self, project: str, rev: str) -> str:
         repository = self._existing(project)
-        if rev and not rev.startswith("-") and "\0" not in rev:
+        if rev and not rev.startswith(("-", "^")) and "\0" not in rev:
             try:
                 args = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"]
                 return run(args, repository).decode().strip()
@@ -91,7 +91,10 @@ class GitRepositories:
 
     def read_file(self, project: str, commit: str, path: str, *, limit_bytes: int) -> bytes | None:
         repository, commit = self.path(project), self.resolve(project, commit)
-        found = [entry for entry in objects.tree(repository, commit, path) if entry.path == path]
+        # No tree holds such names, and to git they mean something else.
+        is_plain = "\0" not in path and not {"", ".", ".."}.intersection(path.split("/"))
+        entries = objects.tree(repository, commit, path) if is_plain else ()
+        found = [entry for entry in entries if entry.path == path]
         if not found:
             return None
         (entry,) = found
