@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 from relive.core.access import Caller
 from relive.core.ids import check_name
-from relive.errors import GitFailed, InvalidName, NotFound, ReliveError
+from relive.errors import GitFailed, InvalidName, NotFound, NotLoggedIn, ReliveError
 from relive.hub.git.cgi import Exchange, Receive, Send
 from relive.hub.git.pktline import Explainer
 from relive.hub.git.slots import PackSlots
@@ -29,6 +29,8 @@ _PATH: Final = re.compile(
     r"/(?P<project>[^/]+)\.git/(?P<endpoint>info/refs|git-upload-pack|git-receive-pack)"
 )
 _PROTOCOL: Final = re.compile(r"[a-z0-9=:.]{1,64}")
+# A git client asks for a name and password, or its credential helper, only when it reads this.
+_CHALLENGE: Final = ("www-authenticate", 'Basic realm="relive", charset="UTF-8"')
 _READ: Final = "git-upload-pack"
 _WRITE: Final = "git-receive-pack"
 _ADVERTISEMENTS: Final = 16
@@ -42,7 +44,7 @@ class GitAccess:
     """Who may do what; each may raise a `ReliveError`, whose words the git client prints.
 
     Attributes:
-        authenticate: Says who sends an ASGI request, or None if nothing says so or it is not valid.
+        authenticate: Says who sends an ASGI request, or None if nobody; `NotLoggedIn` for a bad token.
         may_read: Says whether this caller may fetch from this project.
         may_write: Says whether this caller may push to this project.
     """
@@ -112,8 +114,7 @@ class GitBackend:
             caller = await self._access.authenticate(scope)
             if caller is None:
                 words = "this hub does not know you: no token came, or it is unknown, expired or revoked."
-                challenge = ("www-authenticate", 'Basic realm="relive", charset="UTF-8"')
-                raise _Refused(401, f"{words}\n  try: relive login URL", challenge)
+                raise _Refused(401, f"{words}\n  try: relive login URL", _CHALLENGE)
             may = self._access.may_write if request.writes else self._access.may_read
             if not await may(caller, request.project):
                 verb = "push to" if request.writes else "read"
@@ -122,6 +123,8 @@ class GitBackend:
                 raise NotFound(kind="project", name=request.project, hint="relive init")
         except NotFound as error:
             raise _Refused(404, str(error)) from None
+        except NotLoggedIn as error:
+            raise _Refused(401, str(error), _CHALLENGE) from None
         except ReliveError as error:
             raise _Refused(403, str(error)) from None
         return caller

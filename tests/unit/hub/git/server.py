@@ -19,7 +19,7 @@ import msgspec
 import uvicorn
 
 from relive.core.access import Caller, Scope
-from relive.errors import AccessDenied
+from relive.errors import AccessDenied, NotLoggedIn
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, Push, install_hooks
 from relive.hub.git.slots import PackSlots
@@ -38,7 +38,12 @@ async def authenticate(scope: Any) -> Caller | None:
     header = dict(scope["headers"]).get(b"authorization", b"").decode()
     if not header.startswith("Basic "):
         return None
-    return TOKENS.get(base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2])
+    token = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2]
+    if token == "expired-token":
+        raise NotLoggedIn(
+            action="use this hub", who="the token of mia, which has expired,", needs="a new one"
+        )
+    return TOKENS.get(token)
 
 
 async def may_read(caller: Caller, project: str) -> bool:

@@ -56,6 +56,14 @@ def test_a_wrong_token_is_refused_with_a_word_on_what_to_do(hub, client):
     assert hub.refs() == {}
 
 
+def test_a_token_that_is_no_longer_good_is_asked_for_again(hub, client):
+    out = client.git("push", hub.url(token="expired-token"), "main", code=128)
+    assert printed(out)[0] == "relive: the token of mia, which has expired, may not use this hub."
+    assert "Authentication failed" in out
+    status, headers, _ = request(hub, "GET", f"/git/demo.git/info/refs?{SERVICE}", token="expired-token")
+    assert (status, headers["www-authenticate"][:5]) == (401, "Basic")
+
+
 def test_without_a_token_git_is_asked_for_one(hub):
     status, headers, _ = request(hub, "GET", f"/git/demo.git/info/refs?{SERVICE}")
     assert status == 401
