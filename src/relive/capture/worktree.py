@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from relive.capture.secrets import without_user_info
-from relive.errors import ReliveError
+from relive.errors import GitFailed
 
 _TIMEOUT_S: Final = 300.0
 _SUBMODULE: Final = "160000"
@@ -26,21 +26,6 @@ _QUIET: Final = (
     # A mounted work tree may belong to someone else; what could start programs is switched off above.
     *("-c", "safe.directory=*"),
 )
-
-
-@dataclass(eq=False)
-class GitFailed(ReliveError):
-    """Git could not say what lies in a work tree."""
-
-    code = "git_failed"
-    folder: str
-    reason: str
-
-    def what(self) -> str:
-        return f"Git cannot read the work tree {self.folder}: {self.reason}"
-
-    def to_do(self) -> str | None:
-        return f"git -C {self.folder} status"
 
 
 @dataclass(frozen=True)
@@ -135,7 +120,7 @@ class _Git:
         """Give the names that git answers, separated by NUL."""
         done = self.run(*words)
         if done.returncode != 0:
-            raise GitFailed(str(self._root), done.stderr.decode(errors="replace").strip()[:1000])
+            raise _failed(self._root, done.stderr.decode(errors="replace"))
         return tuple(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
 
 
@@ -144,7 +129,7 @@ def _private_index(root: Path) -> Iterator[_Git]:
     environment = _environment()
     found = _run(root, environment, "rev-parse", "--git-path", "index")
     if found.returncode != 0:
-        raise GitFailed(str(root), found.stderr.decode(errors="replace").strip()[:1000])
+        raise _failed(root, found.stderr.decode(errors="replace"))
     index = root / os.fsdecode(found.stdout).removesuffix("\n")
     with tempfile.TemporaryDirectory(prefix="relive-index-") as folder:
         private = Path(folder) / "index"
@@ -216,4 +201,8 @@ def _run(folder: Path, environment: dict[str, str], *words: str) -> "subprocess.
             timeout=_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GitFailed(str(folder), str(error)) from error
+        raise _failed(folder, str(error)) from error
+
+
+def _failed(folder: Path, reason: str) -> GitFailed:
+    return GitFailed(action=f"read the work tree {folder}", reason=reason.strip()[:1000])

@@ -8,8 +8,8 @@ import pytest
 
 from relive.capture import code as code_module
 from relive.capture.code import CodeSnapshot, snapshot_code
-from relive.capture.worktree import GitFailed, read_head, read_worktree
-from relive.errors import InvalidInput
+from relive.capture.worktree import read_head, read_worktree
+from relive.errors import GitFailed, InvalidInput
 from relive.formats.hashing import hash_file
 from relive.formats.manifest_io import read_manifest
 
