@@ -131,7 +131,7 @@ class Database:
         held = self._connection()
         with translated(self.name):
             if held is not None:
-                with held.begin_nested():
+                with _part_of(held):
                     yield held
                 return
             with self._one_writer(), self.engine.begin() as connection:
@@ -188,6 +188,23 @@ class Database:
             self._writing.release()
 
 
+@contextmanager
+def _part_of(held: Connection) -> Iterator[None]:
+    """Undo this part alone if it fails; if even that fails, the whole of it is over."""
+    part = held.begin_nested()
+    try:
+        yield
+    except BaseException:
+        try:
+            part.rollback()
+        except exc.SQLAlchemyError:
+            # The database has undone everything by itself: SQLite does when the disk is full, a server when
+            # the connection breaks. What came first is what is told, and nothing more may be written.
+            held.invalidate()
+        raise
+    part.commit()
+
+
 def parse_url(url: str) -> URL:
     """Read a database's URL and name the driver that relive uses.
 
@@ -197,7 +214,7 @@ def parse_url(url: str) -> URL:
     wanted = "sqlite:///path/to/file.db or postgresql://user@host/database"
     try:
         address = make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise InvalidInput(field="database URL", value="(not a URL)", wanted=wanted) from None
     shown = address.render_as_string(hide_password=True)
     if address.drivername in ("postgresql", "postgresql+psycopg"):

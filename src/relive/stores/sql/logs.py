@@ -18,6 +18,8 @@ class SqlLogs(StorePart):
     def append_log(self, run_id: str, data: bytes, *, offset: int, fence: int | None = None) -> int:
         if offset < 0:
             raise InvalidInput(field="offset", value=offset, wanted="0 or more")
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise InvalidInput(field="data", value=data, wanted="bytes")
         with self._db.write() as connection:
             hold_run(connection, run_id, fence)
             length = _length(connection, run_id)
