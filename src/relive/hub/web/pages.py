@@ -1,0 +1,20 @@
+"""Every handler of the pages; the hub's application takes them in."""
+
+from litestar import Router
+
+from relive.hub.web.routes import account, files, home, models, pipelines, runs
+
+# One router of their own: an application that is given two handlers of one path prepares the first one twice.
+ROUTES = [
+    Router(
+        "/",
+        route_handlers=[
+            *home.ROUTES,
+            *runs.ROUTES,
+            *pipelines.ROUTES,
+            *models.ROUTES,
+            *account.ROUTES,
+            *files.ROUTES,
+        ],
+    )
+]

@@ -1,0 +1,1 @@
+"""Handlers of the pages: authorise, ask one view or service, render."""

@@ -1,0 +1,49 @@
+"""Activity, projects, the audit list, compute."""
+
+from litestar import Response, get
+
+from relive.hub.http import HubRequest, services_of
+from relive.hub.web.render import page, unchanged
+from relive.hub.web.routes.asking import query_of, reader
+from relive.hub.web.views import home, hub, projects
+
+
+@get("/", include_in_schema=False, sync_to_thread=True)
+def show_home(request: HubRequest) -> Response[bytes]:
+    """What happened, what runs, what is broken, what waits."""
+    reader(request)
+    view = home.get_home(services_of(request))
+    return unchanged(request, view.seen) or page(request, "home.html", view)
+
+
+@get("/projects", include_in_schema=False, sync_to_thread=True)
+def show_projects(request: HubRequest) -> Response[bytes]:
+    """All projects."""
+    reader(request)
+    return page(request, "projects.html", projects.list_projects(services_of(request)))
+
+
+@get("/p/{project:str}", include_in_schema=False, sync_to_thread=True)
+def show_project(request: HubRequest, project: str) -> Response[bytes]:
+    """Is a project healthy?"""
+    reader(request)
+    return page(request, "project.html", projects.get_project(services_of(request), project))
+
+
+@get("/events", include_in_schema=False, sync_to_thread=True)
+def show_events(request: HubRequest) -> Response[bytes]:
+    """Who did what, when."""
+    reader(request)
+    query = query_of(request)
+    view = hub.list_events(services_of(request), project=query.get("project", ""), kind=query.get("kind", ""))
+    return page(request, "events.html", view)
+
+
+@get("/pools", include_in_schema=False, sync_to_thread=True)
+def show_pools(request: HubRequest) -> Response[bytes]:
+    """Is anything free, and what waits?"""
+    reader(request)
+    return page(request, "pools.html", hub.list_pools(services_of(request)))
+
+
+ROUTES = [show_home, show_projects, show_project, show_events, show_pools]

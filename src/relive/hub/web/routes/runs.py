@@ -1,0 +1,187 @@
+"""Runs: the table, the comparison, and every tab of a run."""
+
+import asyncio
+
+from litestar import Response, get, post
+from litestar.response import Redirect, Stream
+
+from relive.errors import InvalidInput
+from relive.hub.http import HubRequest, services_of
+from relive.hub.routes.blobs import stream
+from relive.hub.web.render import go_to, page, send
+from relive.hub.web.routes.asking import member, number_in, query_of, reader
+from relive.hub.web.views import artifacts, compare, lineage, logs, recipe, run, runs, series
+from relive.services import runs as services_runs
+
+_BINARY = "application/octet-stream"
+_JSON = "application/json"
+_PICTURE_HEAD = 16
+
+
+@get("/p/{project:str}/runs", include_in_schema=False, sync_to_thread=True)
+def show_runs(request: HubRequest, project: str) -> Response[bytes]:
+    """The table of a project's runs."""
+    reader(request)
+    asked = runs.read_asked(query_of(request))
+    return page(request, "runs.html", runs.get_runs(services_of(request), project, asked))
+
+
+@get("/p/{project:str}/compare", include_in_schema=False, sync_to_thread=True)
+def show_compare(request: HubRequest, project: str) -> Response[bytes]:
+    """Runs side by side."""
+    reader(request)
+    query = query_of(request)
+    ids = [part for part in query.get("runs", "").split(",") if part]
+    view = compare.get_compare(services_of(request), project, ids, show_all=query.get("all") == "1")
+    return page(request, "compare.html", view)
+
+
+@get("/p/{project:str}/series", include_in_schema=False, sync_to_thread=True)
+def send_series(request: HubRequest, project: str) -> Response[bytes]:
+    """One metric of several runs, for charts."""
+    reader(request)
+    query = query_of(request)
+    services_of(request).store.get_project(project)
+    return _series(request, [part for part in query.get("runs", "").split(",") if part], query)
+
+
+@get("/r/{run_id:str}/series", include_in_schema=False, sync_to_thread=True)
+def send_run_series(request: HubRequest, run_id: str) -> Response[bytes]:
+    """One metric of a run, for a chart."""
+    reader(request)
+    return _series(request, [run_id], query_of(request))
+
+
+@get("/runs/{run_id:str}", include_in_schema=False, sync_to_thread=True)
+def find_run(request: HubRequest, run_id: str) -> Redirect:
+    """Lead from the beginning of an id to the run's page."""
+    reader(request)
+    return go_to(request, f"/r/{services_of(request).store.get_run(run_id).id}")
+
+
+@get("/r/{run_id:str}", include_in_schema=False, sync_to_thread=True)
+def show_run(request: HubRequest, run_id: str) -> Response[bytes]:
+    """A run: did it work, with what, how good, can it be lived again."""
+    reader(request)
+    return page(request, "run.html", run.get_overview(services_of(request), run_id))
+
+
+@get("/r/{run_id:str}/charts", include_in_schema=False, sync_to_thread=True)
+def show_charts(request: HubRequest, run_id: str) -> Response[bytes]:
+    """The shape of its training."""
+    reader(request)
+    query = query_of(request)
+    first = number_in(query, "first", 0, most=1_000_000)
+    view = run.get_charts(services_of(request), run_id, find=query.get("find", ""), first=first)
+    return page(request, "run_charts.html", view)
+
+
+@get("/r/{run_id:str}/inputs", include_in_schema=False, sync_to_thread=True)
+def show_inputs(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Everything that went into it."""
+    reader(request)
+    return page(request, "run_inputs.html", recipe.get_inputs(services_of(request), run_id))
+
+
+@get("/r/{run_id:str}/replay", include_in_schema=False, sync_to_thread=True)
+def show_replays(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Every verdict on it."""
+    reader(request)
+    return page(request, "run_replay.html", run.get_replays(services_of(request), run_id))
+
+
+@get("/r/{run_id:str}/tests", include_in_schema=False, sync_to_thread=True)
+def show_tests(request: HubRequest, run_id: str) -> Response[bytes]:
+    """What its tests said."""
+    reader(request)
+    return page(request, "run_tests.html", run.get_tests(services_of(request), run_id))
+
+
+@get("/r/{run_id:str}/lineage", include_in_schema=False, sync_to_thread=True)
+def show_lineage(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Where it came from, and what came from it."""
+    reader(request)
+    return page(request, "run_lineage.html", lineage.get_lineage(services_of(request), run_id))
+
+
+@get("/r/{run_id:str}/logs", include_in_schema=False, sync_to_thread=True)
+def show_logs(request: HubRequest, run_id: str) -> Response[bytes]:
+    """Its output."""
+    reader(request)
+    query = query_of(request)
+    start = number_in(query, "at", 0) if query.get("at") else None
+    view = logs.get_logs(services_of(request), run_id, start=start, find=query.get("find", "")[:200])
+    return page(request, "run_logs.html", view)
+
+
+@get("/r/{run_id:str}/logs/more", include_in_schema=False, sync_to_thread=True)
+def send_log(request: HubRequest, run_id: str) -> Response[bytes]:
+    """The next lines of its output, for a page that follows it."""
+    reader(request)
+    services = services_of(request)
+    start = number_in(query_of(request), "at", 0)
+    piece = logs.read_piece(services, services.store.get_run(run_id), start)
+    return send(request, logs.encode(piece), _JSON)
+
+
+@get("/r/{run_id:str}/artifacts", include_in_schema=False, sync_to_thread=True)
+def show_artifacts(request: HubRequest, run_id: str) -> Response[bytes]:
+    """What it made."""
+    reader(request)
+    view = artifacts.get_artifacts(services_of(request), run_id, path=query_of(request).get("path", ""))
+    return page(request, "run_artifacts.html", view)
+
+
+@get("/r/{run_id:str}/file", include_in_schema=False, sync_to_thread=True)
+def send_file(request: HubRequest, run_id: str) -> Stream:
+    """One file it made: pictures to look at, everything else to keep."""
+    reader(request)
+    services, path = services_of(request), query_of(request).get("path", "")
+    info = services.blobs.get(services_runs.find_file(services, services.store.get_run(run_id).id, path))
+    head = b"".join(services.blobs.iter_chunks(info.digest, 0, min(_PICTURE_HEAD, info.size_bytes)))
+    kind = artifacts.picture_type(head)
+    reply = stream(
+        services.blobs.iter_chunks(info.digest, 0, info.size_bytes), info, 0, info.size_bytes, kind or _BINARY
+    )
+    # Whatever a run wrote can do nothing as a page of ours, even if it is opened as one.
+    reply.headers["content-security-policy"] = "default-src 'none'; sandbox"
+    reply.headers["x-content-type-options"] = "nosniff"
+    if not kind:
+        reply.headers["content-disposition"] = "attachment"
+    return reply
+
+
+@post("/r/{run_id:str}/cancel", include_in_schema=False, status_code=303)
+async def cancel_run(request: HubRequest, run_id: str) -> Redirect:
+    """Ask it to end."""
+    caller = member(request, "cancel a run")
+    await asyncio.to_thread(services_runs.cancel, services_of(request), run_id, by=caller.name)
+    return go_to(request, f"/r/{run_id}")
+
+
+def _series(request: HubRequest, ids: list[str], query: dict[str, str]) -> Response[bytes]:
+    key = query.get("key", "")
+    if not key:
+        raise InvalidInput(field="key", value=key, wanted="the name of a metric")
+    points = number_in(query, "points", 600)
+    return send(request, series.read_series(services_of(request), ids, key, points=points), _BINARY)
+
+
+ROUTES = [
+    show_runs,
+    show_compare,
+    send_series,
+    send_run_series,
+    find_run,
+    show_run,
+    show_charts,
+    show_inputs,
+    show_replays,
+    show_tests,
+    show_lineage,
+    show_logs,
+    send_log,
+    show_artifacts,
+    send_file,
+    cancel_run,
+]

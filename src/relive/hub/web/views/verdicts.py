@@ -1,0 +1,124 @@
+"""The verdict banner: one sentence that says whether a run can be lived again."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from relive.core.ids import short_id
+from relive.core.run import Run
+from relive.core.trajectory import MetricDifference, Verdict
+from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
+
+
+class Banner(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on a run in one sentence.
+
+    Attributes:
+        sentence: What a replay showed, or that there was none.
+        url: Where the evidence is.
+        command: What makes a (new) verdict.
+        at: When it was judged; 0 for never.
+    """
+
+    mark: Mark
+    sentence: str
+    url: str
+    command: str
+    at: float = 0.0
+
+
+class MetricLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of a replay beside the record."""
+
+    key: str
+    recorded: float | None
+    replayed: float | None
+    difference: str
+    limit: str
+    mark: Mark
+
+
+class VerdictDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """All evidence of one replay."""
+
+    mark: Mark
+    sentence: str
+    at: float
+    replay_run_id: str
+    metrics: tuple[MetricLine, ...]
+    outs: tuple[tuple[str, str, Mark], ...]
+    steps_compared: int
+    first: str
+    inputs_differ: tuple[str, ...]
+
+
+def newest(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Give the last verdict, or None."""
+    return max(verdicts, key=lambda verdict: verdict.at, default=None)
+
+
+def mark_of(verdicts: Sequence[Verdict]) -> Mark:
+    """Give the mark of the last verdict."""
+    last = newest(verdicts)
+    return VERDICTS[last.level] if last else NEVER_REPLAYED
+
+
+def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
+    """Say in one sentence whether a run can be lived again."""
+    url, command = f"/r/{run.id}/replay", f"relive replay {short_id(run.id)}"
+    last = newest(verdicts)
+    if last is not None:
+        return Banner(
+            mark=VERDICTS[last.level], sentence=_sentence(last), url=url, command=command, at=last.at
+        )
+    if not run.status.is_final:
+        sentence = "It can be replayed when it has ended: its recipe is closed then."
+    elif not run.recipe:
+        sentence = "It cannot be replayed: no recipe of its inputs was recorded."
+    else:
+        sentence = "Its recipe is complete; no one has rebuilt it from that yet."
+    return Banner(mark=NEVER_REPLAYED, sentence=sentence, url=url, command=command)
+
+
+def detail(verdict: Verdict) -> VerdictDetail:
+    """Lay out all evidence of a verdict."""
+    first = verdict.first_divergence
+    where = f"{first.stream}, step {first.step}: {', '.join(first.names)}" if first else ""
+    return VerdictDetail(
+        mark=VERDICTS[verdict.level],
+        sentence=_sentence(verdict),
+        at=verdict.at,
+        replay_run_id=verdict.replay_run_id,
+        metrics=tuple(_line(metric) for metric in verdict.metrics),
+        outs=tuple((path, word, _out_mark(word)) for path, word in sorted(verdict.outs.items())),
+        steps_compared=verdict.steps_compared,
+        first=where,
+        inputs_differ=verdict.inputs_differ,
+    )
+
+
+def _sentence(verdict: Verdict) -> str:
+    return verdict.reason or f"A replay was judged {VERDICTS[verdict.level].word}."
+
+
+def _line(metric: MetricDifference) -> MetricLine:
+    unit = " %" if metric.relative else ""
+    scale = 100 if metric.relative else 1
+
+    def text(value: float | None) -> str:
+        return "–" if value is None else "0" if value == 0 else f"{value * scale:.3g}{unit}"
+
+    same = metric.ok and metric.difference == 0
+    mark = Mark("≡", "equal", "good") if same else Mark("≈", "within", "good")
+    return MetricLine(
+        key=metric.key,
+        recorded=metric.recorded,
+        replayed=metric.replayed,
+        difference=text(metric.difference),
+        limit=text(metric.limit),
+        mark=mark if metric.ok else Mark("≠", "outside", "bad"),
+    )
+
+
+def _out_mark(word: str) -> Mark:
+    return Mark("≠", word, "bad") if word == "differs" else Mark("≡", word, "good")
