@@ -17,6 +17,11 @@ class RevisionState(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
 
+    @property
+    def is_wanted(self) -> bool:
+        """Tell whether it should have a process."""
+        return self not in (RevisionState.STOPPED, RevisionState.FAILED)
+
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable deployment of a model version.

@@ -14,8 +14,10 @@ from relive.services.ids import new_id
 from relive.services.registry import load_recipe, move_alias
 from relive.wire.jobs import ServeWork
 
-_WANTED = (RevisionState.PENDING, RevisionState.STARTING, RevisionState.READY)
+_WANTED = tuple(state for state in RevisionState if state.is_wanted)
 _RESTARTS_BEFORE_GIVING_UP = 5
+# What had the traffic once kept its contract then: it is tried again until what stops it has passed.
+_RETRY_SERVED_S = 30.0
 
 
 def create_revision(
@@ -58,22 +60,34 @@ def deploy_version(services: Services, endpoint_name: str, version: ModelVersion
 
 
 def move_traffic(services: Services, endpoint: Endpoint, revision: Revision, *, by: str) -> Endpoint:
-    """Give all traffic to a ready revision; the one before stays up for rollback, older ones are stopped."""
-    if endpoint.live == revision.id:
-        return endpoint
-    if revision.state is not RevisionState.READY:
-        raise Conflict(
-            subject=f"revision {revision.number} of {endpoint.name}",
-            reason=f"it is {revision.state.value}, not ready",
-        )
+    """Give all traffic to a ready revision; the one before stays up for rollback, older ones are stopped.
+
+    Raises:
+        Conflict: It is not ready, or a newer one had the traffic before it became so.
+    """
     store = services.store
     with store.transaction():
+        endpoint, revision = store.get_endpoint(endpoint.name), store.get_revision(revision.id)
+        if endpoint.live == revision.id:
+            return endpoint
+        refusal = _why_no_traffic(services, endpoint, revision)
+        if refusal:
+            subject = f"revision {revision.number} of {endpoint.name}"
+            raise Conflict(subject=subject, reason=refusal)
         routed = store.route(endpoint.id, live=revision.id, previous=endpoint.live)
         services.record(_event("endpoint.deployed", endpoint, revision, by))
         for other in store.list_revisions(endpoint.id, states=_WANTED):
             if other.number < revision.number and other.id not in (routed.live, routed.previous):
                 retire(services, other)
     return routed
+
+
+def _why_no_traffic(services: Services, endpoint: Endpoint, revision: Revision) -> str:
+    if revision.state is not RevisionState.READY:
+        return f"it is {revision.state.value}, not ready"
+    served = [services.store.get_revision(it).number for it in (endpoint.live, endpoint.previous) if it]
+    newest = max(served, default=0)
+    return f"revision {newest} is newer and was ready before it" if newest > revision.number else ""
 
 
 def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
@@ -83,16 +97,16 @@ def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
         Conflict: There is no revision before, or it is not ready.
     """
     store = services.store
-    endpoint = store.get_endpoint(name)
-    if not endpoint.previous:
-        raise Conflict(subject=f"endpoint {name}", reason="there is no revision before this one")
-    previous, live = store.get_revision(endpoint.previous), store.get_revision(endpoint.live)
-    if previous.state is not RevisionState.READY:
-        raise Conflict(
-            subject=f"endpoint {name}",
-            reason=f"revision {previous.number} is {previous.state.value}, so it cannot take the traffic",
-        )
     with store.transaction():
+        endpoint = store.get_endpoint(name)
+        if not endpoint.previous:
+            raise Conflict(subject=f"endpoint {name}", reason="there is no revision before this one")
+        previous, live = store.get_revision(endpoint.previous), store.get_revision(endpoint.live)
+        if previous.state is not RevisionState.READY:
+            raise Conflict(
+                subject=f"endpoint {name}",
+                reason=f"revision {previous.number} is {previous.state.value}, so it cannot take the traffic",
+            )
         routed = store.route(endpoint.id, live=previous.id, previous=live.id)
         services.record(_event("endpoint.rolled_back", endpoint, previous, by))
         _alias_follows(services, live, previous, by=by)
@@ -105,6 +119,14 @@ def retire(services: Services, revision: Revision) -> None:
         services.store.request_cancel(revision.job_id)
     if revision.state is not RevisionState.FAILED:
         _changed(services, revision, state=RevisionState.STOPPED, address="")
+
+
+def abandon(services: Services, revision_id: str) -> None:
+    """Stop a revision that nobody waits for any more, unless it got the traffic already."""
+    revision = services.store.get_revision(revision_id)
+    served = {endpoint.live for endpoint in services.store.list_endpoints()}
+    if revision.id not in served:
+        retire(services, revision)
 
 
 def delete_endpoint(services: Services, name: str, *, by: str) -> None:
@@ -132,21 +154,39 @@ def keep_served(services: Services) -> None:
 
 
 def _serve_again(services: Services, revision: Revision, job: Job | None) -> None:
-    if job is not None and job.state is JobState.FAILED:
-        error = str(job.result.get("error") or job.error)
-        _changed(services, revision, state=RevisionState.FAILED, address="", error=error)
-        return
     if job is not None and job.state is JobState.CANCELLED:
         _changed(services, revision, state=RevisionState.STOPPED, address="")
         return
-    if revision.restarts >= _RESTARTS_BEFORE_GIVING_UP and revision.state is not RevisionState.READY:
-        error = f"its process was lost {revision.restarts} times: {job.error if job else ''}"
+    error = _why_given_up(revision, job)
+    if error and revision.ready_at is None:
         _changed(services, revision, state=RevisionState.FAILED, address="", error=error)
         return
     store = services.store
+    serve = _serve_job(services, revision, delay_s=_RETRY_SERVED_S if error else 0.0)
+    with store.transaction():
+        now = store.get_revision(revision.id)
+        if now.job_id != revision.job_id or not now.state.is_wanted:
+            return  # stopped meanwhile, or another hub was faster
+        store.put(serve)
+        changes = {"error": error} if error else {}
+        restarts = now.restarts + (1 if job is not None else 0)
+        _changed(services, now, state=RevisionState.STARTING, job_id=serve.id, restarts=restarts, **changes)
+
+
+def _why_given_up(revision: Revision, job: Job | None) -> str:
+    """Say why no other process should be tried; empty if one should."""
+    if job is not None and job.state is JobState.FAILED:
+        return str(job.result.get("error") or job.error)
+    if revision.restarts >= _RESTARTS_BEFORE_GIVING_UP and revision.state is not RevisionState.READY:
+        return f"its process was lost {revision.restarts} times: {job.error if job else ''}"
+    return ""
+
+
+def _serve_job(services: Services, revision: Revision, *, delay_s: float) -> Job:
+    store = services.store
     version = store.get_version_by_id(revision.version_id)
     project_id = store.get_model(version.model).project_id
-    serve = Job(
+    return Job(
         id=new_id(),
         kind=JobKind.SERVE,
         state=JobState.QUEUED,
@@ -156,12 +196,9 @@ def _serve_again(services: Services, revision: Revision, job: Job | None) -> Non
         payload={"work": msgspec.to_builtins(_work(services, revision, version))},
         max_attempts=1,
         priority=10,
+        run_after=store.now() + delay_s,
         created_at=store.now(),
     )
-    with store.transaction():
-        store.put(serve)
-        restarts = revision.restarts + (1 if job is not None else 0)
-        _changed(services, revision, state=RevisionState.STARTING, job_id=serve.id, restarts=restarts)
 
 
 def _route_by_hand(services: Services, revision: Revision) -> None:
@@ -169,8 +206,12 @@ def _route_by_hand(services: Services, revision: Revision) -> None:
     by = str(facts.pop("route_when_ready"))
     endpoint = next(e for e in services.store.list_endpoints() if e.id == revision.endpoint_id)
     with services.store.transaction():
-        move_traffic(services, endpoint, revision, by=by)
         _changed(services, revision, facts=facts)
+        try:
+            move_traffic(services, endpoint, revision, by=by)
+        except Conflict as error:
+            retire(services, revision)
+            _changed(services, revision, error=str(error))
 
 
 def _work(services: Services, revision: Revision, version: ModelVersion) -> ServeWork:

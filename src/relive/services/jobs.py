@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from relive.core.access import Scope
-from relive.core.endpoint import RevisionState
+from relive.core.endpoint import Revision, RevisionState
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState
 from relive.core.pipeline import StageStatus
@@ -34,6 +34,7 @@ from relive.wire.jobs import (
 )
 
 _ENDED = "its lease had gone to another, or it was over"
+_SUPERSEDED = "job.superseded"
 
 ReportT = TypeVar("ReportT")
 
@@ -50,7 +51,11 @@ def work_of(services: Services, job_id: str) -> Work:
 
 def renew(services: Services, job_id: str, fence: int) -> HeartbeatReply:
     """Hold the job's lease and tell whether it is to be cancelled."""
-    job = services.store.renew(job_id, fence, lease_s=services.place.lease_s)
+    try:
+        job = services.store.renew(job_id, fence, lease_s=services.place.lease_s)
+    except Superseded:
+        _show_superseded(services, job_id, fence)
+        raise
     return HeartbeatReply(cancel=job.cancel_requested, lease_s=services.place.lease_s)
 
 
@@ -61,7 +66,7 @@ def progress(services: Services, job_id: str, message: Progress) -> None:
     if kind == "stage":
         _stage_progress(services, subject, job, message)
     elif kind == "revision":
-        _revision_progress(services, subject, message)
+        _revision_progress(services, subject, job, message)
     services.wake()
 
 
@@ -88,23 +93,33 @@ def record(services: Services, job_id: str, records: Records) -> None:
 def finish(services: Services, job_id: str, report: Report) -> None:
     """Take a job's report, once; what it means for its stage or revision follows from the rows."""
     job = services.store.get_job(job_id)
+    if _ended_by_itself(job, report.fence):
+        return  # sent again, because the hub died before it could answer
     try:
         _finish(services, job, report)
     except Superseded:
-        services.record(
-            Event(
-                kind="job.superseded",
-                actor=f"job:{job_id}",
-                subject=job.subject,
-                facts={
-                    "fence": report.fence,
-                    "job_state": job.state.value,
-                    "reason": "a late report was refused",
-                },
-            )
-        )
+        _show_superseded(services, job_id, report.fence)
         raise
     services.wake()
+
+
+def _ended_by_itself(job: Job, fence: int) -> bool:
+    return job.fence == fence and job.state.is_final and job.state is not JobState.LOST
+
+
+def _show_superseded(services: Services, job_id: str, fence: int) -> None:
+    """Record, once a claim, that a write came too late and was refused."""
+    store = services.store
+    with store.transaction():
+        job = store.get_job(job_id)
+        known = store.list_events(subject=job.subject, kind=_SUPERSEDED, newest_first=True)
+        claim = (job_id, fence)
+        if _ended_by_itself(job, fence) or claim in [(e.facts["job"], e.facts["fence"]) for e in known]:
+            return
+        facts = {"job": job_id, "fence": fence, "job_state": job.state.value, "reason": _ENDED}
+        services.record(
+            Event(kind=_SUPERSEDED, actor=f"job:{job_id}", subject=job.subject, facts=facts),
+        )
 
 
 def _finish(services: Services, job: Job, report: Report) -> None:
@@ -131,33 +146,38 @@ def _result(job: Job, report: Report) -> tuple[dict[str, Any], str]:
 
 def _stage_progress(services: Services, stage_id: str, job: Job, message: Progress) -> None:
     store = services.store
-    stage = store.get_stage(stage_id)
-    now = store.now()
-    if stage.job_id != job.id or stage.status.is_final:
-        return
-    note = message.message or message.phase
-    if stage.status is StageStatus.QUEUED:
-        moved = store.set_stage(
-            stage.id, expect=StageStatus.QUEUED, status=StageStatus.RUNNING, reason=note, started_at=now
-        )
-        if moved is not None and job.kind is JobKind.STAGE:
+    with store.transaction():
+        stage = store.get_stage(stage_id)
+        if stage.job_id != job.id or stage.status.is_final:
+            return
+        note = message.message or message.phase
+        if stage.status is not StageStatus.QUEUED:
+            store.set_stage(stage.id, reason=note)
+            return
+        now = store.now()
+        store.set_stage(stage.id, status=StageStatus.RUNNING, reason=note, started_at=now)
+        if job.kind is JobKind.STAGE:
             run = store.set_run(stage.run_id, fence=message.fence, status=RunStatus.RUNNING, started_at=now)
             services.record(Event(kind="run.started", actor="hub", subject=f"run:{run.id}"))
-    else:
-        store.set_stage(stage.id, expect=stage.status, reason=note)
 
 
-def _revision_progress(services: Services, revision_id: str, message: Progress) -> None:
+def _revision_progress(services: Services, revision_id: str, job: Job, message: Progress) -> None:
     store = services.store
-    if message.phase == "ready":
-        address = str(message.facts.get("address", ""))
-        pid = message.facts.get("pid")
+    with store.transaction():
         revision = store.get_revision(revision_id)
+        # One that was stopped or given up meanwhile is not brought back by a process that is about to end.
+        if revision.job_id == job.id and revision.state.is_wanted:
+            _note_revision(services, revision, message)
+
+
+def _note_revision(services: Services, revision: Revision, message: Progress) -> None:
+    store, revision_id = services.store, revision.id
+    if message.phase == "ready":
         store.set_revision(
             revision_id,
             state=RevisionState.READY,
-            address=address,
-            facts=revision.facts | {"pid": pid},
+            address=str(message.facts.get("address", "")),
+            facts=revision.facts | {"pid": message.facts.get("pid")},
             ready_at=store.now(),
             error="",
         )
@@ -170,6 +190,7 @@ def _revision_progress(services: Services, revision_id: str, message: Progress) 
 def _held(services: Services, job_id: str, fence: int) -> Job:
     job = services.store.get_job(job_id)
     if job.fence != fence or job.state is not JobState.RUNNING:
+        _show_superseded(services, job_id, fence)
         raise Superseded(subject=f"job {job_id[:8]}", reason=_ENDED)
     return job
 

@@ -173,22 +173,21 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):
             continue
         version = services.store.find_version_of_stage(view.stages[due.key].id)
-        if version is None or version.status != "candidate":
-            continue
-        changed = True
-        if due.decision is Decision.REJECT:
-            services.store.set_version(version.id, status="rejected")
-        else:
-            _promote(services, view, due, version)
+        if version is not None and version.status == "candidate":
+            changed = _settle(services, view, due, version) or changed
     return changed
 
 
-def _promote(services: Services, view: PipelineView, due: Promotion, version: ModelVersion) -> None:
+def _settle(services: Services, view: PipelineView, due: Promotion, version: ModelVersion) -> bool:
     with services.store.transaction():
-        services.store.set_version(version.id, status="promoted")
-        if due.alias:
+        if services.store.get_version_by_id(version.id).status != "candidate":
+            return False  # of two hubs that both believe to hold the lock one moves the alias
+        promoted = due.decision is Decision.PROMOTE
+        services.store.set_version(version.id, status="promoted" if promoted else "rejected")
+        if promoted and due.alias:
             by = f"pipeline {view.project.name} #{view.pipeline.number}"
             move_alias(services, version.model, due.alias, version.version, by=by)
+    return True
 
 
 def _statement(services: Services, version: ModelVersion, files: dict[str, str]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from relive.core.graph import blocked, outcome, ready
 from relive.core.pipeline import Action, Stage, StageStatus
 from relive.errors import ReliveError
 from relive.services.context import Services
-from relive.services.endpoints import keep_served
+from relive.services.endpoints import abandon, keep_served
 from relive.services.faults import is_passing
 from relive.services.placing import adopt, launch_ready, look_after_processes
 from relive.services.registry import settle_promotions
@@ -47,12 +47,14 @@ class Scheduler:
 
     Attributes:
         looked_at: When it last looked after processes, by the store's clock.
+        on_look: Told each active pipeline after it was advanced.
     """
 
     services: Services
     lock_s: float = 15.0
     look_every_s: float = 2.0
     looked_at: float = field(default=0.0)
+    on_look: Callable[[PipelineView], None] = field(default=lambda _view: None)
 
     def tick(self) -> bool:
         """Do what the rows allow now; tells whether this hub holds the lock."""
@@ -61,7 +63,7 @@ class Scheduler:
             return False
         for pipeline in services.store.list_pipelines(active=True, limit=1000):
             try:
-                advance(services, pipeline.id)
+                self.on_look(advance(services, pipeline.id))
             except ReliveError as error:
                 # One pipeline's trouble (a full disk, a lost blob) must not stop the others.
                 passes = is_passing(error)
@@ -82,8 +84,8 @@ class Scheduler:
         self.looked_at = now
 
 
-def advance(services: Services, pipeline_id: str) -> None:
-    """Bring one pipeline as far as its rows allow."""
+def advance(services: Services, pipeline_id: str) -> PipelineView:
+    """Bring one pipeline as far as its rows allow, and give what it is then."""
     view = load_view(services, pipeline_id)
     while True:
         before = (view.statuses, view.pipeline.environment)
@@ -92,20 +94,23 @@ def advance(services: Services, pipeline_id: str) -> None:
         if (view.statuses, view.pipeline.environment) == before:
             break
     _close(services, view)
+    return load_view(services, pipeline_id)
 
 
 def cancel_pipeline(services: Services, pipeline_id: str, *, by: str) -> None:
     """End a pipeline: what waits will not start, what runs is asked to end."""
-    view = load_view(services, pipeline_id)
     reason = f"cancelled by {by}"
     with services.store.transaction():
-        for stage in view.stages.values():
-            if stage.status is StageStatus.WAITING:
-                cancel(services, stage, reason)
-            elif not stage.status.is_final and stage.job_id:
+        # Read inside it: a stage that the scheduler starts just now is either seen waiting or seen started.
+        for stage in load_view(services, pipeline_id).stages.values():
+            if stage.status.is_final:
+                continue
+            if stage.status is not StageStatus.WAITING and stage.job_id:
                 services.store.request_cancel(stage.job_id)
-            elif not stage.status.is_final:
-                cancel(services, stage, reason)
+                continue
+            cancel(services, stage, reason)
+            if "revision_id" in stage.result:
+                abandon(services, str(stage.result["revision_id"]))
         services.record(Event(kind="pipeline.cancel_asked", actor=by, subject=f"pipeline:{pipeline_id}"))
 
 
@@ -141,13 +146,14 @@ def _close(services: Services, view: PipelineView) -> None:
     status = outcome(view.planned, view.statuses)
     if not status.is_final or view.pipeline.status.is_final:
         return
-    services.store.set_pipeline(view.pipeline.id, status=status, ended_at=services.store.now())
-    services.record(
-        Event(
-            kind=f"pipeline.{status.value}",
-            actor="hub",
-            subject=f"pipeline:{view.pipeline.id}",
-            project=view.project.name,
-            facts={"number": view.pipeline.number, "commit": view.pipeline.commit},
+    with services.store.transaction():
+        services.store.set_pipeline(view.pipeline.id, status=status, ended_at=services.store.now())
+        services.record(
+            Event(
+                kind=f"pipeline.{status.value}",
+                actor="hub",
+                subject=f"pipeline:{view.pipeline.id}",
+                project=view.project.name,
+                facts={"number": view.pipeline.number, "commit": view.pipeline.commit},
+            )
         )
-    )

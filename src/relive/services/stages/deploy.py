@@ -1,8 +1,8 @@
 """The `deploy` action: the version this pipeline promoted gets an endpoint's traffic."""
 
-from relive.core.endpoint import RevisionState
+from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.pipeline import Stage, StageStatus
-from relive.errors import ReliveError
+from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import create_revision, move_traffic, retire
 from relive.services.stages.outcome import fail, refuse, skip, succeed
@@ -33,29 +33,46 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         with services.store.transaction():
             endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
             revision = create_revision(services, endpoint, version, stage_id=stage.id)
-            services.store.set_stage(
+            moved = services.store.set_stage(
                 stage.id,
                 expect=StageStatus.WAITING,
                 status=StageStatus.RUNNING,
                 started_at=services.store.now(),
                 result=stage.result | {"revision_id": revision.id, "endpoint": endpoint.name},
             )
+            if moved is None:  # cancelled meanwhile: nobody would ask for this revision any more
+                retire(services, revision)
     except ReliveError as error:
         refuse(services, stage, error)
 
 
 def check(services: Services, view: PipelineView, stage: Stage) -> None:
     """Move the traffic once the revision has passed its contract test."""
-    revision = services.store.get_revision(str(stage.result["revision_id"]))
-    endpoint = services.store.get_endpoint(str(stage.result["endpoint"]))
-    if revision.state is RevisionState.FAILED:
+    try:
+        revision = services.store.get_revision(str(stage.result["revision_id"]))
+        endpoint = services.store.get_endpoint(str(stage.result["endpoint"]))
+    except NotFound as error:
+        fail(services, stage, f"its endpoint was deleted meanwhile: {error.what()}")
+        return
+    if revision.state is RevisionState.STOPPED:
+        skip(services, stage, f"revision {revision.number} was stopped: a newer one was ready before it")
+    elif revision.state is RevisionState.FAILED:
         retire(services, revision)
         fail(
             services, stage, f"revision {revision.number} never became ready, traffic stays: {revision.error}"
         )
     elif revision.state is RevisionState.READY:
-        by = f"pipeline {view.project.name} #{view.pipeline.number}"
-        move_traffic(services, endpoint, revision, by=by)
-        succeed(
-            services, stage, reason=f"revision {revision.number} passed its contract test and has the traffic"
-        )
+        _route(services, view, stage, endpoint, revision)
+
+
+def _route(
+    services: Services, view: PipelineView, stage: Stage, endpoint: Endpoint, revision: Revision
+) -> None:
+    try:
+        move_traffic(services, endpoint, revision, by=f"pipeline {view.project.name} #{view.pipeline.number}")
+    except Conflict as error:
+        retire(services, revision)
+        skip(services, stage, error.what())
+    else:
+        reason = f"revision {revision.number} passed its contract test and has the traffic"
+        succeed(services, stage, reason=reason)

@@ -23,13 +23,14 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     results = [evaluate(gate, metrics, reference, champion_name=name) for gate in stage.planned.spec.gates]
     compared = {"champion": name} if name else {}
     result = {"gates": [msgspec.to_builtins(item) for item in results], **compared}
-    for item in results:
-        services.record(_event(view, stage, item))
     failed = [item for item in results if not item.ok]
-    if failed:
-        fail(services, stage, "; ".join(item.reason for item in failed), result=result)
-    else:
-        succeed(services, stage, reason="; ".join(item.reason for item in results), result=result)
+    with services.store.transaction():
+        for item in results:
+            services.record(_event(view, stage, item))
+        if failed:
+            fail(services, stage, "; ".join(item.reason for item in failed), result=result)
+        else:
+            succeed(services, stage, reason="; ".join(item.reason for item in results), result=result)
 
 
 def find_champion(services: Services, view: PipelineView, stage: Stage) -> ModelVersion | None:

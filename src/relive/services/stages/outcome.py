@@ -78,8 +78,9 @@ def _end(
     changes: dict[str, Any] = {"status": status, "reason": reason, "ended_at": services.store.now()}
     if result is not None:
         changes["result"] = stage.result | result
-    if services.store.set_stage(stage.id, expect=stage.status, **changes) is not None:
-        services.record(_event(f"stage.{status.value}", stage, reason))
+    with services.store.transaction():
+        if services.store.set_stage(stage.id, expect=stage.status, **changes) is not None:
+            services.record(_event(f"stage.{status.value}", stage, reason))
 
 
 def _event(kind: str, stage: Stage, reason: str) -> Event:
