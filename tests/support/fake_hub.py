@@ -5,7 +5,7 @@ It keeps what it is told, hands out work, refuses by fence, and can be away, ful
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +67,7 @@ class FakeHub:
         folder.mkdir(parents=True, exist_ok=True)
         self.jobs: dict[str, JobState] = {}
         self.full = False
+        self.largest_blob: int | None = None  # larger ones find no room
         self.failures: list[int] = []  # statuses that the next requests get instead of an answer
         self.requests: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
@@ -109,7 +110,7 @@ class FakeHub:
         self.path_of(digest).write_bytes(data)
         return digest
 
-    def put_tree(self, files: dict[str, str | bytes], *, executable: tuple[str, ...] = ()) -> str:
+    def put_tree(self, files: Mapping[str, str | bytes], *, executable: tuple[str, ...] = ()) -> str:
         """Store files as a manifest, and give its digest."""
         entries = []
         for path, content in files.items():
@@ -246,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             partial.unlink()
             self.close_connection = True
             return
-        if hub.full:
+        if hub.full or (hub.largest_blob is not None and hasher.size_bytes > hub.largest_blob):
             partial.unlink()
             raise StoreFull(where="the store", needed_bytes=hasher.size_bytes, free_bytes=0)
         if hasher.result().digest != parts[1]:
@@ -344,7 +345,7 @@ _TOLD: dict[str, Callable[[FakeHub, JobState, bytes], Any]] = {
 }
 
 
-def stage_work(hub: FakeHub, files: dict[str, str | bytes], *commands: str, **fields: Any) -> StageWork:
+def stage_work(hub: FakeHub, files: Mapping[str, str | bytes], *commands: str, **fields: Any) -> StageWork:
     """Make a stage's work of files and commands."""
     return StageWork(
         run_id=uuid4().hex,

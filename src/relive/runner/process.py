@@ -91,6 +91,7 @@ class Process:
                 stdout=output,
                 stderr=output,
                 pass_fds=[theirs.fileno()],
+                start_new_session=True,  # what ends our whole process group must not end it, too
             )
         self._pump = pump(reading, sink)
         self._send(

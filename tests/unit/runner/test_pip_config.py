@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ def home(tmp_path):
     return {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
 
 
-def write(path, text):
+def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -66,7 +67,7 @@ def test_a_broken_file_is_no_configuration(tmp_path, home, text):
 
 
 def test_pip_itself_says_the_same(tmp_path, home):
-    """pip is the judge of its own configuration."""
+    """The judge of pip's configuration is pip."""
     write(
         tmp_path / ".config/pip/pip.conf", "[global]\nindex-url = https://user\n[install]\nproxy = http://p\n"
     )
