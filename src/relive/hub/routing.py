@@ -1,11 +1,13 @@
 """The router's process and the table it reads.
 
 The table is derived from the database and written whole, so losing it loses nothing. The router is started
-with the first endpoint, outlives the hub, and is found again by (pid, start time).
+with the first endpoint, outlives the hub, and is found again by (pid, start time), or by its socket.
 """
 
 import logging
 import os
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,9 @@ from relive.errors import InvalidInput
 from relive.services.context import Services
 
 _log = logging.getLogger(__name__)
+
+# struct ucred (unix(7)): pid, uid, gid.
+_UCRED = struct.Struct("3i")
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -57,7 +62,7 @@ class RouterKeeper:
         if self._child is not None and self._child.poll() is not None:
             _log.warning("the router ended with %s, starting it again", self._child.returncode)
             self._child = None
-        if not self._is_alive():
+        if not self._is_alive() and not self._find():
             self._start()
 
     def stop(self) -> None:
@@ -74,6 +79,17 @@ class RouterKeeper:
         mark = self._read_mark()
         return mark is not None and _start_ticks(mark.pid) == mark.start_ticks
 
+    def _find(self) -> bool:
+        """Find a router that was started by a hub which was killed before it could write down which it is."""
+        pid = _listening_pid(self.socket)
+        return pid is not None and self._write_mark(pid)
+
+    def _write_mark(self, pid: int) -> bool:
+        ticks = _start_ticks(pid)
+        if ticks is not None:
+            _write(self._mark, msgspec.json.encode(_Mark(pid=pid, start_ticks=ticks)))
+        return ticks is not None
+
     def _start(self) -> None:
         table, socket = str(self._table), str(self.socket)
         command = [sys.executable, "-m", "relive.serving.router", "--table", table, "--uds", socket]
@@ -86,9 +102,7 @@ class RouterKeeper:
                 start_new_session=True,
                 close_fds=True,
             )
-        ticks = _start_ticks(self._child.pid)
-        if ticks is not None:
-            _write(self._mark, msgspec.json.encode(_Mark(pid=self._child.pid, start_ticks=ticks)))
+        self._write_mark(self._child.pid)
 
     def _version_on_disk(self) -> int:
         try:
@@ -121,6 +135,17 @@ def routes_of(endpoints: list[Endpoint], revisions: dict[str, Revision]) -> dict
             )
             routes[endpoint.name] = Route(stable=target)
     return routes
+
+
+def _listening_pid(path: Path) -> int | None:
+    """Give the process that listens at a unix socket; None if nobody does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return None
+        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(peer)[0])
 
 
 def _start_ticks(pid: int) -> int | None:
