@@ -5,15 +5,15 @@
 - A deployment waits for the version it puts into service, and for every gate that concerns it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from relive.core.graph import find_cycles, order, transitive_needs
+from relive.core.graph import find_cycles, order
 from relive.core.pipeline import Action, PlannedStage, StageSpec
 from relive.core.problems import Problem, did_you_mean, shown
-from relive.core.promotion import gates_of
+from relive.core.promotion import concerning_gates
 from relive.core.sources import Makers, Out
 
 
@@ -73,21 +73,25 @@ class _Graph:
         self.makers = Makers(_outs(draft for draft in drafts if not draft.skip))
         self.skipped_makers = Makers(_outs(draft for draft in drafts if draft.skip))
         self.registers: dict[str, str] = {}
+        self.selects: dict[str, list[str]] = {}
+        for draft in drafts:
+            if draft.spec.select is not None:
+                self.selects.setdefault(draft.spec.select.from_stage, []).append(draft.key)
         problems += self.makers.clashes()
 
     def chain(self) -> None:
         """Within a stage each node waits for the one before it; a select waits for all it picks from."""
         for draft in self.drafts:
             if draft.before:
-                self._need(draft, [draft.before])
+                self.need(draft, [draft.before])
             if draft.spec.select is not None:
-                self._need(draft, self._candidates(draft))
+                self.need(draft, self._candidates(draft))
 
     def name(self) -> None:
         """What `needs` names is waited for as a whole."""
         for draft in self.drafts:
             for name in draft.named:
-                self._need(draft, self._ends(name))
+                self.need(draft, self._ends(name))
 
     def read(self) -> None:
         """Whoever reads what another writes waits for it."""
@@ -112,14 +116,14 @@ class _Graph:
         for draft in self.drafts:
             if draft.action is not Action.DEPLOY:
                 continue
-            upstream = [key for key in versions if key in self._reachable(draft)]
-            chosen = upstream or versions
+            chosen = self._nearest(draft, frozenset(versions)) or versions
             if len(chosen) == 1:
                 self.registers[draft.key] = chosen[0]
-                self._need(draft, chosen)
+                self.need(draft, chosen)
             elif chosen:
-                told = f"has several versions to serve: {', '.join(chosen)}; expected `needs` to name one"
-                self._problem(draft, "deploy", told)
+                told = ", ".join(chosen[:5]) + (", …" if len(chosen) > 5 else "")
+                what = f"has several versions to serve: {told}; expected `needs` to name one"
+                self._problem(draft, "deploy", what)
             else:
                 self._problem(draft, "deploy", "has no version to serve; expected a stage with `register`")
 
@@ -186,20 +190,22 @@ class _Graph:
         """Note the sources of a path that a node reads, and wait for them."""
         makers = self.makers if self.makers.touching(path) else self.skipped_makers
         found: list[str] = []
+        picked: set[tuple[str, str]] = set()  # every instance of a matrix gives the same answer
         for out in makers.touching(path):
             if out.stage == draft.name and draft.action is Action.RUN:
                 self._problem(draft, key, f"is {path}, which the stage itself writes (its out {out.path})")
-            elif makers.is_shared(out.path):
-                found += self._picked(draft, key, out.path, out.stage)
-            else:
+            elif not makers.is_shared(out.path):
                 found.append(out.key)
+            elif (out.path, out.stage) not in picked:
+                picked.add((out.path, out.stage))
+                found += self._picked(draft, key, out.path, out.stage)
         if found:
             draft.sources = {**draft.sources, path: tuple(dict.fromkeys(found))}
-            self._need(draft, [self._settled(source) for source in found])
+            self.need(draft, [self._settled(source) for source in found])
 
     def _picked(self, draft: Draft, key: str, path: str, stage: str) -> list[str]:
         """Give the select that says which instance of a matrix is meant."""
-        selects = [it.key for it in self.drafts if it.spec.select and it.spec.select.from_stage == stage]
+        selects = self.selects.get(stage, [])
         if len(selects) > 1:
             above = self._reachable(draft)
             selects = [select for select in selects if select in above] or selects
@@ -216,20 +222,43 @@ class _Graph:
         return []
 
     def _reachable(self, draft: Draft) -> set[str]:
-        seen: set[str] = set()
-        todo = list(draft.needs)
-        while todo:
-            key = todo.pop()
-            if key not in seen:
-                seen.add(key)
-                todo += self.by_key[key].needs
-        return seen
+        return _closure(draft.needs, {it.key: it.needs for it in self.drafts})
 
-    def _need(self, draft: Draft, keys: Iterable[str]) -> None:
+    def _nearest(self, draft: Draft, wanted: frozenset[str]) -> list[str]:
+        """Give those of the wanted nodes that the fewest steps lead to."""
+        seen: set[str] = set()
+        level = list(draft.needs)
+        while level and not wanted.intersection(level):
+            seen.update(level)
+            further = [need for key in level for need in self.by_key[key].needs]
+            level = [key for key in dict.fromkeys(further) if key not in seen]
+        return [key for key in level if key in wanted]
+
+    def dependants(self, key: str) -> set[str]:
+        """Give all that waits for a node."""
+        users: dict[str, list[str]] = {}
+        for draft in self.drafts:
+            for needed in draft.needs:
+                users.setdefault(needed, []).append(draft.key)
+        return _closure(users.get(key, []), users)
+
+    def need(self, draft: Draft, keys: Iterable[str]) -> None:
+        """Let a node wait for others."""
         draft.needs = list(dict.fromkeys([*draft.needs, *keys]))
 
     def _problem(self, draft: Draft, key: str, what: str) -> None:
         self.problems.append(Problem(0, f"stages.{draft.name}.{key}", what))
+
+
+def _closure(start: Iterable[str], following: Mapping[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(start)
+    while todo:
+        key = todo.pop()
+        if key not in seen:
+            seen.add(key)
+            todo += following.get(key, [])
+    return seen
 
 
 def _outs(drafts: Iterable[Draft]) -> Iterable[Out]:
@@ -243,11 +272,13 @@ def _outs(drafts: Iterable[Draft]) -> Iterable[Out]:
 
 def _ordered(graph: _Graph) -> tuple[PlannedStage, ...]:
     nodes = {draft.key: _planned(draft) for draft in graph.drafts}
+    gates = concerning_gates(list(nodes.values()))
     for deploy, register in graph.registers.items():
-        above = transitive_needs({key: node.needs for key, node in nodes.items()})
-        gates = [gate for gate in gates_of(list(nodes.values()), register) if deploy not in above[gate]]
-        needs = tuple(dict.fromkeys([*nodes[deploy].needs, *gates]))
-        nodes[deploy] = msgspec.structs.replace(nodes[deploy], needs=needs)
+        draft = graph.by_key[deploy]
+        # A gate that waits for the deployment speaks about it afterwards.
+        after = graph.dependants(deploy)
+        graph.need(draft, [gate for gate in gates[register] if gate not in after])
+        nodes[deploy] = _planned(draft)
     return tuple(nodes[key] for key in order({key: node.needs for key, node in nodes.items()}))
 
 

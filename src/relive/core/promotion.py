@@ -52,12 +52,13 @@ def promotions(
         statuses: Status of each key.
         protected: Whether the pipeline runs on the protected branch; on others no alias moves.
     """
+    gates_by_version = concerning_gates(nodes)
     due = []
     for node in nodes:
         register = node.spec.register
         if node.action is not Action.REGISTER or register is None:
             continue
-        gates = gates_of(nodes, node.key)
+        gates = gates_by_version[node.key]
         decision, reason = _decide(statuses[node.key], {key: statuses[key] for key in gates}, protected)
         due.append(
             Promotion(
@@ -72,25 +73,27 @@ def promotions(
     return tuple(due)
 
 
-def gates_of(nodes: Sequence[PlannedStage], register: str) -> tuple[str, ...]:
-    """Give the keys of the gates that concern the version of a register stage.
+def concerning_gates(nodes: Sequence[PlannedStage]) -> dict[str, tuple[str, ...]]:
+    """Give for each register stage the keys of the gates that concern its version.
 
     Gates whose `if` does not hold are not among them.
     """
     above = transitive_needs(needs_of(nodes))
-    registers = {node.key: _makers(node) for node in nodes if node.action is Action.REGISTER}
-    gates = [node.key for node in nodes if node.action is Action.GATE and not node.skip]
-
-    def concerns(gate: str, version: str) -> bool:
-        return (
-            gate in above[version] or version in above[gate] or not registers[version].isdisjoint(above[gate])
-        )
-
-    return tuple(
-        gate
-        for gate in gates
-        if concerns(gate, register) or not any(concerns(gate, version) for version in registers)
-    )
+    makers = {node.key: _makers(node) for node in nodes if node.action is Action.REGISTER}
+    found: dict[str, list[str]] = {version: [] for version in makers}
+    for node in nodes:
+        if node.action is not Action.GATE or node.skip:
+            continue
+        near = [
+            version
+            for version in makers
+            if node.key in above[version]
+            or version in above[node.key]
+            or not makers[version].isdisjoint(above[node.key])
+        ]
+        for version in near or makers:
+            found[version].append(node.key)
+    return {version: tuple(gates) for version, gates in found.items()}
 
 
 def _makers(node: PlannedStage) -> frozenset[str]:

@@ -373,6 +373,9 @@ def test_deploy_serves_the_version_it_needs():
     )
     said = problems(*stages, stage("deploy", deploy=Deploy(endpoint="e")))
     assert "stages.deploy.deploy has several versions to serve: a:register, b:register" in said
+    chained = stage("c", "x", needs=("a",), outs=("c",), register=Register(model="c", artifact="c"))
+    nearest = needs(*stages, chained, stage("deploy", needs=("c",), deploy=Deploy(endpoint="e")))
+    assert nearest["deploy"] == ("c:register",)
     assert "has no version to serve" in problems(stage("deploy", deploy=Deploy(endpoint="e")))
 
 

@@ -18,7 +18,7 @@ from relive.core.pipeline import (
     StageSpec,
     StageStatus,
 )
-from relive.core.promotion import Decision, Promotion, gates_of, promotions
+from relive.core.promotion import Decision, Promotion, concerning_gates, promotions
 
 WAITING, RUNNING, FAILED = StageStatus.WAITING, StageStatus.RUNNING, StageStatus.FAILED
 SKIPPED, CANCELLED = StageStatus.SKIPPED, StageStatus.CANCELLED
@@ -102,8 +102,8 @@ def test_a_gate_of_another_model_does_not_count():
         stage("a", "x", outs=("a",), gates=GATES, register=Register(model="a", artifact="a")),
         stage("b", "x", outs=("b",), gates=GATES, register=Register(model="b", artifact="b")),
     )
-    assert gates_of(nodes, "a:register") == ("a:gate",)
-    assert gates_of(nodes, "b:register") == ("b:gate",)
+    assert concerning_gates(nodes)["a:register"] == ("a:gate",)
+    assert concerning_gates(nodes)["b:register"] == ("b:gate",)
 
 
 def test_a_gate_that_concerns_no_model_concerns_all():
@@ -113,8 +113,8 @@ def test_a_gate_that_concerns_no_model_concerns_all():
         stage("a", "x", outs=("a",), register=Register(model="a", artifact="a")),
         stage("b", "x", outs=("b",), register=Register(model="b", artifact="b")),
     )
-    assert gates_of(nodes, "a:register") == ("coverage",)
-    assert gates_of(nodes, "b:register") == ("coverage",)
+    assert concerning_gates(nodes)["a:register"] == ("coverage",)
+    assert concerning_gates(nodes)["b:register"] == ("coverage",)
 
 
 def test_a_gate_whose_condition_does_not_hold_is_no_gate():
@@ -123,8 +123,8 @@ def test_a_gate_whose_condition_does_not_hold_is_no_gate():
         REGISTER,
         stage("gate", needs=("train",), gates=GATES, condition="trigger.branch != 'main'"),
     )
-    assert gates_of(nodes_of(*stages), "register") == ()
-    assert gates_of(nodes_of(*stages, branch="dev"), "register") == ("gate",)
+    assert concerning_gates(nodes_of(*stages))["register"] == ()
+    assert concerning_gates(nodes_of(*stages, branch="dev"))["register"] == ("gate",)
 
 
 def test_the_gates_on_the_picked_run_of_a_matrix_count():
@@ -137,7 +137,7 @@ def test_the_gates_on_the_picked_run_of_a_matrix_count():
         ),
         stage("late", needs=("pick",), gates=GATES),
     )
-    assert gates_of(nodes, "pick:register") == ("train[seed=1]:gate", "train[seed=2]:gate", "late")
+    assert concerning_gates(nodes)["pick:register"] == ("train[seed=1]:gate", "train[seed=2]:gate", "late")
 
 
 @given(st.data())
