@@ -49,6 +49,9 @@ SETTINGS: tuple[Setting, ...] = (
         "Disk space in MiB that uploads leave free; they are refused before it is touched.",
     ),
     Setting("RELIVE_PUSH_LIMIT_MIB", "100", "Largest push in MiB; data belongs in data sets, not in git."),
+    Setting(
+        "RELIVE_POLL_S", "60", "Seconds between looks for pushes that neither a hook nor a webhook told of."
+    ),
     Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
 )
 

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "deploy": "endpoint",
     "endpoint": "endpoint",
     "pool": "pool",
+    "project": "project",
     "token": "token",
     "key": "key",
     "login": "login",

@@ -79,6 +79,7 @@ def up(
         tls_cert=tls_cert,
         tls_key=tls_key,
         slots=slots,
+        poll_s=float(settings.get_int("RELIVE_POLL_S")),
     )
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

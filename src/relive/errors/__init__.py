@@ -31,6 +31,9 @@
     ├── HubUnreachable
     ├── HubRefused                the hub answered with an error
     ├── NotSupportedYet           a known word whose capability does not exist yet
+    ├── ForgeRefused              a code host did not take what was sent
+    ├── ForgeUnreachable
+    ├── SecretUnreadable          encrypted with another key
     └── PortTaken
 
 Each class holds its facts as fields and makes the sentence itself, so that the
@@ -64,6 +67,7 @@ from relive.errors.stores import (
     DatabaseFailed,
     DatabaseTooNew,
     DatabaseUnreachable,
+    SecretUnreadable,
     SignatureInvalid,
     StoreFull,
     StoreUnavailable,
@@ -72,6 +76,8 @@ from relive.errors.work import (
     CannotReplay,
     CommandFailed,
     EnvironmentFailed,
+    ForgeRefused,
+    ForgeUnreachable,
     GitFailed,
     HubRefused,
     HubUnreachable,
@@ -93,6 +99,8 @@ __all__ = [
     "DatabaseTooNew",
     "DatabaseUnreachable",
     "EnvironmentFailed",
+    "ForgeRefused",
+    "ForgeUnreachable",
     "GitFailed",
     "HubRefused",
     "HubUnreachable",
@@ -108,6 +116,7 @@ __all__ = [
     "NotSupportedYet",
     "PortTaken",
     "ReliveError",
+    "SecretUnreadable",
     "SignatureInvalid",
     "StoreFull",
     "StoreUnavailable",

@@ -139,3 +139,17 @@ class SignatureInvalid(ReliveError):
 
     def what(self) -> str:
         return f"The signature of {self.subject} does not verify: {self.reason}."
+
+
+@dataclass(eq=False)
+class SecretUnreadable(ReliveError):
+    """A secret that was encrypted with another key."""
+
+    code = "secret_unreadable"
+    subject: str
+
+    def what(self) -> str:
+        return f"{self.subject} cannot be decrypted: it was encrypted with another key."
+
+    def to_do(self) -> str | None:
+        return "set RELIVE_SECRET_KEY to the key of that time, or give the secret again"

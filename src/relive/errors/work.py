@@ -114,6 +114,34 @@ class HubRefused(ReliveError):
 
 
 @dataclass(eq=False)
+class ForgeRefused(ReliveError):
+    """A code host did not take what was sent."""
+
+    code = "forge_refused"
+    forge: str
+    status: int
+    message: str
+
+    def what(self) -> str:
+        return f"{self.forge} refused it with status {self.status}: {self.message}"
+
+    def to_do(self) -> str | None:
+        return "check the token's permissions: relive project follow NAME URL --token …"
+
+
+@dataclass(eq=False)
+class ForgeUnreachable(ReliveError):
+    """A code host does not answer."""
+
+    code = "forge_unreachable"
+    forge: str
+    reason: str
+
+    def what(self) -> str:
+        return f"{self.forge} does not answer: {self.reason}."
+
+
+@dataclass(eq=False)
 class PortTaken(ReliveError):
     """Another program listens where the hub wants to."""
 

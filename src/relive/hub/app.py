@@ -22,11 +22,12 @@ from relive import __version__
 from relive.core.access import Caller
 from relive.core.access import Scope as LoginScope
 from relive.errors import NotLoggedIn, PortTaken, ReliveError
+from relive.forges.github import GitHub
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token
 from relive.hub.config import HubConfig
-from relive.hub.errors import answer_framework, answer_known, answer_unknown, problem_of, status_of
+from relive.hub.errors import problem_of, status_of
 from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
@@ -34,11 +35,14 @@ from relive.hub.git.slots import PackSlots
 from relive.hub.http import read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
-from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs
+from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs, webhooks
 from relive.hub.routing import RouterKeeper
+from relive.hub.vault import FileVault
 from relive.hub.web import pages
+from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
 from relive.services.context import Services
+from relive.services.forging import Forging
 from relive.stores.git.repositories import GitRepositories
 
 # The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
@@ -79,7 +83,9 @@ class Hub:
     def __post_init__(self) -> None:
         data_dir = self.config.data_dir
         self.router = RouterKeeper(data_dir / "serving")
-        self.background = Background(self.services, self.router)
+        vault = FileVault(data_dir / "keys" / "secrets.key")
+        self.forging = Forging(self.services, {"github": GitHub()}, vault)
+        self.background = Background(self.services, self.router, self.forging, poll_s=self.config.poll_s)
         self.gatekeeper = Gatekeeper(self.config)
         self._forward = Forwarder(self.router.socket)
         hook_socket = data_dir / "run" / "hook.sock"
@@ -88,7 +94,7 @@ class Hub:
         slots = PackSlots()
         self._git = GitBackend(repositories, self._git_access(), slots, prefix="/git")
         self._hooks = HookServer(hook_socket, PushHandler(self.services), on_push=slots.free)
-        self._pages = build_litestar(self.config, self.services)
+        self._pages = build_litestar(self.config, self.services, self.forging)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -123,7 +129,12 @@ class Hub:
         self.services.store.close()
 
     async def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | None:
-        caller = await self.gatekeeper.identify(self.services, headers)
+        try:
+            caller = await self.gatekeeper.identify(self.services, headers)
+        except NotLoggedIn:
+            if "authorization" in headers:
+                raise
+            caller = None  # a browser whose session has ended must still reach the login page and its styles
         if caller is None and scope["path"].startswith(_OPEN_LOCALLY):
             return self.gatekeeper.local_caller()
         return caller
@@ -147,11 +158,11 @@ class Hub:
             )
 
 
-def build_litestar(config: HubConfig, services: Services) -> Litestar:
+def build_litestar(config: HubConfig, services: Services, forging: Forging) -> Litestar:
     """Build what Litestar answers: the API, MLflow's routes and the pages."""
     from litestar.openapi import OpenAPIConfig
 
-    modules = (admin, blobs, jobs, models, pipelines, runs)
+    modules = (admin, blobs, jobs, models, pipelines, runs, webhooks)
     api = Router(
         "/api/v1",
         response_class=ApiResponse,
@@ -159,7 +170,7 @@ def build_litestar(config: HubConfig, services: Services) -> Litestar:
         route_handlers=[handler for module in modules for handler in module.ROUTES],
     )
     return Litestar(
-        route_handlers=[health, api, *mlflow.ROUTES, *pages.ROUTES],
+        route_handlers=[health, api, webhooks.receive, *mlflow.ROUTES, *pages.ROUTES],
         exception_handlers={
             ReliveError: answer_known,
             HTTPException: answer_framework,
@@ -167,7 +178,7 @@ def build_litestar(config: HubConfig, services: Services) -> Litestar:
         },
         openapi_config=OpenAPIConfig(title="relive", version=__version__, path="/api/v1/schema"),
         request_max_body_size=_LARGEST_MESSAGE,
-        state=State({"services": services, "config": config}),
+        state=State({"services": services, "config": config, "forging": forging}),
         logging_config=None,
     )
 
@@ -249,7 +260,7 @@ async def _send_problem(send: Send, error: ReliveError) -> None:
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path == prefix.rstrip("/") or path.startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
+    return any(path == prefix or path.startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
 
 
 def _is_good(services: Services, text: str) -> bool:

@@ -12,14 +12,15 @@ from relive.hub.peers import Peers
 from relive.hub.routing import RouterKeeper
 from relive.services.context import Services
 from relive.services.faults import is_passing
+from relive.services.forging import Forging
 from relive.services.planning import plan_commit
 from relive.services.pushes import reconcile
 from relive.services.scheduling import LOCK, Scheduler
+from relive.services.view import load_view
 
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
-_RECONCILE_S = 60.0
 _HUB_LEASE_S = 60.0
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 60.0
@@ -34,17 +35,21 @@ class Background:
     """Starts and stops the threads.
 
     Attributes:
+        poll_s: Seconds between looks for pushes that nothing told of.
         stopping: Set once; every thread ends soon after.
     """
 
     services: Services
     router: RouterKeeper
+    forging: Forging
+    poll_s: float = 60.0
     stopping: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
     _work: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.peers = Peers(self.services, kinds=tuple(HUB_JOBS))
+        self.jobs = HUB_JOBS | self.forging.jobs | {JobKind.PLAN: self._plan}
+        self.peers = Peers(self.services, kinds=tuple(self.jobs))
 
     def start(self) -> None:
         """Begin."""
@@ -70,8 +75,8 @@ class Background:
             self.peers.leave()
 
     def _schedule(self) -> None:
-        scheduler = Scheduler(self.services)
-        reconciled_at = -_RECONCILE_S  # at once: the last hub may have died between a push and its hook
+        scheduler = Scheduler(self.services, on_look=self.forging.report)
+        reconciled_at = -self.poll_s  # at once: the last hub may have died between a push and its hook
         holds_lock = False
         while not self.stopping.is_set():
             self.services.wakeup.clear()
@@ -81,9 +86,10 @@ class Background:
                 holds_lock = scheduler.tick()
                 if holds_lock:
                     self.router.keep(self.services)
-                    if time.monotonic() - reconciled_at >= _RECONCILE_S:
+                    if time.monotonic() - reconciled_at >= self.poll_s:
                         reconciled_at = time.monotonic()
                         reconcile(self.services)
+                        self.forging.queue_polls()
             except ReliveError as error:
                 _log.error("the scheduler could not go on, it tries again: %s", error)
                 self.stopping.wait(_RETRY_S)
@@ -99,16 +105,22 @@ class Background:
             self._work.clear()
             try:
                 job = store.claim(
-                    self.services.place.owner, pools=("hub",), kinds=tuple(HUB_JOBS), lease_s=_HUB_LEASE_S
+                    self.services.place.owner, pools=("hub",), kinds=tuple(self.jobs), lease_s=_HUB_LEASE_S
                 )
                 if job is not None:
-                    run_hub_job(self.services, job, HUB_JOBS[job.kind])
+                    run_hub_job(self.services, job, self.jobs[job.kind])
                     self.services.wake()
                     continue
             except Exception:  # noqa: BLE001  # as above
                 _log.exception("a hub job could not be worked on, it tries again")
                 self.stopping.wait(_RETRY_S)
             self._work.wait(_TICK_S)
+
+    def _plan(self, services: Services, job: Job) -> None:
+        """Plan, and tell the forge at once of a pipeline that could not even start."""
+        pipeline = plan_commit(services, job)
+        if pipeline is not None:
+            self.forging.report(load_view(services, pipeline.id))
 
 
 def run_hub_job(services: Services, job: Job, handle: HubJob) -> None:

@@ -19,6 +19,7 @@ class HubConfig:
         public_url: Address others reach it at; empty for its own.
         behind_proxy: Trust X-Forwarded-* of the proxy in front.
         slots: Jobs placed at once on this machine.
+        poll_s: Seconds between looks for pushes that nothing told of.
     """
 
     data_dir: Path
@@ -32,7 +33,7 @@ class HubConfig:
     tls_cert: str = ""
     tls_key: str = ""
     slots: int = max(1, os.cpu_count() or 1)
-    poll_minutes: float = 1.0
+    poll_s: float = 60.0
 
     @property
     def database_url(self) -> str:

@@ -24,5 +24,5 @@ class Signer(Protocol):
         ...
 
     def rotate(self) -> dict[str, Any]:
-        """Make a new key that signs from now on and give what is published about it; old ones still verify."""
+        """Sign with a new key from now on, and give what is published about it; old ones still verify."""
         ...

@@ -29,6 +29,9 @@ from relive.services.view import ENVIRONMENT_KEY
 
 PIPELINE_FILE = "relive.yaml"
 
+# A person who asks for a pipeline gets it, whatever the file's triggers say.
+_FILTERED = ("push", "github")
+
 
 class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a PLAN job is asked to plan.
@@ -81,7 +84,7 @@ def plan_commit(services: Services, job: Job) -> Pipeline | None:
     )
     try:
         spec = read_spec(services, snapshot.manifest)
-        if request.trigger == "push" and not _wanted(services, project, spec, request):
+        if request.trigger in _FILTERED and not _wanted(services, project, spec, request):
             return None
         planned = with_environment(
             plan(spec, branch=branch_of(request.ref), commit=request.commit, trigger=request.trigger)

@@ -23,12 +23,14 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     new: str
 
 
-def record_push(services: Services, project: Project, moved: Iterable[Push], *, actor: str) -> list[Job]:
+def record_push(
+    services: Services, project: Project, moved: Iterable[Push], *, actor: str, trigger: str = "push"
+) -> list[Job]:
     """Write down refs that moved and queue a plan for each branch; gives the PLAN jobs, new or not.
 
     Calling it again for the same move, as reconciling does after a lost hook, queues nothing twice.
     """
-    jobs = [_record(services, project, push, actor=actor) for push in moved]
+    jobs = [_record(services, project, push, actor=actor, trigger=trigger) for push in moved]
     services.wake()
     return [job for job in jobs if job is not None]
 
@@ -71,7 +73,13 @@ def reconcile(services: Services) -> int:
 
 
 def _record(
-    services: Services, project: Project, push: Push, *, actor: str, is_lost: bool = False
+    services: Services,
+    project: Project,
+    push: Push,
+    *,
+    actor: str,
+    trigger: str = "push",
+    is_lost: bool = False,
 ) -> Job | None:
     """Write down one move and queue its plan; gives the PLAN job, also one that was queued before.
 
@@ -99,7 +107,9 @@ def _record(
         )
         if not new or not push.ref.startswith("refs/heads/"):
             return None
-        request = PlanRequest(project_id=project.id, ref=push.ref, commit=new, old=seen, actor=actor)
+        request = PlanRequest(
+            project_id=project.id, ref=push.ref, commit=new, old=seen, trigger=trigger, actor=actor
+        )
         return queue_plan(services, request)
 
 

@@ -189,9 +189,16 @@ class LineageNode(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
 
 
-class Forge(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks that a project follows a repository of a forge."""
+class Follow(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks that a project follows a repository of a code host; `api_url` only for one of your own."""
 
     url: str
     token: str = ""
     webhook_secret: str = ""
+    api_url: str = ""
+
+
+class WebhookTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a webhook, in a few words."""
+
+    result: str

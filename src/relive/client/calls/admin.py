@@ -12,6 +12,7 @@ from relive.wire.hub import (
     CreatePool,
     CreateProject,
     CreateToken,
+    Follow,
     HubInfo,
     LoginLink,
     ProjectDetail,
@@ -37,6 +38,10 @@ class AdminCalls(Calls):
         """Create a project, or give the one of that name."""
         message = CreateProject(name=name, default_branch=default_branch)
         return self.transport.post(path_of("projects"), message, ProjectDetail, repeatable=True)
+
+    def follow(self, project: str, message: Follow) -> None:
+        """Let a project follow a repository of a code host."""
+        self.transport.post(path_of("projects", project, "follow"), message, type(None), repeatable=True)
 
     def list_pools(self) -> list[Pool]:
         """List pools."""
