@@ -77,11 +77,6 @@ def fill_command(text: str, names: Mapping[str, Value]) -> str:
     return _replace(text, word)
 
 
-def has_expression(text: str) -> bool:
-    """Tell whether there is anything to fill in."""
-    return "${{" in text
-
-
 def text_of(value: Value) -> str:
     """Write a value as commands hold it: true and false in lower case, numbers in their shortest form."""
     if isinstance(value, bool):

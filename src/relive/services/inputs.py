@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import msgspec
 
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.pipeline import ParamsRef, Stage
+from relive.core.pipeline import Stage
 from relive.core.recipe import DataInput
 from relive.core.run import Artifact
 from relive.errors import InvalidInput, NotFound
-from relive.formats.params_file import read_params
+from relive.formats.params_file import collect_params
 from relive.services.context import Services
 from relive.services.planning import PIPELINE_FILE
 from relive.services.view import PipelineView
@@ -49,10 +49,9 @@ def resolve_inputs(services: Services, view: PipelineView, stage: Stage) -> list
 def resolve_params(services: Services, view: PipelineView, stage: Stage) -> dict[str, object]:
     """Read the declared params from the commit's files."""
     code = load_manifest(services, view.pipeline.code)
-    found: dict[str, object] = {}
-    for ref in stage.planned.spec.params:
-        found.update(_read_params(services, code, stage, ref))
-    return found
+    return collect_params(
+        stage.planned.spec.params, lambda file: _read_params_file(services, code, stage, file)
+    )
 
 
 def load_manifest(services: Services, digest: str) -> Manifest:
@@ -126,13 +125,13 @@ def _data(services: Services, path: str, manifest: Manifest, *, origin: str) -> 
     return DataInput(path=path, manifest=digest, size_bytes=manifest.size_bytes, origin=origin)
 
 
-def _read_params(services: Services, code: Manifest, stage: Stage, ref: ParamsRef) -> dict[str, object]:
-    entry = code.find(ref.file)
+def _read_params_file(services: Services, code: Manifest, stage: Stage, file: str) -> bytes:
+    entry = code.find(file)
     if entry is None:
         raise InvalidInput(
-            field=f"stages.{stage.name}.params", value=ref.file, wanted="a params file that is in the commit"
+            field=f"stages.{stage.name}.params", value=file, wanted="a params file that is in the commit"
         )
-    return dict(read_params(services.blobs.read(entry.digest), path=ref.file, keys=ref.keys))
+    return services.blobs.read(entry.digest)
 
 
 def _is_under(entry: ManifestEntry, wanted: str) -> bool:
