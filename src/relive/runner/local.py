@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
@@ -181,7 +181,7 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         environment=agent_environment(agent, desk.spool, told),
         timeout_s=asked.timeout_s,
         announce=False,
-        stdin=None if sys.stdin is None else sys.stdin.buffer,
+        stdin=_own_input(),
     )
     declared = Declared(
         command=shlex.join(asked.command),
@@ -222,6 +222,15 @@ def _lineage(run: CreatedRun, world: _World) -> tuple[Input, ...]:
         Input(run_id=run.run_id, path=dep.path, manifest=dep.manifest, origin=dep.origin)
         for dep in world.data
     )
+
+
+def _own_input() -> IO[bytes] | None:
+    """Give this process's standard input if it is a real one: a notebook's is not."""
+    try:
+        sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return sys.stdin.buffer
 
 
 def _show(data: bytes) -> None:

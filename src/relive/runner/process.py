@@ -79,20 +79,18 @@ class Process:
     ) -> None:
         self._started_at = time.monotonic()
         self._mark = f"{_MARK}={environment[_MARK]}".encode() if _MARK in environment else b""
-        self._control, theirs = socket.socketpair()
         self._sending = threading.RLock()  # a signal's handler may come in between
         self._heard = b""
+        self._control, theirs = socket.socketpair()
         reading, writing = os.pipe()
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        with theirs, open(writing, "wb") as output:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
-                stdin=stdin or subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # what ends our whole process group must not end it, too
-            )
+        try:
+            with theirs, open(writing, "wb") as output:
+                self._supervisor = _start_supervisor(theirs, output, stdin)
+        except BaseException:
+            os.close(reading)
+            self._control.close()
+            raise
         self._pump = pump(reading, sink)
         self._send(
             {
@@ -175,3 +173,16 @@ class Process:
                     os.kill(int(name), signal.SIGKILL)
             except OSError:
                 continue  # it ended meanwhile, or is another user's
+
+
+def _start_supervisor(
+    theirs: socket.socket, output: IO[bytes], stdin: IO[bytes] | None
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,  # what ends our whole process group must not end it, too
+    )

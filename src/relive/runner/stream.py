@@ -63,6 +63,7 @@ class Streamer:
         while self._thread.is_alive():
             self._thread.join(0.2)
             self._lease.check()
+        self._lease.check()
         return tuple(self._refused)
 
     def _run(self) -> None:
