@@ -65,7 +65,8 @@ def run(
     )
     result = run_here(asked, connect(), echo=not as_json)
     if as_json:
-        print_json(result)
+        # The token in `result.run` is the command's own and must not end in anybody's log.
+        print_json({"run_id": result.run.run_id, "url": result.run.url, "report": result.report})
     else:
         _print(result)
     raise SystemExit(_exit_code(result, pass_exit_code))

@@ -27,6 +27,7 @@
     ├── CommandFailed             a command ended with another code than 0
     ├── GitFailed                 a git command that could not do what was asked
     ├── LaunchFailed              an executor that could not place a job
+    ├── PoolUnreachable           a cluster that does not answer
     ├── CannotReplay              a recipe that cannot be rebuilt here
     ├── HubUnreachable
     ├── HubRefused                the hub answered with an error
@@ -82,6 +83,7 @@ from relive.errors.work import (
     HubRefused,
     HubUnreachable,
     LaunchFailed,
+    PoolUnreachable,
     PortTaken,
 )
 
@@ -114,6 +116,7 @@ __all__ = [
     "NotFound",
     "NotLoggedIn",
     "NotSupportedYet",
+    "PoolUnreachable",
     "PortTaken",
     "ReliveError",
     "SecretUnreadable",

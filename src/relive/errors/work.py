@@ -69,6 +69,18 @@ class LaunchFailed(ReliveError):
 
 
 @dataclass(eq=False)
+class PoolUnreachable(ReliveError):
+    """A pool's cluster does not answer."""
+
+    code = "pool_unreachable"
+    pool: str
+    reason: str
+
+    def what(self) -> str:
+        return f"The cluster at {self.pool} does not answer: {self.reason}."
+
+
+@dataclass(eq=False)
 class CannotReplay(ReliveError):
     """A run whose recipe cannot be rebuilt here."""
 
