@@ -81,17 +81,8 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     clear_outputs(tree, expected.paths, work.deps)
     desk.say("environment")
     prefix, layer = _environment(work, desk, rebuild)
-    identity = RunIdentity(
-        run_id=work.run_id,
-        hub=hub,
-        token=work.command_token,
-        project=work.project,
-        stage=work.stage,
-        commit=work.commit,
-        branch=work.branch,
-    )
     declared = {**fixed_variables(work.cpus), **work.env}
-    told = {**machine_variables(os.environ), **declared, **work.secrets, **identity_variables(identity)}
+    told = {**machine_variables(os.environ), **declared, **work.secrets, **_identity(work, hub)}
     agent = install_agent(Path(settings.cache()) / "agent")
     plan = CommandPlan(
         commands=work.commands,
@@ -114,6 +105,19 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         declared=_declared(work, declared),
         prefix=prefix,
     )
+
+
+def _identity(work: StageWork, hub: str) -> dict[str, str]:
+    identity = RunIdentity(
+        run_id=work.run_id,
+        hub=hub,
+        token=work.command_token,
+        project=work.project,
+        stage=work.stage,
+        commit=work.commit,
+        branch=work.branch,
+    )
+    return identity_variables(identity)
 
 
 def _environment(work: StageWork, desk: Desk, rebuild: Rebuild | None) -> tuple[Path, ProjectLayer]:
