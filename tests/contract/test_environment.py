@@ -10,6 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from relive.client.blobs import BlobClient
@@ -17,7 +18,7 @@ from relive.client.transport import Transport
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import EnvironmentLock
 from relive.errors import EnvironmentFailed
-from relive.formats.locks import lock_digest
+from relive.formats.locks import lock_bytes, lock_digest
 from relive.runner.environment.build import (
     build_environment,
     build_fresh,
@@ -27,6 +28,7 @@ from relive.runner.environment.build import (
 )
 from relive.runner.environment.uv import run_uv
 from relive.runner.environment.wheels import WheelStore
+from tests.conftest import require
 from tests.support.fake_hub import running_hub
 from tests.support.wheels import make_sdist, make_wheel, project_files, sha256
 
@@ -368,8 +370,6 @@ class TestCached:
         assert build_environment(lock, WheelStore()) == first
 
     def test_another_lock_has_another_folder(self, lock):
-        import msgspec
-
         other = msgspec.structs.replace(lock, packages=lock.packages[1:])
         assert build_environment(lock, WheelStore()) != build_environment(other, WheelStore())
 
@@ -398,8 +398,6 @@ class TestCached:
         assert list((cache / "envs").rglob(".complete")) == []
 
     def test_processes_that_want_the_same_wait_for_one_another(self, lock, tmp_path):
-        from relive.formats.locks import lock_bytes
-
         (tmp_path / "lock.json").write_bytes(lock_bytes(lock))
         started = [
             subprocess.Popen(
@@ -453,6 +451,28 @@ class TestIndex:
             resolve(tree, "requirements.txt")
         assert "status 404" in caught.value.reason
         assert "hush" not in str(caught.value)
+
+
+@pytest.mark.network
+def test_a_package_of_the_public_index_is_had_and_kept(tree, monkeypatch, cache):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_CONFIG_FILE")
+    write(tree, requirements__txt="six==1.17.0\n")
+    try:
+        lock = resolve(tree, "requirements.txt")
+    except EnvironmentFailed as error:
+        require(not _is_out_of_reach(error), f"no package index can be reached: {error.reason}")
+        raise
+    (six,) = lock.packages
+    assert (six.name, six.version) == ("six", "1.17.0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    environment = build_environment(lock, WheelStore())
+    assert run(environment, "import six; print(six.__version__)") == "1.17.0"
+
+
+def _is_out_of_reach(error: EnvironmentFailed) -> bool:
+    words = ("failed to fetch", "request failed", "error sending request", "dns error", "offline", "connect")
+    return any(word in error.reason.lower() for word in words)
 
 
 class _Private(SimpleHTTPRequestHandler):
