@@ -119,11 +119,11 @@ class _Walk:
         self.add(node)
         for version in self.services.store.list_versions_of_run(run_id):
             self.add_version(version)
-        found = []
-        for item in self.services.store.list_consumers(run_id):
-            if self._through_data(item, node, self._run_node(item.run_id)):
-                found.append(item.run_id)
-        return found
+        return [
+            item.run_id
+            for item in self.services.store.list_consumers(run_id)
+            if self._through_data(item, node, self._run_node(item.run_id))
+        ]
 
     def _through_data(self, item: Input, maker: LineageNode, user: LineageNode) -> bool:
         data = _data_node(item)
@@ -140,7 +140,7 @@ class _Walk:
 
 
 def _run_node(run: Run) -> LineageNode:
-    detail = f"run {short_id(run.id)}, {run.status.value}"
+    detail = f"{short_id(run.id)} {run.status.value}"
     return LineageNode(id=f"run:{run.id}", kind="run", label=run.name, detail=detail, url=f"/r/{run.id}")
 
 

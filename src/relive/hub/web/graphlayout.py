@@ -1,11 +1,13 @@
 """Lays out a directed graph without cycles in columns, edges running from left to right.
 
-Source: the layered method of Sugiyama, Tagawa and Toda (1981): longest-path layers, places for long edges in the
-layers they cross, barycentre ordering; heights by isotonic regression, which moves boxes as little as their
-distances allow. Graphs here have tens of nodes: simple passes are enough.
+Source: the layered method of Sugiyama, Tagawa and Toda (1981): longest-path layers, places for long edges
+in the layers they cross, barycentre ordering; heights by isotonic regression, which moves boxes as little as
+their distances allow. Graphs here have tens of nodes: simple passes are enough.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -128,7 +130,7 @@ def _chain(source: _Place, target: _Place) -> list[_Place]:
         for layer in range(source.layer + 1, target.layer)
     ]
     chain = [source, *lanes, target]
-    for left, right in zip(chain, chain[1:], strict=False):
+    for left, right in pairwise(chain):
         left.after.append(right)
         right.before.append(left)
     return chain
@@ -147,9 +149,8 @@ def _columns(places: Iterable[_Place]) -> list[list[_Place]]:
 def _order(columns: list[list[_Place]]) -> None:
     """Bring the places of each column into the order of what they are joined to, back and forth."""
     for sweep in range(_SWEEPS):
-        forth = sweep % 2 == 0
-        for column in columns if forth else reversed(columns):
-            column.sort(key=_mean(lambda p: p.before if forth else p.after, lambda p: p.rank))
+        for column in columns if sweep % 2 == 0 else reversed(columns):
+            column.sort(key=_BEFORE_BY_RANK if sweep % 2 == 0 else _AFTER_BY_RANK)
             _number(column)
 
 
@@ -158,9 +159,8 @@ def _settle(columns: list[list[_Place]], gap: float) -> None:
     for column in columns:
         _spread(column, [0.0] * len(column), gap)
     for sweep in range(_SWEEPS):
-        forth = sweep % 2 == 0
-        wish = _mean(lambda p: p.before if forth else p.after, lambda p: p.middle)
-        for column in columns if forth else reversed(columns):
+        wish = _BEFORE_BY_HEIGHT if sweep % 2 == 0 else _AFTER_BY_HEIGHT
+        for column in columns if sweep % 2 == 0 else reversed(columns):
             _spread(column, [wish(place) for place in column], gap)
 
 
@@ -186,11 +186,19 @@ def _spread(column: list[_Place], wishes: list[float], gap: float) -> None:
 def _mean(
     joined: Callable[[_Place], list[_Place]], value: Callable[[_Place], float]
 ) -> Callable[[_Place], float]:
+    """Give a function: the mean value of what a place is joined to, or its own value if it stands alone."""
+
     def mean(place: _Place) -> float:
         others = joined(place)
         return sum(map(value, others)) / len(others) if others else value(place)
 
     return mean
+
+
+_BEFORE_BY_RANK = _mean(attrgetter("before"), attrgetter("rank"))
+_AFTER_BY_RANK = _mean(attrgetter("after"), attrgetter("rank"))
+_BEFORE_BY_HEIGHT = _mean(attrgetter("before"), attrgetter("middle"))
+_AFTER_BY_HEIGHT = _mean(attrgetter("after"), attrgetter("middle"))
 
 
 def _number(column: list[_Place]) -> None:
@@ -204,7 +212,7 @@ def _left(layer: int, shape: Shape) -> float:
 
 def _path(chain: list[_Place], shape: Shape) -> str:
     parts = [f"M{_left(chain[0].layer, shape) + shape.width:g} {chain[0].middle:.1f}"]
-    for left, right in zip(chain, chain[1:], strict=False):
+    for left, right in pairwise(chain):
         x1, x2 = _left(left.layer, shape) + shape.width, _left(right.layer, shape)
         bend = (x2 - x1) / 2
         parts.append(

@@ -130,7 +130,7 @@ def _now(request: HubRequest) -> float:
 
 @cache
 def environment() -> "Environment":
-    """Give the templates; they are loaded with the first page, because a hub that only serves an API needs none."""
+    """Give the templates, loaded with the first page: a hub that only serves an API needs none."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     found = Environment(

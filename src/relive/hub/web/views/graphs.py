@@ -72,7 +72,7 @@ def draw(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], label: str) ->
             Drawn(
                 node=node,
                 label=clip(node.label, _LETTERS - 2),
-                detail=clip(node.detail, _LETTERS + 3),
+                detail=clip(node.detail, _LETTERS + 2),
                 x=layout.boxes[node.id].x,
                 y=layout.boxes[node.id].y,
             )

@@ -5,10 +5,10 @@ import msgspec
 from relive.core.pipeline import Pipeline
 from relive.core.project import Project
 from relive.hub.web.views.events import EventLine, event_line
+from relive.hub.web.views.pipelines import seen_of
 from relive.hub.web.views.projects import ProjectLine, list_projects
 from relive.hub.web.views.runs import RunLine, run_lines
 from relive.hub.web.views.stages import PipelineLine, pipeline_line
-from relive.hub.web.views.pipelines import seen_of
 from relive.hub.web.words import count
 from relive.services.activity import feed, standing
 from relive.services.context import Services

@@ -1,4 +1,4 @@
-"""A run's output in pieces: the end of it, a piece from a byte on, lines that hold a text, the first error."""
+"""A run's output in pieces: its end, a piece from a byte on, lines that hold a text, the first error."""
 
 import re
 from collections.abc import Iterator

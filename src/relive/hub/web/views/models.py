@@ -178,13 +178,14 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         files=tuple(entry_line(entry) for entry in files.entries[:_MOST_FILES]),
         more_files=max(0, files.n_files - _MOST_FILES),
         size_bytes=files.size_bytes,
-        graph=draw_lineage(
-            lineage.of_version(services, version),
-            f"version:{version.id}",
-            f"Lineage of {version.model} v{version.version}",
-        ),
+        graph=_graph(services, version),
         verified=_verified(services, version) if verify else None,
     )
+
+
+def _graph(services: Services, version: ModelVersion) -> Graph:
+    label = f"Lineage of {version.model} v{version.version}"
+    return draw_lineage(lineage.of_version(services, version), f"version:{version.id}", label)
 
 
 def _verified(services: Services, version: ModelVersion) -> Verified:
@@ -197,7 +198,7 @@ def _verified(services: Services, version: ModelVersion) -> Verified:
     key = str(found["key_id"])[:16]
     return Verified(
         Mark("✔", "verified", "good"),
-        f"The statement is signed by key {key}…, and all {found['files']} files are those it names, byte for byte.",
+        f"The statement is signed by key {key}…, and all {found['files']} files are the ones it names.",
     )
 
 

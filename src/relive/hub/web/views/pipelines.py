@@ -1,4 +1,4 @@
-"""Pipelines: the list, and the page that tells whether a push passed, what failed and what was not run again."""
+"""Pipelines: the list, and the page that tells whether a push passed, what failed, what was not run again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -114,7 +114,7 @@ def get_project(services: Services, name: str) -> ProjectPage:
         endpoints=endpoint_lines(services, project),
         pipelines=tuple(pipeline_line(services, pipeline, project) for pipeline in pipelines),
         latest=run_lines(services, runs[:6]),
-        trend=spark(values, f"{key} of the last {len(values)} runs that have it", width=560, height=120),
+        trend=spark(values, f"{key} of the last {len(values)} runs that have it", width=760, height=150),
         trend_of=key,
         trend_last=numbers[-1] if numbers else None,
         trend_best=_best(key, numbers),
@@ -208,11 +208,15 @@ def _trend(services: Services, runs: Sequence[Run], pipelines: Sequence[Pipeline
     return key, [
         Value(
             value=item.last,
-            title=f"{made[item.run_id].name}: {key} {number(item.last)}, commit {short(made[item.run_id].commit) or '–'}",
+            title=_said(made[item.run_id], item),
             url=f"/r/{item.run_id}",
         )
         for item in chosen
     ]
+
+
+def _said(run: Run, item: MetricSummary) -> str:
+    return f"{run.name}: {item.key} {number(item.last)}, commit {short(run.commit) or '–'}"
 
 
 def _headline(summaries: Sequence[MetricSummary], pipelines: Sequence[Pipeline]) -> str:

@@ -105,7 +105,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     def sentence(self) -> str:
         """Say in words what the chart shows."""
         ends = f"from {number(self.first)} to {number(self.last)} at step {self.last_step}"
-        return f"{self.key}: {ends}, lowest {number(self.low)}, highest {number(self.high)}, {count(self.points, 'point')}"
+        spread = f"lowest {number(self.low)}, highest {number(self.high)}"
+        return f"{self.key}: {ends}, {spread}, {count(self.points, 'point')}"
 
 
 class ChartsTab(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,6 @@ def progress(stages: Sequence[Stage]) -> str:
 def problem(pipeline: Pipeline, stages: Sequence[Stage]) -> str:
     """Say why a pipeline did not end well; empty if it did, or has not ended."""
     if pipeline.error:
-        return pipeline.error.splitlines()[0]
+        return " ".join(line.strip().removeprefix("- ") for line in pipeline.error.splitlines())
     failed = next((stage for stage in stages if stage.status is StageStatus.FAILED), None)
     return f"{failed.key}: {failed.reason.splitlines()[0] if failed.reason else 'failed'}" if failed else ""

@@ -9,6 +9,8 @@ from relive.core.run import Run
 from relive.core.trajectory import MetricDifference, Verdict
 from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
 
+_NEVER = Mark("·", "never", "quiet")
+
 
 class Banner(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on a run in one sentence.
@@ -16,7 +18,7 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sentence: What a replay showed, or that there was none.
         url: Where the evidence is.
-        command: What makes a (new) verdict.
+        command: What makes a (new) verdict; empty where nothing can.
         at: When it was judged; 0 for never.
     """
 
@@ -58,9 +60,9 @@ def newest(verdicts: Sequence[Verdict]) -> Verdict | None:
 
 
 def mark_of(verdicts: Sequence[Verdict]) -> Mark:
-    """Give the mark of the last verdict."""
+    """Give the mark of the last verdict, for a place whose head says what it is about."""
     last = newest(verdicts)
-    return VERDICTS[last.level] if last else NEVER_REPLAYED
+    return VERDICTS[last.level] if last else _NEVER
 
 
 def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
@@ -74,7 +76,7 @@ def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
     if not run.status.is_final:
         sentence = "It can be replayed when it has ended: its recipe is closed then."
     elif not run.recipe:
-        sentence = "It cannot be replayed: no recipe of its inputs was recorded."
+        sentence, command = "It cannot be replayed: no recipe of its inputs was recorded.", ""
     else:
         sentence = "Its recipe is complete; no one has rebuilt it from that yet."
     return Banner(mark=NEVER_REPLAYED, sentence=sentence, url=url, command=command)

@@ -34,9 +34,8 @@ showTheme(root.dataset.theme ?? "");
 // --- copying ---------------------------------------------------------------------------------------------
 async function copy(button) {
   await navigator.clipboard.writeText(button.dataset.copy);
-  const before = button.textContent;
-  button.textContent = "✓";
-  setTimeout(() => (button.textContent = before), 1200);
+  button.classList.add("done");
+  setTimeout(() => button.classList.remove("done"), 1200);
 }
 
 function showCopyButtons(inside = document) {

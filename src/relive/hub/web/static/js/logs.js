@@ -46,7 +46,7 @@ function follow(panel) {
     setTimeout(look, document.hidden ? SLOW : wait);
   }
 
-  for (const tool of panel.querySelectorAll("[data-log-tool]")) tool.hidden = false;
+  for (const tool of panel.querySelectorAll("[data-log-tool]")) tool.hidden = Boolean(panel.dataset.done) && tool.contains(box);
   panel.querySelector("[data-wrap]")?.addEventListener("change", (event) => {
     view.classList.toggle("nowrap-lines", !event.target.checked);
   });
