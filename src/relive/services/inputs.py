@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.pipeline import Stage
+from relive.core.pipeline import Action, Stage
 from relive.core.recipe import DataInput
 from relive.core.run import Artifact
 from relive.errors import InvalidInput, NotFound
@@ -20,10 +20,10 @@ WHOLE_TREE = "."
 
 @dataclass(frozen=True)
 class ResolvedInput:
-    """One dep with where it came from; `source_run_id` is empty for what the commit holds."""
+    """One dep, and the outs that it is made of; none for what the commit holds."""
 
     data: DataInput
-    source_run_id: str = ""
+    made_of: tuple[Artifact, ...] = ()
 
 
 def resolve_inputs(services: Services, view: PipelineView, stage: Stage) -> list[ResolvedInput]:
@@ -40,10 +40,7 @@ def resolve_inputs(services: Services, view: PipelineView, stage: Stage) -> list
         tree = Manifest(tuple(entry for entry in code.entries if entry.path != PIPELINE_FILE))
         whole = _data(services, WHOLE_TREE, tree, origin="code")
         return [ResolvedInput(whole), *_outs_of_needs(services, view, stage)]
-    return [
-        _from_outs(services, view, stage, dep.path) or _from_code(services, stage, code, dep.path)
-        for dep in stage.planned.spec.deps
-    ]
+    return [_resolve(services, view, stage, code, dep.path) for dep in stage.planned.spec.deps]
 
 
 def resolve_params(services: Services, view: PipelineView, stage: Stage) -> dict[str, object]:
@@ -73,51 +70,71 @@ def select_paths(manifest: Manifest, path: str) -> Manifest:
 def find_out(
     services: Services, view: PipelineView, stage: Stage, path: str
 ) -> tuple[Artifact, Stage] | None:
-    """Find the nearest earlier run whose out is this path or holds it."""
+    """Find the run before this stage whose out is this path or holds it."""
     wanted = path.rstrip("/")
-    for source in view.upstream_runs(stage):
-        for artifact in services.store.list_artifacts(source.run_id):
+    keys = stage.planned.sources.get(wanted)
+    sources = view.upstream_runs(stage) if keys is None else _runs_of(view, keys)
+    for source in sources:
+        for artifact in _outs(services, source):
             made = artifact.path.rstrip("/")
-            if artifact.kind == "out" and (wanted == made or wanted.startswith(f"{made}/")):
+            if wanted == made or wanted.startswith(f"{made}/"):
                 return artifact, source
     return None
 
 
-def _from_outs(services: Services, view: PipelineView, stage: Stage, path: str) -> ResolvedInput | None:
-    found = find_out(services, view, stage, path)
-    if found is None:
-        return None
-    artifact, source = found
-    part = select_paths(load_manifest(services, artifact.manifest), path)
-    if not part.entries:
-        raise NotFound(
-            kind="dep", name=path, hint=f"stage {source.key} wrote {artifact.path}, but not this in it"
-        )
-    return ResolvedInput(_data(services, path, part, origin=f"stage:{source.key}"), source.run_id)
-
-
-def _from_code(services: Services, stage: Stage, code: Manifest, path: str) -> ResolvedInput:
-    part = select_paths(code, path)
-    if not part.entries:
-        hint = f"commit it, or declare it in the outs of a stage that {stage.name} needs"
+def _resolve(
+    services: Services, view: PipelineView, stage: Stage, code: Manifest, path: str
+) -> ResolvedInput:
+    """Find one dep: what the commit has of it, with the outs of earlier stages laid over that."""
+    found = {entry.path: entry for entry in select_paths(code, path).entries}
+    sources = [it for it in _runs_of(view, stage.planned.sources.get(path, ())) if it.run_id]
+    made_of: list[Artifact] = []
+    for source in sources:
+        for artifact in _outs(services, source):
+            part = select_paths(load_manifest(services, artifact.manifest), path)
+            found |= {entry.path: entry for entry in part.entries}
+            made_of += [artifact] if part.entries else []
+    if not found:
+        made = f"; {', '.join(it.key for it in sources)} did not write it" if sources else ""
+        hint = f"commit it, or declare it in the outs of a stage that {stage.name} needs{made}"
         raise NotFound(kind="dep", name=path, hint=hint)
-    return ResolvedInput(_data(services, path, part, origin="code"))
+    origin = "+".join(f"stage:{source.key}" for source in sources) or "code"
+    data = _data(services, path, Manifest.of(found.values()), origin=origin)
+    return ResolvedInput(data, tuple(made_of))
 
 
 def _outs_of_needs(services: Services, view: PipelineView, stage: Stage) -> Iterable[ResolvedInput]:
-    direct = {
-        view.stages[key].run_id: view.stages[key] for key in stage.planned.needs if view.stages[key].run_id
-    }
-    for run_id, source in direct.items():
-        for artifact in services.store.list_artifacts(run_id):
-            if artifact.kind == "out":
-                data = DataInput(
-                    path=artifact.path,
-                    manifest=artifact.manifest,
-                    size_bytes=artifact.size_bytes,
-                    origin=f"stage:{source.key}",
-                )
-                yield ResolvedInput(data, run_id)
+    for source in _runs_of(view, stage.planned.needs):
+        for artifact in _outs(services, source):
+            data = DataInput(
+                path=artifact.path,
+                manifest=artifact.manifest,
+                size_bytes=artifact.size_bytes,
+                origin=f"stage:{source.key}",
+            )
+            yield ResolvedInput(data, (artifact,))
+
+
+def _runs_of(view: PipelineView, keys: Iterable[str]) -> Iterable[Stage]:
+    """Give the stages with a run that these nodes stand for, each once.
+
+    A select stands for the run it picked; a gate or a registration for the run of its own stage.
+    """
+    seen: dict[str, Stage] = {}
+    for key in keys:
+        node = view.stages[key]
+        if node.action is Action.SELECT and "key" in node.result:
+            node = view.stages[str(node.result["key"])]
+        elif node.action is not Action.RUN:
+            own = (it for it in view.upstream(node) if it.name == node.name and it.action is Action.RUN)
+            node = next(own, node)
+        if node.action is Action.RUN and node.run_id:
+            seen.setdefault(node.key, node)
+    return list(seen.values())
+
+
+def _outs(services: Services, source: Stage) -> list[Artifact]:
+    return [item for item in services.store.list_artifacts(source.run_id) if item.kind == "out"]
 
 
 def _data(services: Services, path: str, manifest: Manifest, *, origin: str) -> DataInput:

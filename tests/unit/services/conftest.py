@@ -110,6 +110,10 @@ class Bench:
         job = self.services.store.get_job(stage.job_id)
         return job, msgspec.convert(job.payload["work"], StageWork)
 
+    def manifest(self, digest: str) -> Manifest:
+        """Read a manifest from the blob store."""
+        return Manifest.from_bytes(self.services.blobs.read(digest))
+
     def begin(self, stage: Stage) -> None:
         """Say as the stage's runner that the command began."""
         job = self.services.store.get_job(stage.job_id)

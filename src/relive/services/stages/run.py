@@ -171,13 +171,19 @@ def _work(
 
 
 def _lineage(run: Run, inputs: list[ResolvedInput]) -> list[Input]:
-    return [
-        Input(
-            run_id=run.id,
-            path=item.data.path,
-            manifest=item.data.manifest,
-            origin=item.data.origin,
-            source_run_id=item.source_run_id,
-        )
-        for item in inputs
-    ]
+    edges: list[Input] = []
+    for item in inputs:
+        data, alone = item.data, len(item.made_of) < 2
+        edges += [
+            Input(
+                run_id=run.id,
+                path=data.path if alone else artifact.path,
+                manifest=data.manifest if alone else artifact.manifest,
+                origin=data.origin,
+                source_run_id=artifact.run_id,
+            )
+            for artifact in item.made_of
+        ]
+        if not item.made_of:
+            edges.append(Input(run_id=run.id, path=data.path, manifest=data.manifest, origin=data.origin))
+    return edges
