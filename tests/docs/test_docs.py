@@ -121,8 +121,9 @@ def test_every_error_is_documented_and_has_a_code_of_its_own():
 
 
 def test_every_variable_in_the_docs_is_a_setting(texts):
-    # The runner's module names what a command finds in its environment.
-    given = re.findall(r'"(RELIVE_[A-Z_]+)"', (ROOT / "src/relive/runner/variables.py").read_text())
+    # What a command finds in its environment: named by the runner and by the hooks.
+    sources = [ROOT / "src/relive/runner/variables.py", *(ROOT / "src/relive/capture/hooks").glob("*.py")]
+    given = [name for path in sources for name in re.findall(r'"(RELIVE_[A-Z_]+)"', path.read_text())]
     known = {it.name for it in SETTINGS} | {"RELIVE_CI"} | set(given)
     mentioned = {
         (name, word)

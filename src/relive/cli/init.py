@@ -34,7 +34,7 @@ def init(folder: Path, project: str, force: bool, as_json: bool) -> None:
     \b
     Examples:
       relive init
-      relive init --project churn ~/work/churn-model
+      relive init --project churn ../churn-model
     """
     root = work_tree(folder) or _make_repository(folder)
     name = check_name("project", project or _name_of(root))

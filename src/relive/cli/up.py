@@ -83,11 +83,8 @@ def up(
     )
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run_hub(
-        config,
-        known_token=find_token(config.local_url),
-        on_ready=lambda token: _announce(config.local_url, config.url, token),
-    )
+    known = find_token(config.local_url)
+    run_hub(config, known_token=known, on_ready=lambda token: _announce(config.local_url, config.url, token))
     err.print("The hub has stopped.")
 
 
