@@ -333,7 +333,37 @@ def test_a_folder_that_cannot_be_made_fails_the_launch_and_leaves_nothing(tmp_pa
         LocalExecutor(tmp_path).launch(request("work"))
 
 
-def test_a_record_that_a_power_cut_emptied_fails_this_claim_and_not_the_next(executor, tmp_path):
+def test_a_launch_waits_for_the_record_of_another_that_was_first(executor, tmp_path, monkeypatch):
+    """The first has made its record and not filled it yet, when the second finds that it is too late."""
+    monkeypatch.setattr(local, "_RECORD_TIMEOUT_S", PATIENCE_S)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        itself = processes.identify(process.pid)
+        assert itself is not None
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        folder = tmp_path / "jobs" / ("a" * 32)
+        folder.mkdir(parents=True)
+        record = folder / "1.pid"
+        record.touch()
+
+        def fill() -> None:
+            eventually(
+                lambda: "File exists" in executor.output({"job_id": "a" * 32, "fence": 1}), "the second"
+            )
+            record.write_text(f"{itself.host} {itself.boot_id} {stat}")
+
+        thread = threading.Thread(target=fill)
+        thread.start()
+        handle = executor.launch(request("work", "a" * 32, 1))
+        thread.join(PATIENCE_S)
+        assert handle["pid"] == process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_record_that_a_power_cut_emptied_fails_this_claim_and_not_the_next(executor, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "_RECORD_TIMEOUT_S", 0.1)
     folder = tmp_path / "jobs" / ("a" * 32)
     folder.mkdir(parents=True)
     (folder / "1.pid").touch()

@@ -55,6 +55,7 @@ _KEPT_BACK_PREFIXES: Final = ("UV_PUBLISH_",)
 _LOG_LIMIT_BYTES: Final = 8 * 1024 * 1024
 _LOG_KEPT_BYTES: Final = 1024 * 1024
 _BEGIN_TIMEOUT_S: Final = 30.0
+_RECORD_TIMEOUT_S: Final = 5.0
 
 
 class LocalExecutor:
@@ -166,6 +167,8 @@ class LocalExecutor:
             if files.process() != started:  # another launch of this claim was first, or the start failed
                 processes.kill(started)
                 os.waitpid(pid, 0)
+        if files.pid.exists():  # between making its record and filling it, the first may be kept waiting
+            _wait(lambda: files.process() is not None, _RECORD_TIMEOUT_S)
 
     def _files(self, job_id: str, fence: int) -> "_JobFiles":
         return _JobFiles(self._jobs / check_name("job", job_id), int(fence))
