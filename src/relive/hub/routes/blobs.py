@@ -42,7 +42,12 @@ async def find_missing(request: HubRequest) -> MissingBlobsReply:
     return MissingBlobsReply(missing=tuple(missing))
 
 
-@put("/blobs/{digest:str}", status_code=HTTP_201_CREATED, include_in_schema=False)
+@put(
+    "/blobs/{digest:str}",
+    status_code=HTTP_201_CREATED,
+    include_in_schema=False,
+    request_max_body_size=None,  # streamed; what bounds it is the store's room
+)
 async def put_blob(request: HubRequest, digest: str) -> BlobInfo:
     """Store a body under its digest."""
     _writer(request)

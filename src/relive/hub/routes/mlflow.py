@@ -147,7 +147,7 @@ async def list_files(request: HubRequest, path: str = "") -> Response[Any]:
     return Response({"files": names})
 
 
-@put("/api/2.0/mlflow-artifacts/artifacts/{path:path}", include_in_schema=False)
+@put("/api/2.0/mlflow-artifacts/artifacts/{path:path}", include_in_schema=False, request_max_body_size=None)
 async def put_file(request: HubRequest, path: str) -> dict[str, Any]:
     """Store one file of a run, streaming."""
     caller = allowed(request, Scope.COMMAND, "store artifacts")
