@@ -68,12 +68,17 @@ class RealHub:
         }
         return inherited | identity | {"RELIVE_HOME": str(self.home)} | self.variables
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *program: str) -> None:
+        """Start it and wait until it answers; `program` runs in the place of `-m relive.cli`."""
         self.home.mkdir(parents=True, exist_ok=True)
         with open(self.home / "hub.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "relive.cli", "up", "--port", str(self.port), *self.options],
+                [
+                    sys.executable,
+                    *(program or ("-m", "relive.cli")),
+                    "up",
+                    *("--port", str(self.port), *self.options),
+                ],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

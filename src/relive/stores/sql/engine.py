@@ -245,11 +245,16 @@ def _sqlite_engine(address: URL, name: str) -> Engine:
 
 
 def _private_file(_dialect: Any, _record: Any, args: list[Any], _options: dict[str, Any]) -> None:
-    """Make a new database file readable by its owner alone: it holds the digests of tokens."""
+    """Make a new database file readable by its owner alone: it holds the digests of tokens.
+
+    A file that is there is not even opened: closing it would free every lock that this process's other
+    connections hold on it (fcntl(2)), and the next process to close the database would delete the log under
+    them, with what they have written.
+    """
     try:
-        os.close(os.open(args[0], os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError:
-        return  # SQLite says next, in its own words, why the file cannot be opened
+        return  # it is there; or SQLite says next, in its own words, why it cannot be made
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
