@@ -156,8 +156,7 @@ class BlobClient:
             if entry.size_bytes > CACHED_AT_MOST_BYTES:
                 self.get_file(entry.digest, place, executable=entry.executable)
             else:
-                pieces = _verified(entry.digest, self._cached(entry.digest))
-                _write_whole(place, pieces, executable=entry.executable)
+                self._copy_cached(entry, place)
 
         _in_parallel(lay, files)
         for entry in tree.entries:
@@ -176,16 +175,16 @@ class BlobClient:
                 raise BlobNotFound(kind="blob", name=digest) from error
             raise
 
-    def _cached(self, digest: Digest) -> Iterator[bytes]:
-        """Read a blob from the cache, fetching it into the cache first if need be."""
-        hexadecimal = hex_of(digest)
-        place = self._cache / hexadecimal[:2] / hexadecimal
-        if not _is_intact(place, digest):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self.get_file(digest, place)
-        with open(place, "rb") as file:
-            while piece := file.read(BLOCK_BYTES):
-                yield piece
+    def _copy_cached(self, entry: ManifestEntry, place: Path) -> None:
+        """Copy a blob out of the cache, fetching it first if it is not there or damaged."""
+        hexadecimal = hex_of(entry.digest)
+        kept = self._cache / hexadecimal[:2] / hexadecimal
+        try:
+            _write_whole(place, _verified(entry.digest, _read(kept)), executable=entry.executable)
+        except (FileNotFoundError, BlobDigestMismatch):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            self.get_file(entry.digest, kept)
+            _write_whole(place, _verified(entry.digest, _read(kept)), executable=entry.executable)
 
     def _again(self, fetch: Callable[[], T]) -> T:
         """Fetch from the beginning if it broke off in the middle; the transport repeats only the start."""
@@ -201,12 +200,10 @@ def _opener(path: Path) -> Callable[[], IO[bytes]]:
     return lambda: open(path, "rb")  # the transport closes it
 
 
-def _is_intact(place: Path, digest: Digest) -> bool:
-    """Tell whether the cache has these bytes; what a crash or a disk damaged is fetched again."""
-    try:
-        return hash_file(place).digest == digest
-    except FileNotFoundError:
-        return False
+def _read(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while piece := file.read(BLOCK_BYTES):
+            yield piece
 
 
 def _verified(digest: Digest, pieces: Iterable[bytes]) -> Iterator[bytes]:

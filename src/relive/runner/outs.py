@@ -75,17 +75,31 @@ def read_logged(artifact: SpooledArtifact, hashes: HashCache) -> Found:
     return Found(artifact.name, "artifact", path.parent, inside)
 
 
-def require_room(found: Iterable[Found], limit_bytes: int | None) -> None:
-    """Refuse outputs that are larger than allowed, before any byte of them is sent.
+def require_room(workdir: Path, paths: Iterable[str], limit_bytes: int | None) -> None:
+    """Refuse outputs that are larger than allowed, before any byte of them is hashed or sent.
 
     Raises:
         StoreFull: They are.
     """
-    needed = sum(it.manifest.size_bytes for it in found)
-    if limit_bytes is not None and needed > limit_bytes:
+    if limit_bytes is None:
+        return
+    needed = sum(_size_bytes(workdir / path) for path in paths)
+    if needed > limit_bytes:
         raise StoreFull(
             where="the hub", needed_bytes=needed, free_bytes=limit_bytes, limit="quota of this run"
         )
+
+
+def _size_bytes(path: Path) -> int:
+    """Give the size of a file, or of all files in a folder; what is gone meanwhile counts nothing."""
+    if not path.is_dir():
+        return path.stat().st_size if path.is_file() else 0
+    with os.scandir(path) as entries:
+        return sum(_size_bytes(Path(entry.path)) for entry in entries if not _leads_to_folder(entry))
+
+
+def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_symlink() and entry.is_dir()
 
 
 def keep(found: Iterable[Found], run_id: str, blobs: BlobClient) -> tuple[Artifact, ...]:

@@ -89,9 +89,9 @@ def gather(
     if absent and went_well:
         results.fail(FailureReason.MISSING_OUT, absent)
     _read_reports(tree, expected, spool, results)
-    found = _find(tree, expected, spool, results, with_outs=went_well and results.failure is None)
     try:
-        require_room(found, expected.out_limit_bytes)
+        require_room(tree, expected.paths, expected.out_limit_bytes)
+        found = _find(tree, expected, spool, results, with_outs=went_well and results.failure is None)
         results.artifacts = keep(found, run_id, blobs)
     except StoreFull as error:
         results.fail(FailureReason.STORE_FULL, error.what())

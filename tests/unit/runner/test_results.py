@@ -102,9 +102,13 @@ def test_a_logged_artifact_keeps_its_name_also_as_a_folder(look, hub, tree, tmp_
     assert any("gone" in note for note in results.notes)
 
 
-def test_the_limit_is_for_all_outputs_together(look, tree):
-    write(tree, a="x" * 60, b="y" * 60)
+def test_the_limit_is_for_all_outputs_together_and_nothing_over_it_is_read(look, tree, monkeypatch):
+    (tree / "b/deep").mkdir(parents=True)
+    write(tree, a="x" * 60)
+    write(tree / "b/deep", c="y" * 60)
     assert look(Expected(outs=("a", "b"), out_limit_bytes=120)).failure is None
+    monkeypatch.setattr("relive.runner.results.read_outs", None)
+    (tree / "b/loop").symlink_to("../b")
     results = look(Expected(outs=("a", "b"), out_limit_bytes=119))
     assert results.failure is FailureReason.STORE_FULL
     assert results.artifacts == ()
