@@ -239,8 +239,8 @@ def test_compressed_bodies_are_read(name, pack):
     [
         (b"br", b"", 415, "Content-Encoding is 'br', expected gzip, deflate or none"),
         (b"gzip", b"nonsense", 400, "not valid gzip"),
-        (b"gzip", gzip.compress(b"x" * 90)[:-9], 400, "ends too early"),
-        (b"gzip", gzip.compress(b"x" * 10_000_000), 413, "larger than 20000 bytes"),
+        (b"gzip", gzip.compress(b"x" * 90, mtime=0)[:-9], 400, "ends too early"),
+        (b"gzip", gzip.compress(b"x" * 10_000_000, mtime=0), 413, "larger than 20000 bytes"),
     ],
 )
 def test_compressed_bodies_are_bounded_and_checked(name, body, status, said):
