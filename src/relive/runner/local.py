@@ -31,7 +31,7 @@ from relive.core.pipeline import EnvSpec
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
 from relive.formats.locks import lock_bytes
-from relive.formats.manifest_io import HashCache, Snapshot
+from relive.formats.manifest_io import HashCache, Snapshot, read_manifest
 from relive.runner.commands import CommandPlan
 from relive.runner.environment.build import build_environment, resolve_environment
 from relive.runner.environment.projects import lay_projects
@@ -106,9 +106,10 @@ def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult
         EnvironmentFailed: The environment that was asked for cannot be built.
         HubUnreachable, HubRefused: The run could not be made, or not be reported.
     """
+    asked = replace(asked, folder=asked.folder.resolve())
     hashes = HashCache(Path(settings.cache()) / "hashes.msgpack")
     blobs = BlobClient(hub.transport.with_retries(_PATIENCE_S), hashes=hashes)
-    world = _look(asked, blobs)
+    world = _look(asked, blobs, hashes)
     hashes.save()
     run = hub.create_run(
         CreateRun(
@@ -135,10 +136,11 @@ def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult
     return HandResult(run, report)
 
 
-def _look(asked: HandRun, blobs: BlobClient) -> _World:
+def _look(asked: HandRun, blobs: BlobClient, hashes: HashCache) -> _World:
     """Keep the code and the data as they are now, and build the environment if one was asked for."""
     snapshot = snapshot_code(asked.folder)
-    code, _ = blobs.upload_tree(snapshot.root, [file.path for file in snapshot.files])
+    files = read_manifest(snapshot.root, [file.path for file in snapshot.files], hashes)
+    code = blobs.put_tree(snapshot.root, files)
     data: list[DataInput] = []
     inputs: dict[str, Digest] = {}
     for dep in asked.deps:

@@ -13,6 +13,7 @@ import pytest
 
 from relive.client.hub import HubClient
 from relive.client.transport import Transport
+from relive.core.artifact import Manifest
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import Recipe
 from relive.core.run import FailureReason, RunKind, RunStatus
@@ -80,6 +81,18 @@ def test_the_code_is_kept_as_it_lies_there(hub, client, folder, capfdbinary):
     assert set(hub.tree(kept.code.manifest)) == {"train.py", "new.py"}
     assert state.report == result.report
     assert bytes(state.log) == b"now ['a b', '$HOME']\n"
+
+
+def test_links_in_the_code_stay_links(hub, client, folder, monkeypatch):
+    (folder / "v2").mkdir()
+    (folder / "v2/a.py").write_text("1")
+    (folder / "latest").symlink_to("v2")
+    commit(folder)
+    monkeypatch.chdir(folder)
+    result = run_here(asked(Path(), "test", "-e", "latest/a.py"), client, echo=False)
+    assert result.report.status is RunStatus.FINISHED
+    manifest = Manifest.from_bytes(hub.read(recipe(hub, result.report.recipe).declared.code.manifest))
+    assert {it.path: it.link for it in manifest.entries} == {"latest": "v2", "v2/a.py": None}
 
 
 def test_it_runs_in_the_environment_it_finds(hub, client, folder, monkeypatch, capfd):
