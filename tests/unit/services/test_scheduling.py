@@ -13,7 +13,10 @@ from relive.services.planning import plan_commit
 from relive.services.scheduling import cancel_pipeline
 from relive.wire.hub import StartPipeline
 from relive.wire.jobs import Heartbeat, Records
-from tests.unit.services.conftest import Bench
+from tests.support.bench import Bench
+
+# Every test of the tick on both databases: what it does is what their transactions let it do.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 TWO = """
 version: 1
