@@ -12,6 +12,7 @@ from relive.core.trajectory import Verdict, VerdictLevel
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.execute import Repeated
 from relive.replay.plan import ReplayPlan
+from relive.replay.predictions import predicts_the_same
 
 
 def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
@@ -43,17 +44,24 @@ def _judged(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
         {metric.key: metric.last for metric in plan.detail.metrics},
         {metric.key: metric.last for metric in detail.metrics},
         steps=steps,
-        outs=_compare_outs(plan.detail.artifacts, detail.artifacts),
+        outs=_compare_outs(plan, detail.artifacts, hub),
     )
 
 
-def _compare_outs(recorded: tuple[Artifact, ...], replayed: tuple[Artifact, ...]) -> dict[str, str]:
-    theirs = {item.path: item.manifest for item in replayed if item.kind == "out"}
-    return {
-        item.path: "same bytes" if theirs.get(item.path) == item.manifest else "differs"
-        for item in recorded
-        if item.kind == "out"
-    }
+def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClient) -> dict[str, str]:
+    theirs = {item.path: item for item in replayed if item.kind == "out"}
+    words: dict[str, str] = {}
+    for item in plan.detail.artifacts:
+        if item.kind != "out":
+            continue
+        other = theirs.get(item.path)
+        if other is not None and other.manifest == item.manifest:
+            words[item.path] = "same bytes"
+        elif other is not None and predicts_the_same(plan, item, other, hub):
+            words[item.path] = "same predictions"
+        else:
+            words[item.path] = "differs"
+    return words
 
 
 def _differences(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Iterator[str]:
