@@ -122,6 +122,7 @@ class RecordContract:
         second = store.record_verdict(Verdict(level=VerdictLevel.BIT_EXACT, run_id=run.id, id="v2"))
         assert store.list_verdicts(run.id) == [first, second]
         assert store.list_verdicts(replay.id) == []
+        assert store.list_verdicts_of([replay.id, run.id]) == {run.id: [first, second]}
         with pytest.raises(NotFound):
             store.record_verdict(Verdict(level=VerdictLevel.UNRESOLVED, run_id=new_id()))
 

@@ -121,11 +121,18 @@ class SqlRecords(StorePart):
         return msgspec.structs.replace(verdict, id=kept.id, at=kept.at)
 
     def list_verdicts(self, run_id: str) -> list[Verdict]:
+        return self.list_verdicts_of([run_id]).get(run_id, [])
+
+    def list_verdicts_of(self, run_ids: Sequence[str]) -> dict[str, list[Verdict]]:
         verdicts = tables.verdicts.c
-        query = select(verdicts.body, verdicts.id, verdicts.at).where(verdicts.run_id == run_id)
+        found: dict[str, list[Verdict]] = {}
         with self._db.read() as connection:
-            rows = connection.execute(query.order_by(verdicts.at, verdicts.id)).all()
-        return [msgspec.structs.replace(row.body, id=row.id, at=row.at) for row in rows]
+            for some in chunks(run_ids):
+                query = select(verdicts.run_id, verdicts.body, verdicts.id, verdicts.at)
+                query = query.where(verdicts.run_id.in_(some)).order_by(verdicts.at, verdicts.id)
+                for run_id, body, verdict_id, at in connection.execute(query):
+                    found.setdefault(run_id, []).append(msgspec.structs.replace(body, id=verdict_id, at=at))
+        return found
 
     def _by_run(self, table: Table, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Give key and value of each run that has any, keys in their order."""

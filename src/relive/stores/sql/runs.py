@@ -38,13 +38,14 @@ class SqlRuns(StorePart):
     def list_runs(
         self, *, order: str = "-created_at", limit: int = 100, offset: int = 0, **narrow: Unpack[RunFilter]
     ) -> list[Run]:
-        query = RUNS.select(*conditions(narrow))
+        span = slice(offset, offset + limit)
         with self._db.read(snapshot=True) as connection:
-            return [RUNS.read(row) for row in page(connection, query, order, limit, offset)]
+            where = conditions(connection, narrow)
+            return [RUNS.read(row) for row in page(connection, RUNS.columns, where, order, span=span)]
 
     def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int:
-        where = conditions({"project_id": project_id, "status": status})
         with self._db.read() as connection:
+            where = conditions(connection, {"project_id": project_id, "status": status})
             return connection.execute(select(func.count()).select_from(runs).where(*where)).scalar_one()
 
     def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:

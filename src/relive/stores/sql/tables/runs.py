@@ -49,10 +49,13 @@ runs = table(
     flag("tainted"),
     json("usage", ResourceUse | None, nullable=True),
     *span(),
-    # What a table of runs is narrowed by, each in the order it is shown in.
+    # What a table of runs is narrowed by, each in the orders it is shown in; see `run_pages`.
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
     Index(None, "project_id", "status", "created_at", "id"),
+    Index(None, "project_id", "name", "created_at", "id"),
+    Index(None, "project_id", "started_at", "created_at", "id"),
+    Index(None, "project_id", "ended_at", "created_at", "id"),
     Index(None, "experiment_id", "created_at", "id"),
     Index(None, "status", "created_at", "id"),
     Index(None, "kind", "created_at", "id"),

@@ -42,7 +42,7 @@ pipelines = table(
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
     Index(None, "status", "created_at", "id"),
-    Index(None, "commit"),
+    Index(None, "commit", "created_at", "id"),
 )
 stages = table(
     "stages",
@@ -110,10 +110,10 @@ jobs = table(
     Column("claimable_at", FLOAT, Computed(_CLAIMABLE_AT, persisted=True)),
     Index(None, "state", "seq"),
     Index(None, "subject", "seq"),
-    Index(None, "pool", "seq"),
-    Index(None, "kind", "seq"),
     autoincrement=True,
 )
+# The only index that a claim could use: it holds what is unfinished, in the order it is claimed in, and stays
+# small however many jobs have ended.
 Index(
     "jobs_claimable",
     jobs.c.priority.desc(),

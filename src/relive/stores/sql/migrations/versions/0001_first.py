@@ -146,6 +146,9 @@ def upgrade() -> None:
         "kind created_at id",
         "pipeline_id created_at id",
         "project_id created_at id",
+        "project_id ended_at created_at id",
+        "project_id name created_at id",
+        "project_id started_at created_at id",
         "project_id status created_at id",
         "replay_of created_at id",
         "stage_id created_at id",
@@ -231,7 +234,13 @@ def upgrade() -> None:
         _unique("pipelines", "project_id number"),
         _refers("pipelines", "project_id", "projects.id"),
     )
-    _index("pipelines", "commit", "created_at id", "project_id created_at id", "status created_at id")
+    _index(
+        "pipelines",
+        "commit created_at id",
+        "created_at id",
+        "project_id created_at id",
+        "status created_at id",
+    )
     _make(
         "stages",
         "id",
@@ -288,7 +297,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("claimable_at IS NOT NULL"),
         postgresql_where=sa.text("claimable_at IS NOT NULL"),
     )
-    _index("jobs", "kind seq", "pool seq", "state seq", "subject seq")
+    _index("jobs", "state seq", "subject seq")
     _make(
         "locks",
         "name",
