@@ -6,6 +6,7 @@ all else is Litestar's.
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from relive.errors import NotLoggedIn, PortTaken, ReliveError
 from relive.forges.github import GitHub
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
-from relive.hub.build import build_services, ensure_admin_token
+from relive.hub.build import build_services, ensure_admin_token, open_repositories
 from relive.hub.config import HubConfig
 from relive.hub.errors import problem_of, status_of
 from relive.hub.forward import Forwarder
@@ -43,7 +44,6 @@ from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
 from relive.services.context import Services
 from relive.services.forging import Forging
-from relive.stores.git.repositories import GitRepositories
 
 # The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
 Scope = Any
@@ -62,6 +62,8 @@ _OPEN_LOCALLY = (
     "/api/3.0/mlflow",
     "/api/2.0/mlflow-artifacts",
 )
+# How long pushes may go unheard when one of two hubs on the same data folder has ended.
+_HOOKS_LOOK_S = 2.0
 _INFERENCE = ("/v2", "/endpoints/")
 # Uploads are streamed and bounded by the store's room; a message never needs more.
 _LARGEST_MESSAGE = 64 << 20
@@ -89,7 +91,7 @@ class Hub:
         self.gatekeeper = Gatekeeper(self.config)
         self._forward = Forwarder(self.router.socket)
         hook_socket = data_dir / "run" / "hook.sock"
-        repositories = GitRepositories(data_dir / "git")
+        repositories = open_repositories(self.config)
         install_hooks(repositories.hooks_folder, hook_socket)
         slots = PackSlots()
         self._git = GitBackend(repositories, self._git_access(), slots, prefix="/git")
@@ -120,13 +122,20 @@ class Hub:
     async def start(self) -> None:
         """Begin everything that lives beside the requests."""
         await self._hooks.start()
+        self._beside = asyncio.create_task(self._keep_hooks())
         await asyncio.to_thread(self.background.start)
 
     async def stop(self) -> None:
         """End it; jobs and endpoints go on."""
         await asyncio.to_thread(self.background.stop)
+        self._beside.cancel()
         await self._hooks.close()
         self.services.store.close()
+
+    async def _keep_hooks(self) -> None:
+        while True:
+            await asyncio.sleep(_HOOKS_LOOK_S)
+            await self._hooks.keep()
 
     async def _caller(self, scope: Scope, headers: dict[str, str]) -> Caller | None:
         try:
@@ -161,6 +170,7 @@ class Hub:
 def build_litestar(config: HubConfig, services: Services, forging: Forging) -> Litestar:
     """Build what Litestar answers: the API, MLflow's routes and the pages."""
     from litestar.openapi import OpenAPIConfig
+    from litestar.openapi.plugins import JsonRenderPlugin
 
     modules = (admin, blobs, jobs, models, pipelines, runs, webhooks)
     api = Router(
@@ -176,7 +186,13 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
             HTTPException: answer_framework,
             Exception: answer_unknown,
         },
-        openapi_config=OpenAPIConfig(title="relive", version=__version__, path="/api/v1/schema"),
+        openapi_config=OpenAPIConfig(
+            title="relive",
+            version=__version__,
+            path="/api/v1/schema",
+            # The document alone: the framework's own viewers load their scripts from elsewhere.
+            render_plugins=[JsonRenderPlugin()],
+        ),
         request_max_body_size=_LARGEST_MESSAGE,
         state=State({"services": services, "config": config, "forging": forging}),
         logging_config=None,
@@ -237,6 +253,9 @@ async def _serve(hub: Hub, listener: socket.socket, on_ready: Callable[[], None]
             timeout_graceful_shutdown=5,
         )
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has ended: its default would kill us before the rest has.
+        signal.signal(number, lambda *_: None)
     await hub.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

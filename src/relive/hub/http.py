@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.params import FromQuery
 
 from relive.core.access import Caller, Scope
 from relive.errors import InvalidInput, NotLoggedIn
@@ -26,7 +27,7 @@ class Page(msgspec.Struct, frozen=True):
     offset: int
 
 
-def read_page(limit: int = 50, offset: int = 0) -> Page:
+def read_page(limit: FromQuery[int] = 50, offset: FromQuery[int] = 0) -> Page:
     """Give the page that a request asks for, within bounds."""
     return Page(limit=max(0, min(limit, LONGEST_PAGE)), offset=max(0, offset))
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from relive.core.access import Scope, Token
@@ -50,7 +52,7 @@ def list_projects(request: HubRequest) -> list[ProjectDetail]:
 
 
 @post("/projects", status_code=HTTP_200_OK, sync_to_thread=True)
-def create_project(request: HubRequest, data: CreateProject) -> ProjectDetail:
+def create_project(request: HubRequest, data: JSONBody[CreateProject]) -> ProjectDetail:
     """Create a project with its repository, or give the one of that name."""
     caller = allowed(request, Scope.MEMBER, "create a project")
     services = services_of(request)
@@ -59,7 +61,7 @@ def create_project(request: HubRequest, data: CreateProject) -> ProjectDetail:
 
 
 @get("/projects/{name:str}", sync_to_thread=True)
-def get_project(request: HubRequest, name: str) -> ProjectDetail:
+def get_project(request: HubRequest, name: FromPath[str]) -> ProjectDetail:
     """Give a project."""
     caller_of(request)
     services = services_of(request)
@@ -74,7 +76,7 @@ def list_pools(request: HubRequest) -> list[Pool]:
 
 
 @post("/pools", status_code=HTTP_201_CREATED, sync_to_thread=True)
-def create_pool(request: HubRequest, data: CreatePool) -> Pool:
+def create_pool(request: HubRequest, data: JSONBody[CreatePool]) -> Pool:
     """Add compute under a name."""
     allowed(request, Scope.ADMIN, "add a pool")
     check_name("pool", data.name)
@@ -83,7 +85,7 @@ def create_pool(request: HubRequest, data: CreatePool) -> Pool:
 
 
 @delete("/pools/{name:str}", sync_to_thread=True)
-def delete_pool(request: HubRequest, name: str) -> None:
+def delete_pool(request: HubRequest, name: FromPath[str]) -> None:
     """Take a pool away; its running jobs go on."""
     allowed(request, Scope.ADMIN, "delete a pool")
     if name == "local":
@@ -95,11 +97,11 @@ def delete_pool(request: HubRequest, name: str) -> None:
 @get("/events", sync_to_thread=True)
 def list_events(
     request: HubRequest,
-    page: Page,
-    after: int = 0,
-    project: str = "",
-    kind: str = "",
-    newest_first: bool = False,
+    page: NamedDependency[Page],
+    after: FromQuery[int] = 0,
+    project: FromQuery[str] = "",
+    kind: FromQuery[str] = "",
+    newest_first: FromQuery[bool] = False,
 ) -> list[Event]:
     """List what happened."""
     caller_of(request)
@@ -137,7 +139,7 @@ def list_tokens(request: HubRequest) -> list[Token]:
 
 
 @post("/tokens", status_code=HTTP_201_CREATED, sync_to_thread=True)
-def create_token(request: HubRequest, data: CreateToken) -> CreatedToken:
+def create_token(request: HubRequest, data: JSONBody[CreateToken]) -> CreatedToken:
     """Make a token for a user; only an admin makes one for another user."""
     caller = allowed(request, Scope.ADMIN if data.user else Scope.MEMBER, "create a token")
     scope = Scope(data.scope) if data.scope in ("admin", "member") else None
@@ -153,7 +155,7 @@ def create_token(request: HubRequest, data: CreateToken) -> CreatedToken:
 
 
 @delete("/tokens/{token_id:str}", sync_to_thread=True)
-def revoke_token(request: HubRequest, token_id: str) -> None:
+def revoke_token(request: HubRequest, token_id: FromPath[str]) -> None:
     """End a token."""
     caller = allowed(request, Scope.MEMBER, "revoke a token")
     store = services_of(request).store

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 from litestar import Response, get, head, post, put
+from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_206_PARTIAL_CONTENT
 
@@ -48,14 +49,14 @@ async def find_missing(request: HubRequest) -> MissingBlobsReply:
     include_in_schema=False,
     request_max_body_size=None,  # streamed; what bounds it is the store's room
 )
-async def put_blob(request: HubRequest, digest: str) -> BlobInfo:
+async def put_blob(request: HubRequest, digest: FromPath[str]) -> BlobInfo:
     """Store a body under its digest."""
     _writer(request)
     return await receive_blob(request, expected=parse_digest(digest))
 
 
 @get("/blobs/{digest:str}", sync_to_thread=True, include_in_schema=False)
-def get_blob(request: HubRequest, digest: str) -> Stream:
+def get_blob(request: HubRequest, digest: FromPath[str]) -> Stream:
     """Give a blob's bytes, or the range of them that was asked for."""
     _reader(request)
     blobs = services_of(request).blobs
@@ -66,7 +67,7 @@ def get_blob(request: HubRequest, digest: str) -> Stream:
 
 
 @head("/blobs/{digest:str}", sync_to_thread=True, include_in_schema=False)
-def head_blob(request: HubRequest, digest: str) -> Response[None]:
+def head_blob(request: HubRequest, digest: FromPath[str]) -> Response[None]:
     """Tell whether a blob is here, and its size."""
     _reader(request)
     info = services_of(request).blobs.get(parse_digest(digest))

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, put, route
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from relive.core.access import Caller, Scope
@@ -120,7 +121,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Handler]] = {
 
 
 @route(_PREFIXES, http_method=["GET", "POST", "PATCH", "DELETE", "PUT"], include_in_schema=False)
-async def call(request: HubRequest, rest: str) -> Response[Any]:
+async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
     """Answer one of MLflow's calls."""
     found = TABLE.get((request.method, rest.strip("/")))
     if found is None:
@@ -137,7 +138,7 @@ async def call(request: HubRequest, rest: str) -> Response[Any]:
 
 
 @get("/api/2.0/mlflow-artifacts/artifacts", include_in_schema=False)
-async def list_files(request: HubRequest, path: str = "") -> Response[Any]:
+async def list_files(request: HubRequest, path: FromQuery[str] = "") -> Response[Any]:
     """List a folder of a run's artifacts."""
     allowed(request, Scope.COMMAND, "list artifacts")
     run_id, folder = mlflow.split_artifact_path(path)
@@ -148,7 +149,7 @@ async def list_files(request: HubRequest, path: str = "") -> Response[Any]:
 
 
 @put("/api/2.0/mlflow-artifacts/artifacts/{path:path}", include_in_schema=False, request_max_body_size=None)
-async def put_file(request: HubRequest, path: str) -> dict[str, Any]:
+async def put_file(request: HubRequest, path: FromPath[str]) -> dict[str, Any]:
     """Store one file of a run, streaming."""
     caller = allowed(request, Scope.COMMAND, "store artifacts")
     services = services_of(request)
@@ -160,7 +161,7 @@ async def put_file(request: HubRequest, path: str) -> dict[str, Any]:
 
 
 @get("/api/2.0/mlflow-artifacts/artifacts/{path:path}", sync_to_thread=True, include_in_schema=False)
-def get_file(request: HubRequest, path: str) -> Stream:
+def get_file(request: HubRequest, path: FromPath[str]) -> Stream:
     """Give one file of a run."""
     allowed(request, Scope.COMMAND, "read artifacts")
     services = services_of(request)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
@@ -13,28 +14,28 @@ from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlia
 
 
 @get("/models", sync_to_thread=True)
-def list_models(request: HubRequest, project: str = "") -> list[ModelDetail]:
+def list_models(request: HubRequest, project: FromQuery[str] = "") -> list[ModelDetail]:
     """List registered models."""
     caller_of(request)
     return catalog.list_models(services_of(request), project=project)
 
 
 @get("/models/{name:str}", sync_to_thread=True)
-def get_model(request: HubRequest, name: str) -> ModelDetail:
+def get_model(request: HubRequest, name: FromPath[str]) -> ModelDetail:
     """Give a model with its versions and aliases."""
     caller_of(request)
     return catalog.get_model(services_of(request), name)
 
 
 @get("/models/{name:str}/versions/{ref:str}", sync_to_thread=True)
-def get_version(request: HubRequest, name: str, ref: str) -> ModelVersion:
+def get_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> ModelVersion:
     """Give a version by number or alias."""
     caller_of(request)
     return services_of(request).store.get_version(name, ref)
 
 
 @get("/models/{name:str}/versions/{ref:str}/provenance", sync_to_thread=True)
-def get_provenance(request: HubRequest, name: str, ref: str) -> Response[bytes]:
+def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
     """Give a version's signed statement, byte for byte."""
     caller_of(request)
     services = services_of(request)
@@ -45,7 +46,7 @@ def get_provenance(request: HubRequest, name: str, ref: str) -> Response[bytes]:
 
 
 @post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)
-def verify_version(request: HubRequest, name: str, ref: str) -> dict[str, Any]:
+def verify_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> dict[str, Any]:
     """Check a version's signature and every byte it speaks of."""
     caller_of(request)
     services = services_of(request)
@@ -53,28 +54,28 @@ def verify_version(request: HubRequest, name: str, ref: str) -> dict[str, Any]:
 
 
 @post("/models/{name:str}/aliases", status_code=HTTP_200_OK, sync_to_thread=True)
-def move_alias(request: HubRequest, name: str, data: MoveAlias) -> Alias:
+def move_alias(request: HubRequest, name: FromPath[str], data: JSONBody[MoveAlias]) -> Alias:
     """Point an alias at a version."""
     caller = allowed(request, Scope.MEMBER, "move an alias")
     return registry.move_alias(services_of(request), name, data.alias, data.version, by=caller.name)
 
 
 @get("/endpoints", sync_to_thread=True)
-def list_endpoints(request: HubRequest, project: str = "") -> list[EndpointDetail]:
+def list_endpoints(request: HubRequest, project: FromQuery[str] = "") -> list[EndpointDetail]:
     """List endpoints."""
     caller_of(request)
     return catalog.list_endpoints(services_of(request), project=project)
 
 
 @get("/endpoints/{name:str}", sync_to_thread=True)
-def get_endpoint(request: HubRequest, name: str) -> EndpointDetail:
+def get_endpoint(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
     """Give an endpoint with its revisions."""
     caller_of(request)
     return catalog.get_endpoint(services_of(request), name)
 
 
 @post("/endpoints/{name:str}/deploy", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
-def deploy(request: HubRequest, name: str, data: DeployVersion) -> EndpointDetail:
+def deploy(request: HubRequest, name: FromPath[str], data: JSONBody[DeployVersion]) -> EndpointDetail:
     """Serve a version; the traffic moves when it has passed its contract test."""
     caller = allowed(request, Scope.MEMBER, "deploy")
     services = services_of(request)
@@ -84,7 +85,7 @@ def deploy(request: HubRequest, name: str, data: DeployVersion) -> EndpointDetai
 
 
 @post("/endpoints/{name:str}/rollback", status_code=HTTP_200_OK, sync_to_thread=True)
-def roll_back(request: HubRequest, name: str) -> EndpointDetail:
+def roll_back(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
     """Give the traffic back to the revision before."""
     caller = allowed(request, Scope.MEMBER, "roll back")
     services = services_of(request)
@@ -94,7 +95,7 @@ def roll_back(request: HubRequest, name: str) -> EndpointDetail:
 
 
 @delete("/endpoints/{name:str}", sync_to_thread=True)
-def delete_endpoint(request: HubRequest, name: str) -> None:
+def delete_endpoint(request: HubRequest, name: FromPath[str]) -> None:
     """Stop an endpoint and forget it."""
     caller = allowed(request, Scope.MEMBER, "delete an endpoint")
     services = services_of(request)

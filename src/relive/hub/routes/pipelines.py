@@ -1,6 +1,8 @@
 """Pipelines and their stages."""
 
 from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
@@ -12,7 +14,10 @@ from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyS
 
 @get("/pipelines", sync_to_thread=True)
 def list_pipelines(
-    request: HubRequest, page: Page, project: str = "", commit: str = ""
+    request: HubRequest,
+    page: NamedDependency[Page],
+    project: FromQuery[str] = "",
+    commit: FromQuery[str] = "",
 ) -> list[PipelineDetail]:
     """List pipelines, newest first, without their stages."""
     caller_of(request)
@@ -22,21 +27,21 @@ def list_pipelines(
 
 
 @post("/pipelines", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
-def start_pipeline(request: HubRequest, data: StartPipeline) -> StartedPipeline:
+def start_pipeline(request: HubRequest, data: JSONBody[StartPipeline]) -> StartedPipeline:
     """Start a pipeline of a commit, or repeat one."""
     caller = allowed(request, Scope.MEMBER, "start a pipeline")
     return pipelines.start(services_of(request), data, by=caller.name)
 
 
 @get("/pipelines/{ref:str}", sync_to_thread=True)
-def get_pipeline(request: HubRequest, ref: str) -> PipelineDetail:
+def get_pipeline(request: HubRequest, ref: FromPath[str]) -> PipelineDetail:
     """Give a pipeline by id or by PROJECT:NUMBER."""
     caller_of(request)
     return pipelines.get_detail(services_of(request), ref)
 
 
 @post("/pipelines/{ref:str}/cancel", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
-def cancel(request: HubRequest, ref: str) -> PipelineDetail:
+def cancel(request: HubRequest, ref: FromPath[str]) -> PipelineDetail:
     """End a pipeline."""
     caller = allowed(request, Scope.MEMBER, "cancel a pipeline")
     services = services_of(request)
@@ -47,7 +52,7 @@ def cancel(request: HubRequest, ref: str) -> PipelineDetail:
 
 
 @get("/pipelines/{ref:str}/why", sync_to_thread=True)
-def explain(request: HubRequest, ref: str, stage: str = "") -> list[WhyStage]:
+def explain(request: HubRequest, ref: FromPath[str], stage: FromQuery[str] = "") -> list[WhyStage]:
     """Tell why stages were or were not taken from the cache."""
     caller_of(request)
     return pipelines.why(services_of(request), ref, stage=stage)

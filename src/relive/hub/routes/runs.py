@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED
 
@@ -30,11 +32,11 @@ async def _writable(request: HubRequest, run_id: str) -> Run:
 @get("/runs", sync_to_thread=True)
 def list_runs(
     request: HubRequest,
-    page: Page,
-    project: str = "",
-    status: str = "",
-    text: str = "",
-    order: str = "-created_at",
+    page: NamedDependency[Page],
+    project: FromQuery[str] = "",
+    status: FromQuery[str] = "",
+    text: FromQuery[str] = "",
+    order: FromQuery[str] = "-created_at",
 ) -> list[Run]:
     """List runs, newest first."""
     caller_of(request)
@@ -58,21 +60,21 @@ async def create_run(request: HubRequest) -> CreatedRun:
 
 
 @get("/runs/{run_id:str}", sync_to_thread=True)
-def get_run(request: HubRequest, run_id: str) -> RunDetail:
+def get_run(request: HubRequest, run_id: FromPath[str]) -> RunDetail:
     """Give a run by its id or the beginning of it."""
     caller_of(request)
     return runs.get_detail(services_of(request), run_id)
 
 
 @post("/runs/{run_id:str}/heartbeat", include_in_schema=False)
-async def heartbeat(request: HubRequest, run_id: str) -> Response[bytes]:
+async def heartbeat(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Tell a run whether it goes on."""
     run = await _writable(request, run_id)
     return _reply(runs.renew(services_of(request), run))
 
 
 @post("/runs/{run_id:str}/progress", include_in_schema=False)
-async def progress(request: HubRequest, run_id: str) -> Response[bytes]:
+async def progress(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Note a phase."""
     run = await _writable(request, run_id)
     message = await read_message(request, Progress)
@@ -80,7 +82,7 @@ async def progress(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @post("/runs/{run_id:str}/log", include_in_schema=False)
-async def append_log(request: HubRequest, run_id: str) -> Response[bytes]:
+async def append_log(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Append output."""
     run = await _writable(request, run_id)
     chunk = await read_message(request, LogChunk)
@@ -88,7 +90,7 @@ async def append_log(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @post("/runs/{run_id:str}/records", include_in_schema=False)
-async def record(request: HubRequest, run_id: str) -> Response[bytes]:
+async def record(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Keep metrics, params and tags."""
     run = await _writable(request, run_id)
     records = await read_message(request, Records)
@@ -96,7 +98,7 @@ async def record(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @post("/runs/{run_id:str}/finish", include_in_schema=False)
-async def finish(request: HubRequest, run_id: str) -> Response[bytes]:
+async def finish(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Take the report."""
     run = await _writable(request, run_id)
     report = await read_message(request, StageReport)
@@ -105,14 +107,14 @@ async def finish(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @post("/runs/{run_id:str}/cancel", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
-def cancel(request: HubRequest, run_id: str) -> Run:
+def cancel(request: HubRequest, run_id: FromPath[str]) -> Run:
     """Ask a run to end."""
     caller = allowed(request, Scope.MEMBER, "cancel a run")
     return runs.cancel(services_of(request), run_id, by=caller.name)
 
 
 @post("/runs/{run_id:str}/tags", status_code=HTTP_200_OK)
-async def set_tags(request: HubRequest, run_id: str) -> None:
+async def set_tags(request: HubRequest, run_id: FromPath[str]) -> None:
     """Set tags."""
     run = await _writable(request, run_id)
     asked = await read_message(request, SetTags)
@@ -120,7 +122,9 @@ async def set_tags(request: HubRequest, run_id: str) -> None:
 
 
 @get("/runs/{run_id:str}/metrics", sync_to_thread=True)
-def get_series(request: HubRequest, run_id: str, key: str, max_points: int = 0) -> list[Metric]:
+def get_series(
+    request: HubRequest, run_id: FromPath[str], key: FromQuery[str], max_points: FromQuery[int] = 0
+) -> list[Metric]:
     """Give a metric's series, reduced to `max_points` with every extreme kept."""
     caller_of(request)
     store = services_of(request).store
@@ -128,7 +132,7 @@ def get_series(request: HubRequest, run_id: str, key: str, max_points: int = 0) 
 
 
 @get("/runs/{run_id:str}/log", sync_to_thread=True)
-def get_log(request: HubRequest, run_id: str, start: int = 0) -> Stream:
+def get_log(request: HubRequest, run_id: FromPath[str], start: FromQuery[int] = 0) -> Stream:
     """Give a run's log from a byte on."""
     caller_of(request)
     services = services_of(request)
@@ -142,7 +146,7 @@ def get_log(request: HubRequest, run_id: str, start: int = 0) -> Stream:
 
 
 @get("/runs/{run_id:str}/recipe", sync_to_thread=True)
-def get_recipe(request: HubRequest, run_id: str) -> Response[bytes]:
+def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Give the document of all inputs, byte for byte as it was signed for."""
     caller_of(request)
     services = services_of(request)
@@ -153,7 +157,7 @@ def get_recipe(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @get("/runs/{run_id:str}/file", sync_to_thread=True)
-def get_file(request: HubRequest, run_id: str, path: str) -> Stream:
+def get_file(request: HubRequest, run_id: FromPath[str], path: FromQuery[str]) -> Stream:
     """Give one file of a run's artifacts."""
     caller_of(request)
     services = services_of(request)
@@ -168,7 +172,7 @@ def get_file(request: HubRequest, run_id: str, path: str) -> Stream:
 
 
 @post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED)
-async def record_verdict(request: HubRequest, run_id: str) -> Verdict:
+async def record_verdict(request: HubRequest, run_id: FromPath[str]) -> Verdict:
     """Keep what a replay showed."""
     caller = allowed(request, Scope.MEMBER, "record a verdict")
     verdict = msgspec.structs.replace(await read_message(request, Verdict), run_id=run_id)

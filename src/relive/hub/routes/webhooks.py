@@ -3,6 +3,7 @@
 import asyncio
 
 from litestar import post
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from relive.core.access import Scope
@@ -20,7 +21,7 @@ def forging_of(request: HubRequest) -> Forging:
 
 
 @post("/webhooks/{kind:str}", status_code=HTTP_202_ACCEPTED)
-async def receive(request: HubRequest, kind: str) -> WebhookTaken:
+async def receive(request: HubRequest, kind: FromPath[str]) -> WebhookTaken:
     """Take a webhook; its signature is its login. It is queued and answered at once."""
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -29,7 +30,7 @@ async def receive(request: HubRequest, kind: str) -> WebhookTaken:
 
 
 @post("/projects/{name:str}/follow", status_code=HTTP_204_NO_CONTENT)
-async def follow(request: HubRequest, name: str) -> None:
+async def follow(request: HubRequest, name: FromPath[str]) -> None:
     """Let a project follow a repository of a code host."""
     caller = allowed(request, Scope.ADMIN, "let a project follow a repository")
     asked = await read_message(request, Follow)

@@ -4,6 +4,7 @@ import asyncio
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relive.core.access import Scope, Token
@@ -62,7 +63,7 @@ async def create_token(request: HubRequest) -> Response[bytes]:
 
 
 @post("/settings/tokens/{token_id:str}/revoke", include_in_schema=False, status_code=303)
-async def revoke_token(request: HubRequest, token_id: str) -> Redirect:
+async def revoke_token(request: HubRequest, token_id: FromPath[str]) -> Redirect:
     """End a token."""
     await asyncio.to_thread(_revoke, request, token_id)
     return go_to(request, "/settings/tokens")

@@ -1,6 +1,7 @@
 """What pages load."""
 
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relive.errors import NotFound
@@ -12,7 +13,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @get("/static/{digest:str}/{name:path}", include_in_schema=False, sync_to_thread=False)
-def send_asset(request: HubRequest, digest: str, name: str) -> Response[bytes]:
+def send_asset(request: HubRequest, digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """One style, script or picture; needs no login.
 
     Raises:

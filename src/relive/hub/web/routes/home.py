@@ -1,6 +1,7 @@
 """Activity, projects, the audit list, compute."""
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from relive.hub.http import HubRequest, services_of
 from relive.hub.web.render import page, unchanged
@@ -24,7 +25,7 @@ def show_projects(request: HubRequest) -> Response[bytes]:
 
 
 @get("/p/{project:str}", include_in_schema=False, sync_to_thread=True)
-def show_project(request: HubRequest, project: str) -> Response[bytes]:
+def show_project(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """Is a project healthy?"""
     reader(request)
     return page(request, "project.html", projects.get_project(services_of(request), project))

@@ -3,6 +3,7 @@
 import asyncio
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relive.errors import InvalidInput
@@ -22,14 +23,14 @@ def show_models(request: HubRequest) -> Response[bytes]:
 
 
 @get("/m/{name:str}", include_in_schema=False, sync_to_thread=True)
-def show_model(request: HubRequest, name: str) -> Response[bytes]:
+def show_model(request: HubRequest, name: FromPath[str]) -> Response[bytes]:
     """A model and its versions."""
     reader(request)
     return page(request, "model.html", model_views.get_model(services_of(request), name))
 
 
 @get("/m/{name:str}/v/{ref:str}", include_in_schema=False, sync_to_thread=True)
-def show_version(request: HubRequest, name: str, ref: str) -> Response[bytes]:
+def show_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
     """May this version ship?"""
     reader(request)
     verify = query_of(request).get("verify") == "1"
@@ -39,7 +40,7 @@ def show_version(request: HubRequest, name: str, ref: str) -> Response[bytes]:
 
 
 @get("/m/{name:str}/v/{ref:str}/provenance", include_in_schema=False, sync_to_thread=True)
-def send_provenance(request: HubRequest, name: str, ref: str) -> Response[bytes]:
+def send_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
     """The signed statement, byte for byte."""
     reader(request)
     services = services_of(request)
@@ -53,7 +54,7 @@ def send_provenance(request: HubRequest, name: str, ref: str) -> Response[bytes]
 
 
 @post("/m/{name:str}/aliases", include_in_schema=False, status_code=303)
-async def move_alias(request: HubRequest, name: str) -> Redirect:
+async def move_alias(request: HubRequest, name: FromPath[str]) -> Redirect:
     """Point an alias at a version."""
     caller = member(request, "move an alias")
     form = await form_of(request)
@@ -76,7 +77,7 @@ def show_endpoints(request: HubRequest) -> Response[bytes]:
 
 
 @get("/e/{name:str}", include_in_schema=False, sync_to_thread=True)
-def show_endpoint(request: HubRequest, name: str) -> Response[bytes]:
+def show_endpoint(request: HubRequest, name: FromPath[str]) -> Response[bytes]:
     """Is it up, what does it serve, how to go back?"""
     reader(request)
     view = endpoint_views.get_endpoint(services_of(request), name)
@@ -84,7 +85,7 @@ def show_endpoint(request: HubRequest, name: str) -> Response[bytes]:
 
 
 @post("/e/{name:str}/rollback", include_in_schema=False, status_code=303)
-async def roll_back(request: HubRequest, name: str) -> Redirect:
+async def roll_back(request: HubRequest, name: FromPath[str]) -> Redirect:
     """Give the traffic back to the revision before."""
     caller = member(request, "roll back")
     await asyncio.to_thread(endpoints.roll_back, services_of(request), name, by=caller.name)
@@ -93,7 +94,7 @@ async def roll_back(request: HubRequest, name: str) -> Redirect:
 
 
 @post("/e/{name:str}/deploy", include_in_schema=False, status_code=303)
-async def deploy(request: HubRequest, name: str) -> Redirect:
+async def deploy(request: HubRequest, name: FromPath[str]) -> Redirect:
     """Serve another version; the traffic moves when it has passed its contract test."""
     caller = member(request, "deploy")
     form = await form_of(request)

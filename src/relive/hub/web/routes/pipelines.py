@@ -3,6 +3,7 @@
 import asyncio
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relive.hub.http import HubRequest, services_of
@@ -15,7 +16,7 @@ from relive.wire.hub import StartPipeline
 
 
 @get("/p/{project:str}/pipelines", include_in_schema=False, sync_to_thread=True)
-def show_pipelines(request: HubRequest, project: str) -> Response[bytes]:
+def show_pipelines(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """The pipelines of a project."""
     reader(request)
     number = max(1, number_in(query_of(request), "page", 1, most=100_000))
@@ -24,7 +25,7 @@ def show_pipelines(request: HubRequest, project: str) -> Response[bytes]:
 
 
 @get("/p/{project:str}/pipelines/{number:int}", include_in_schema=False, sync_to_thread=True)
-def show_pipeline(request: HubRequest, project: str, number: int) -> Response[bytes]:
+def show_pipeline(request: HubRequest, project: FromPath[str], number: FromPath[int]) -> Response[bytes]:
     """Did my push pass, which stage failed, what was not run again and why?"""
     reader(request)
     stage = query_of(request).get("stage", "")
@@ -33,7 +34,7 @@ def show_pipeline(request: HubRequest, project: str, number: int) -> Response[by
 
 
 @get("/pipelines/{pipeline_id:str}", include_in_schema=False, sync_to_thread=True)
-def find_pipeline(request: HubRequest, pipeline_id: str) -> Response[bytes] | Redirect:
+def find_pipeline(request: HubRequest, pipeline_id: FromPath[str]) -> Response[bytes] | Redirect:
     """Lead from a pipeline's id to its page; one that is still being planned has a page that waits."""
     reader(request)
     store = services_of(request).store
@@ -45,7 +46,7 @@ def find_pipeline(request: HubRequest, pipeline_id: str) -> Response[bytes] | Re
 
 
 @post("/p/{project:str}/pipelines/{number:int}/cancel", include_in_schema=False, status_code=303)
-async def cancel(request: HubRequest, project: str, number: int) -> Redirect:
+async def cancel(request: HubRequest, project: FromPath[str], number: FromPath[int]) -> Redirect:
     """End a pipeline."""
     caller = member(request, "cancel a pipeline")
     await asyncio.to_thread(_cancel, request, f"{project}:{number}", caller.name)
@@ -53,7 +54,7 @@ async def cancel(request: HubRequest, project: str, number: int) -> Redirect:
 
 
 @post("/p/{project:str}/pipelines/{number:int}/rerun", include_in_schema=False, status_code=303)
-async def rerun(request: HubRequest, project: str, number: int) -> Redirect:
+async def rerun(request: HubRequest, project: FromPath[str], number: FromPath[int]) -> Redirect:
     """Repeat a pipeline, from a stage on or where the cache allows."""
     caller = member(request, "start a pipeline")
     stage = (await form_of(request)).get("from_stage", "")
@@ -63,7 +64,7 @@ async def rerun(request: HubRequest, project: str, number: int) -> Redirect:
 
 
 @post("/p/{project:str}/pipelines", include_in_schema=False, status_code=303)
-async def start(request: HubRequest, project: str) -> Redirect:
+async def start(request: HubRequest, project: FromPath[str]) -> Redirect:
     """Start a pipeline of a branch or commit."""
     caller = member(request, "start a pipeline")
     asked = StartPipeline(project=project, rev=(await form_of(request)).get("rev", "").strip())

@@ -3,6 +3,7 @@
 import asyncio
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from relive.errors import InvalidInput
@@ -19,7 +20,7 @@ _PICTURE_HEAD = 16
 
 
 @get("/p/{project:str}/runs", include_in_schema=False, sync_to_thread=True)
-def show_runs(request: HubRequest, project: str) -> Response[bytes]:
+def show_runs(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """The table of a project's runs."""
     reader(request)
     asked = runs.read_asked(query_of(request))
@@ -27,7 +28,7 @@ def show_runs(request: HubRequest, project: str) -> Response[bytes]:
 
 
 @get("/p/{project:str}/compare", include_in_schema=False, sync_to_thread=True)
-def show_compare(request: HubRequest, project: str) -> Response[bytes]:
+def show_compare(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """Runs side by side."""
     reader(request)
     query = query_of(request)
@@ -37,7 +38,7 @@ def show_compare(request: HubRequest, project: str) -> Response[bytes]:
 
 
 @get("/p/{project:str}/series", include_in_schema=False, sync_to_thread=True)
-def send_series(request: HubRequest, project: str) -> Response[bytes]:
+def send_series(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """One metric of several runs, for charts."""
     reader(request)
     query = query_of(request)
@@ -46,28 +47,28 @@ def send_series(request: HubRequest, project: str) -> Response[bytes]:
 
 
 @get("/r/{run_id:str}/series", include_in_schema=False, sync_to_thread=True)
-def send_run_series(request: HubRequest, run_id: str) -> Response[bytes]:
+def send_run_series(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """One metric of a run, for a chart."""
     reader(request)
     return _series(request, [run_id], query_of(request))
 
 
 @get("/runs/{run_id:str}", include_in_schema=False, sync_to_thread=True)
-def find_run(request: HubRequest, run_id: str) -> Redirect:
+def find_run(request: HubRequest, run_id: FromPath[str]) -> Redirect:
     """Lead from the beginning of an id to the run's page."""
     reader(request)
     return go_to(request, f"/r/{services_of(request).store.get_run(run_id).id}")
 
 
 @get("/r/{run_id:str}", include_in_schema=False, sync_to_thread=True)
-def show_run(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_run(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """A run: did it work, with what, how good, can it be lived again."""
     reader(request)
     return page(request, "run.html", run.get_overview(services_of(request), run_id))
 
 
 @get("/r/{run_id:str}/charts", include_in_schema=False, sync_to_thread=True)
-def show_charts(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_charts(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """The shape of its training."""
     reader(request)
     query = query_of(request)
@@ -77,35 +78,35 @@ def show_charts(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @get("/r/{run_id:str}/inputs", include_in_schema=False, sync_to_thread=True)
-def show_inputs(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_inputs(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Everything that went into it."""
     reader(request)
     return page(request, "run_inputs.html", recipe.get_inputs(services_of(request), run_id))
 
 
 @get("/r/{run_id:str}/replay", include_in_schema=False, sync_to_thread=True)
-def show_replays(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_replays(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Every verdict on it."""
     reader(request)
     return page(request, "run_replay.html", run.get_replays(services_of(request), run_id))
 
 
 @get("/r/{run_id:str}/tests", include_in_schema=False, sync_to_thread=True)
-def show_tests(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_tests(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """What its tests said."""
     reader(request)
     return page(request, "run_tests.html", run.get_tests(services_of(request), run_id))
 
 
 @get("/r/{run_id:str}/lineage", include_in_schema=False, sync_to_thread=True)
-def show_lineage(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_lineage(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Where it came from, and what came from it."""
     reader(request)
     return page(request, "run_lineage.html", lineage.get_lineage(services_of(request), run_id))
 
 
 @get("/r/{run_id:str}/logs", include_in_schema=False, sync_to_thread=True)
-def show_logs(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_logs(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Its output."""
     reader(request)
     query = query_of(request)
@@ -115,7 +116,7 @@ def show_logs(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @get("/r/{run_id:str}/logs/more", include_in_schema=False, sync_to_thread=True)
-def send_log(request: HubRequest, run_id: str) -> Response[bytes]:
+def send_log(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """The next lines of its output, for a page that follows it."""
     reader(request)
     services = services_of(request)
@@ -125,7 +126,7 @@ def send_log(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @get("/r/{run_id:str}/artifacts", include_in_schema=False, sync_to_thread=True)
-def show_artifacts(request: HubRequest, run_id: str) -> Response[bytes]:
+def show_artifacts(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """What it made."""
     reader(request)
     view = artifacts.get_artifacts(services_of(request), run_id, path=query_of(request).get("path", ""))
@@ -133,7 +134,7 @@ def show_artifacts(request: HubRequest, run_id: str) -> Response[bytes]:
 
 
 @get("/r/{run_id:str}/file", include_in_schema=False, sync_to_thread=True)
-def send_file(request: HubRequest, run_id: str) -> Stream:
+def send_file(request: HubRequest, run_id: FromPath[str]) -> Stream:
     """One file it made: pictures to look at, everything else to keep."""
     reader(request)
     services, path = services_of(request), query_of(request).get("path", "")
@@ -152,7 +153,7 @@ def send_file(request: HubRequest, run_id: str) -> Stream:
 
 
 @post("/r/{run_id:str}/cancel", include_in_schema=False, status_code=303)
-async def cancel_run(request: HubRequest, run_id: str) -> Redirect:
+async def cancel_run(request: HubRequest, run_id: FromPath[str]) -> Redirect:
     """Ask it to end."""
     caller = member(request, "cancel a run")
     await asyncio.to_thread(services_runs.cancel, services_of(request), run_id, by=caller.name)
