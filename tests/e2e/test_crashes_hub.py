@@ -66,7 +66,7 @@ def test_killed_at_an_exact_point_everything_goes_on_and_nothing_happens_twice(
     repository = make_repository(hub, place / point, files)
     hub.stop()
     hub.start(doomed.__file__, *POINTS[point])
-    print(repository.push("-o", "nowait", check=False))
+    repository.push("-o", "nowait", check=False)
     await_death(hub)
 
     hub.start()

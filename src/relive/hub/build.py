@@ -41,12 +41,11 @@ def build_services(config: HubConfig) -> Services:
     spool = config.data_dir / "spool"
     spool.mkdir(exist_ok=True)
     blobs = open_blobs(config.store_url, OpenOptions(reserve_bytes=reserve, spool=str(spool)))
-    limit = settings.get_int("RELIVE_PUSH_LIMIT_MIB") * _MIB
     ensure_local_pool(store, config.slots)
     return Services(
         store=store,
         blobs=blobs,
-        repositories=GitRepositories(config.data_dir / "git", push_limit_bytes=limit),
+        repositories=open_repositories(config),
         signer=FileSigner(config.data_dir / "keys"),
         executor_of=executor_lookup(store, config.data_dir),
         place=HubPlace(
@@ -59,6 +58,12 @@ def build_services(config: HubConfig) -> Services:
             slots=config.slots,
         ),
     )
+
+
+def open_repositories(config: HubConfig) -> GitRepositories:
+    """Give the projects' bare repositories, with the limit that pushes have."""
+    limit = settings.get_int("RELIVE_PUSH_LIMIT_MIB") * _MIB
+    return GitRepositories(config.data_dir / "git", push_limit_bytes=limit)
 
 
 def ensure_local_pool(store: Store, slots: int) -> None:

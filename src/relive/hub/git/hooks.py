@@ -99,21 +99,32 @@ class HookServer:
         self._handler = handler
         self._on_push = on_push
         self._server: asyncio.Server | None = None
+        self._inode = 0
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin to listen."""
         with _bound_socket(self._path) as listening:
+            self._inode = self._path.stat().st_ino
             self._server = await asyncio.start_unix_server(
                 self._accept, sock=listening, limit=_LONGEST_REPORT
             )
+
+    async def keep(self) -> None:
+        """Listen again if nobody does: another hub that had taken the socket's place has ended."""
+        if self._server is None or await asyncio.to_thread(_is_heard, self._path, self._inode):
+            return
+        self._server.close()
+        await self.start()
 
     async def close(self) -> None:
         """Stop listening and end the printing of every push; what they have started goes on."""
         if self._server is None:
             return
         self._server.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:  # else another hub listens there now
+                self._path.unlink()
         for conversation in self._conversations:
             conversation.cancel()
         await asyncio.gather(*self._conversations, return_exceptions=True)
@@ -131,8 +142,11 @@ class HookServer:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        if not line:
+            return  # another hub asks whether anybody listens
         try:
-            push = msgspec.json.decode(await reader.readline(), type=Push)
+            push = msgspec.json.decode(line, type=Push)
         except (msgspec.MsgspecError, ValueError) as error:
             _logger.warning("a hook's report cannot be read: %s", error)
             return
@@ -177,6 +191,17 @@ async def _next(lines: AsyncIterator[str], *, gone: "asyncio.Task[bytes] | None"
             line.cancel()
             with suppress(asyncio.CancelledError):
                 await line
+
+
+def _is_heard(path: Path, own_inode: int) -> bool:
+    """Tell whether somebody listens at a socket: this hub itself, or another that took its place."""
+    try:
+        if path.stat().st_ino == own_inode:
+            return True
+        post_receive.connect(str(path)).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
