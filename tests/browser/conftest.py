@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.conftest import require
 from tests.support.site import Site, served
 from tests.support.story import full_hub
+
+# A loaded machine may take its time; what does not come at all fails.
+expect.set_options(timeout=30_000)
 
 # No name resolves and no proxy is asked: whatever a page wants from elsewhere fails and is seen.
 _ISOLATED = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--no-proxy-server"]

@@ -1,4 +1,4 @@
-"""What holds for every page: accessible in both themes, light in bytes, whole at 320 pixels, nothing from elsewhere."""
+"""What holds for every page: accessible in both themes, few bytes, whole at 320 pixels, all from this hub."""
 
 import gzip
 import json

@@ -17,6 +17,14 @@ PACKAGES = [
     ("threadpoolctl", "3.6.0"),
 ]
 
+VERDICTS = {
+    "bit_exact": "Equal: 3 metrics, 200 steps.",
+    "within_tolerance": "Every metric is within its limit; not equal: metric val/loss.",
+    "diverged": (
+        "Differs first in weights:AdamW#0 at step 12 (encoder.0.weight); outside their limit: val/accuracy."
+    ),
+}
+
 TEST_LOG = """============================= test session starts ==============================
 platform linux -- Python 3.11.9, pytest-9.0.1, pluggy-1.6.0
 collected 14 items

@@ -1,4 +1,4 @@
-"""A hub's pages on a real port: the whole application, without the scheduler, so that a story stays as it is told."""
+"""A hub's pages on a real port: the whole application without its scheduler, so that a story stays."""
 
 import asyncio
 import dataclasses
@@ -104,7 +104,7 @@ def served(folder: Path, *, prefix: str = "", copy_of: Path | None = None) -> It
 
 @dataclasses.dataclass
 class _Mounted:
-    """What a reverse proxy does that shows the hub under a path: it takes the path away and tells which it was."""
+    """What a reverse proxy does that shows the hub under a path: it takes the path away."""
 
     hub: Hub
     prefix: str

@@ -52,7 +52,7 @@ def full_hub(folder: Path, *, now: float, **options: Any) -> tuple[HubConfig, Se
 
 
 def tell_digits(seeder: Seeder, now: float) -> None:
-    """Eight pushes: first model, a gate that stops, tests that fail, a better one, a broken file, one running."""
+    """Seven pushes: a first model, a gate that stops, failing tests, better ones, a broken file, one running."""
     project = projects.ensure(seeder.services, "digits", by="ada")
     lock = seeder.lock()
     first = _good(seeder, project, "First classifier: logistic regression", 0.9361, "", 0.0, lock)
@@ -136,16 +136,7 @@ def tell_sweep(seeder: Seeder, now: float, count: int = 64) -> Project:
         seeder.curves(run, 200, **{"val/accuracy": best, "val/loss": 1 - best, "train/loss": 0.9 - best})
         if index % 3 == 0 and status is RunStatus.FINISHED:
             level = levels[index // 3 % 3]
-            seeder.verdict(
-                run,
-                level,
-                {
-                    "bit_exact": "Equal: 3 metrics, 200 steps.",
-                    "within_tolerance": "Every metric is within its limit; not equal: metric val/loss.",
-                    "diverged": "Differs first in weights:AdamW#0 at step 12 (encoder.0.weight); outside their limit: val/accuracy.",
-                }[level.value],
-                steps_compared=200,
-            )
+            seeder.verdict(run, level, texts.VERDICTS[level.value], steps_compared=200)
     return project
 
 

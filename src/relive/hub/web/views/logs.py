@@ -17,10 +17,12 @@ _LONGEST_LINE = 2000
 
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+# Case counts: `ValueError: …` is one, a metric called val_error is none.
 _ERROR = re.compile(
-    rb"(?m)^(?:.*\b(?:Traceback \(most recent call last\)|Segmentation fault|Killed|out of memory)\b"
-    rb"|.*\b[A-Za-z_.]*(?:Error|Exception)\b: |(?:ERROR|FAILED|FATAL|CRITICAL)\b|E   ).*$",
-    re.IGNORECASE,
+    rb"(?m)^(?:.*Traceback \(most recent call last\)"
+    rb"|.*\b(?:[A-Z]\w*)?(?:Error|Exception)\b: "
+    rb"|(?:ERROR|FAILED|FATAL|CRITICAL|error|fatal)\b[: ]"
+    rb"|E   |Killed\b|.*\bSegmentation fault\b|.*\b[Oo]ut of memory\b).*$"
 )
 
 
