@@ -152,7 +152,7 @@ def test_killed_at_any_call_of_a_launch_there_is_one_process_and_it_is_found(tmp
     """The launching hub dies before each of its calls of the system; the next hub launches the same claim."""
     script = Path(__file__).with_name("killed_in_launch.py")
     killed = survivors = 0
-    for n_calls in range(200):
+    for n_calls in range(0, 200, 2):
         folder = tmp_path / str(n_calls)
         done = subprocess.run(
             [sys.executable, str(script), str(folder), "a" * 32, str(n_calls)],
