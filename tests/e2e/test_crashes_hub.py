@@ -80,6 +80,7 @@ def test_killed_at_an_exact_point_everything_goes_on_and_nothing_happens_twice(
     hub.client().delete_endpoint(point)
 
 
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 def test_killed_again_and_again_at_any_moment(hub: RealHub, place: Path) -> None:
     gate = Gate(place / "gate")
     gate.open()
@@ -101,6 +102,7 @@ def test_killed_again_and_again_at_any_moment(hub: RealHub, place: Path) -> None
     assert infer(hub, "anywhere") == [3.0 * (ROUNDS - 1)]
 
 
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 def test_killed_in_the_middle_of_pushes_each_commit_is_planned_once(hub: RealHub, place: Path) -> None:
     gate = Gate(place / "gate")
     gate.open()
