@@ -4,6 +4,7 @@ It runs where it is, in the environment it finds, with the terminal's input and 
 as it lies there, committed or not. What differs from a stage is only how the world came to be.
 """
 
+import logging
 import os
 import shlex
 import shutil
@@ -30,6 +31,7 @@ from relive.core.paths import rooted
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
+from relive.errors import HubRefused, HubUnreachable
 from relive.formats.locks import lock_bytes
 from relive.formats.manifest_io import HashCache, Snapshot, read_manifest
 from relive.runner.commands import CommandPlan
@@ -43,6 +45,8 @@ from relive.runner.results import Expected
 from relive.runner.variables import RunIdentity, fixed_variables, identity_variables, in_environment
 from relive.wire.jobs import StageReport
 from relive.wire.runs import CreatedRun, CreateRun
+
+_log = logging.getLogger(__name__)
 
 # A person waits for the end of this.
 _PATIENCE_S: Final = 600.0
@@ -121,19 +125,34 @@ def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult
             branch=world.snapshot.branch,
         )
     )
-    lease = Lease(hub.run(run.run_id))
-    folder = Path(tempfile.mkdtemp(prefix="relive-run-"))
-    desk = Desk.open(hub.run(run.run_id), blobs, lease, folder, [run.token], _show if echo else None)
-    lease.start()
-    try:
-        with _interrupts(lease):
-            report = execute(_execution(asked, world, run, desk, hub.transport.base_url), desk)
-        report = msgspec.structs.replace(report, inputs=_lineage(run, world))
-        deliver(report, desk.reports, lease)
-    finally:
-        lease.end()
-    shutil.rmtree(folder, ignore_errors=True)
+    with _own_folder() as folder:
+        lease = Lease(hub.run(run.run_id))
+        shown = _show if echo else None
+        desk = Desk.open(hub.run(run.run_id), blobs, lease, folder, [run.token], shown)
+        lease.start()
+        try:
+            with _interrupts(lease):
+                report = execute(_execution(asked, world, run, desk, hub.transport.base_url), desk)
+                report = msgspec.structs.replace(report, inputs=_lineage(run, world))
+                deliver(report, desk.reports, lease)
+        finally:
+            lease.end()
     return HandResult(run, report)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Give a folder for the run; it stays if what is in it did not reach the hub."""
+    folder = Path(tempfile.mkdtemp(prefix="relive-run-"))
+    try:
+        yield folder
+    except (HubUnreachable, HubRefused, KeyboardInterrupt):
+        _log.warning("what was recorded is kept in %s", folder)
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _look(asked: HandRun, blobs: BlobClient, hashes: HashCache) -> _World:
@@ -242,12 +261,14 @@ def _show(data: bytes) -> None:
 
 @contextmanager
 def _interrupts(lease: Lease) -> Iterator[None]:
-    """Let Ctrl-C end the command, and the report of it be made all the same."""
+    """Let Ctrl-C end the command, and the report of it be made all the same; a second one gives that up."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say what a signal does
         return
 
     def cancel(number: int, frame: FrameType | None) -> None:
+        if lease.over is not None:
+            raise KeyboardInterrupt
         lease.lose(Over.CANCELLED)
 
     before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}

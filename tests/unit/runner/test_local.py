@@ -208,6 +208,36 @@ def test_ctrl_c_ends_the_command_and_the_run_is_reported(hub, folder):
     assert state.report.failure is FailureReason.CANCELLED
 
 
+def test_a_second_ctrl_c_gives_up_waiting_for_a_hub_that_is_away(hub, folder, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", BY_HAND, hub.url],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        wait_for((folder / "started").exists, "the command runs")
+        hub.go_away()
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert "what was recorded is kept in" in said
+    (kept,) = tmp_path.glob("relive-run-*")
+    assert (kept / "log/output.log").exists()
+
+
+def test_a_run_that_was_reported_leaves_nothing(hub, client, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run_here(asked(folder, "true"), client, echo=False)
+    assert list(tmp_path.glob("relive-run-*")) == []
+
+
 def test_it_works_in_a_thread_too(hub, client, folder):
     found: list[RunStatus] = []
     thread = threading.Thread(
