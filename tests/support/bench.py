@@ -1,5 +1,6 @@
 """A hub without processes: real stores and repositories, and an executor that only remembers."""
 
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -14,12 +15,13 @@ import msgspec
 from relive.core.access import Caller, Scope
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.digest import canonical_json
+from relive.core.endpoint import Revision
 from relive.core.job import Job, Pool
-from relive.core.model import Signature, TensorSpec
+from relive.core.model import ModelVersion, Signature, TensorSpec
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.project import Project
 from relive.core.recipe import Code, Declared, EnvironmentLock, Hardware, Observed, Recipe
-from relive.core.run import Artifact, FailureReason, Metric, RunStatus
+from relive.core.run import Artifact, FailureReason, Metric, Run, RunStatus
 from relive.errors import ReliveError
 from relive.hub.background import HUB_JOBS, run_hub_job
 from relive.hub.keys import FileSigner
@@ -27,8 +29,10 @@ from relive.ports.executors import Launch, ProcessState
 from relive.services import jobs as job_calls
 from relive.services import runs
 from relive.services.context import HubPlace, Services
+from relive.services.endpoints import deploy_version
 from relive.services.projects import ensure
 from relive.services.pushes import Push, record_push
+from relive.services.registry import NewVersion, create_version
 from relive.services.scheduling import Scheduler
 from relive.stores.blobs.local import LocalBlobStore
 from relive.stores.git.repositories import GitRepositories
@@ -222,6 +226,35 @@ class Bench:
     def by_hand(self, caller: Caller = ADA, **asked: Any) -> CreatedRun:
         """Make a run that no job places."""
         return runs.create(self.services, CreateRun(**{"project": self.project.name} | asked), caller)
+
+    def finished_by_hand(self, caller: Caller = ADA, **asked: Any) -> Run:
+        """Make a run by hand that has ended well, with a recipe."""
+        created = self.by_hand(caller, **asked)
+        report = StageReport(
+            fence=0, status=RunStatus.FINISHED, exit_code=0, recipe=self.recipe("train"), recipe_digest="x"
+        )
+        return runs.finish(self.services, self.services.store.get_run(created.run_id), report)
+
+    def version(self, model: str = "digits", **files: bytes) -> ModelVersion:
+        """Register a version of a model that has a contract; its folder holds these files."""
+        run = self.finished_by_hand()
+        new = NewVersion(
+            project=self.project,
+            model=model,
+            run_id=run.id,
+            manifest=self.keep(files or {"weights": secrets.token_bytes(8)}),
+            loader="auto",
+            contract=self.keep({"expected.json": b"[]"}),
+            signature=SIGNATURE,
+        )
+        return create_version(self.services, new)
+
+    def deployed(self, version: ModelVersion, endpoint: str = "digits") -> Revision:
+        """Serve a version; its revision is ready and has the traffic."""
+        revision = deploy_version(self.services, endpoint, version, by="ada")
+        self.tick()
+        self.ready(revision.id)
+        return self.services.store.get_revision(revision.id)
 
     def recipe(self, command: str, *, code: str = "", commit: str = "") -> str:
         """Keep a small recipe and give its digest."""

@@ -1,18 +1,23 @@
 """Endpoints: revisions, the traffic, rollback, and the table the router reads."""
 
+import logging
 from typing import Any
 
 import msgspec
 
 from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.event import Event
+from relive.core.ids import check_name
 from relive.core.job import Job, JobKind, JobState
 from relive.core.model import ModelVersion
-from relive.errors import Conflict, NotFound
+from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
+from relive.services.faults import is_passing
 from relive.services.ids import new_id
 from relive.services.registry import load_recipe, move_alias
 from relive.wire.jobs import ServeWork
+
+_log = logging.getLogger(__name__)
 
 _WANTED = tuple(state for state in RevisionState if state.is_wanted)
 _RESTARTS_BEFORE_GIVING_UP = 5
@@ -49,7 +54,13 @@ def create_revision(
 
 
 def deploy_version(services: Services, endpoint_name: str, version: ModelVersion, *, by: str) -> Revision:
-    """Deploy a version by hand; the traffic moves by itself when the revision is ready."""
+    """Deploy a version by hand; the traffic moves by itself when the revision is ready.
+
+    Raises:
+        InvalidName: This cannot be an endpoint's name.
+        Conflict: The endpoint serves another model, or the version has no example to be tested with.
+    """
+    check_name("endpoint", endpoint_name)
     model = services.store.get_model(version.model)
     with services.store.transaction():
         endpoint = services.store.ensure_endpoint(model.project_id, endpoint_name, version.model)
@@ -75,7 +86,7 @@ def move_traffic(services: Services, endpoint: Endpoint, revision: Revision, *, 
             subject = f"revision {revision.number} of {endpoint.name}"
             raise Conflict(subject=subject, reason=refusal)
         routed = store.route(endpoint.id, live=revision.id, previous=endpoint.live)
-        services.record(_event("endpoint.deployed", endpoint, revision, by))
+        services.record(_event(services, "endpoint.deployed", endpoint, by, revision))
         for other in store.list_revisions(endpoint.id, states=_WANTED):
             if other.number < revision.number and other.id not in (routed.live, routed.previous):
                 retire(services, other)
@@ -108,7 +119,7 @@ def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
                 reason=f"revision {previous.number} is {previous.state.value}, so it cannot take the traffic",
             )
         routed = store.route(endpoint.id, live=previous.id, previous=live.id)
-        services.record(_event("endpoint.rolled_back", endpoint, previous, by))
+        services.record(_event(services, "endpoint.rolled_back", endpoint, by, previous))
         _alias_follows(services, live, previous, by=by)
     return routed
 
@@ -124,7 +135,7 @@ def retire(services: Services, revision: Revision) -> None:
 def abandon(services: Services, revision_id: str) -> None:
     """Stop a revision that nobody waits for any more, unless it got the traffic already."""
     revision = services.store.get_revision(revision_id)
-    served = {endpoint.live for endpoint in services.store.list_endpoints()}
+    served = {taken for it in services.store.list_endpoints() for taken in (it.live, it.previous)}
     if revision.id not in served:
         retire(services, revision)
 
@@ -136,7 +147,7 @@ def delete_endpoint(services: Services, name: str, *, by: str) -> None:
         for revision in services.store.list_revisions(endpoint.id, states=_WANTED):
             retire(services, revision)
         services.store.delete_endpoint(endpoint.id)
-        services.record(Event(kind="endpoint.deleted", actor=by, subject=f"endpoint:{endpoint.id}"))
+        services.record(_event(services, "endpoint.deleted", endpoint, by))
 
 
 def keep_served(services: Services) -> None:
@@ -146,11 +157,21 @@ def keep_served(services: Services) -> None:
     good here.
     """
     for revision in services.store.list_revisions(states=_WANTED):
-        if revision.state is RevisionState.READY and "route_when_ready" in revision.facts:
-            _route_by_hand(services, revision)
-        job = services.store.get_job(revision.job_id) if revision.job_id else None
-        if job is None or job.state.is_final:
-            _serve_again(services, revision, job)
+        try:
+            _keep(services, revision)
+        except ReliveError as error:
+            # One endpoint's trouble (a lost blob, a full disk) must not stop the others.
+            _log.warning("revision %s cannot be served: %s", revision.id, error)
+            if not is_passing(error) and revision.ready_at is None:
+                services.store.set_revision(revision.id, state=RevisionState.FAILED, error=error.what())
+
+
+def _keep(services: Services, revision: Revision) -> None:
+    if revision.state is RevisionState.READY and "route_when_ready" in revision.facts:
+        _route_by_hand(services, revision)
+    job = services.store.get_job(revision.job_id) if revision.job_id else None
+    if job is None or job.state.is_final:
+        _serve_again(services, revision, job)
 
 
 def _serve_again(services: Services, revision: Revision, job: Job | None) -> None:
@@ -204,7 +225,7 @@ def _serve_job(services: Services, revision: Revision, *, delay_s: float) -> Job
 def _route_by_hand(services: Services, revision: Revision) -> None:
     facts = dict(revision.facts)
     by = str(facts.pop("route_when_ready"))
-    endpoint = next(e for e in services.store.list_endpoints() if e.id == revision.endpoint_id)
+    endpoint = _endpoint_of(services, revision)
     with services.store.transaction():
         _changed(services, revision, facts=facts)
         try:
@@ -216,7 +237,7 @@ def _route_by_hand(services: Services, revision: Revision) -> None:
 
 def _work(services: Services, revision: Revision, version: ModelVersion) -> ServeWork:
     store = services.store
-    endpoint = next(e for e in store.list_endpoints() if e.id == revision.endpoint_id)
+    endpoint = _endpoint_of(services, revision)
     recipe = load_recipe(services, version.run_id)
     return ServeWork(
         project=store.get_project(endpoint.project_id).name,
@@ -230,6 +251,13 @@ def _work(services: Services, revision: Revision, version: ModelVersion) -> Serv
         environment=recipe.declared.environment,
         loader=version.loader,
     )
+
+
+def _endpoint_of(services: Services, revision: Revision) -> Endpoint:
+    for endpoint in services.store.list_endpoints():
+        if endpoint.id == revision.endpoint_id:
+            return endpoint
+    raise NotFound(kind="endpoint of revision", name=revision.id, hint="it was deleted meanwhile")
 
 
 def _alias_follows(services: Services, live: Revision, previous: Revision, *, by: str) -> None:
@@ -249,10 +277,14 @@ def _changed(services: Services, revision: Revision, **changes: Any) -> Revision
     return changed
 
 
-def _event(kind: str, endpoint: Endpoint, revision: Revision, by: str) -> Event:
+def _event(
+    services: Services, kind: str, endpoint: Endpoint, by: str, revision: Revision | None = None
+) -> Event:
+    facts = {} if revision is None else {"revision": revision.number, **revision.facts}
     return Event(
         kind=kind,
         actor=by,
         subject=f"endpoint:{endpoint.id}",
-        facts={"endpoint": endpoint.name, "revision": revision.number, **revision.facts},
+        project=services.store.get_project(endpoint.project_id).name,
+        facts={"endpoint": endpoint.name, **facts},
     )

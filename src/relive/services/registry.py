@@ -7,12 +7,14 @@ import msgspec
 from relive.core.artifact import Manifest
 from relive.core.digest import canonical_json
 from relive.core.event import Event
+from relive.core.ids import check_name
 from relive.core.model import Alias, ModelVersion, RegisteredModel, Signature
 from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
 from relive.core.provenance import PAYLOAD_TYPE, Builder, statement
 from relive.core.recipe import EnvironmentLock, Recipe
-from relive.errors import Conflict, NotFound
+from relive.errors import Conflict, InvalidName, NotFound
+from relive.formats.dsse import Envelope
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import load_manifest
@@ -37,7 +39,12 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_version(services: Services, new: NewVersion) -> ModelVersion:
-    """Write the next version of a model with its signed statement, or give the one its stage made before."""
+    """Write the next version of a model with its signed statement, or give the one its stage made before.
+
+    Raises:
+        NotFound: The run that made it has no recipe, so nothing could be said about it.
+        Conflict: The model belongs to another project.
+    """
     store = services.store
     if (
         new.stage_id
@@ -45,10 +52,13 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
         and earlier.provenance
     ):
         return earlier
+    recipe = load_recipe(services, new.run_id)
     model = store.ensure_model(new.project.id, new.model)
     files = file_sha256s(services, load_manifest(services, new.manifest))
     created = store.create_version(_unsigned(services, new, model, folder_sha256(files)))
-    envelope = services.signer.sign(PAYLOAD_TYPE, canonical_json(_statement(services, created, files)))
+    envelope = services.signer.sign(
+        PAYLOAD_TYPE, canonical_json(_statement(services, created, files, recipe))
+    )
     with store.transaction():
         version = store.set_version(created.id, provenance=services.blobs.put(envelope).digest)
         services.record(
@@ -128,28 +138,47 @@ def verify_version(services: Services, version: ModelVersion) -> dict[str, objec
     """Check a version's signature, and every byte of its folder against the signed digests.
 
     Raises:
+        NotFound: It has no statement: its registration was never finished.
         SignatureInvalid: No key of this hub signed the statement.
         Conflict: The signed digests are not those of the folder.
     """
-    statement_ = msgspec.json.decode(
-        services.signer.verify(services.blobs.read(version.provenance)), type=dict
-    )
-    signed = {s["name"]: s["digest"]["sha256"] for s in statement_["subject"]}
+    envelope = read_provenance(services, version)
+    payload = msgspec.json.decode(services.signer.verify(envelope), type=dict)
+    folder, *signed = [(subject["name"], subject["digest"]["sha256"]) for subject in payload["subject"]]
     name = f"{version.model}@{version.version}"
     actual = file_sha256s(services, load_manifest(services, version.manifest))
-    expected = {path: digest for path, digest in signed.items() if path != name}
-    if actual != expected or signed.get(name) != folder_sha256(actual):
+    if folder != (name, folder_sha256(actual)) or dict(signed) != actual:
         raise Conflict(subject=name, reason="its files are not those that were signed", hint="relive fsck")
     return {
         "model": version.model,
         "version": version.version,
         "files": len(actual),
-        "key_id": services.signer.key_id,
+        # Of the key that signed this, which need not be the one that signs today.
+        "key_id": msgspec.json.decode(envelope, type=Envelope).signatures[0].keyid,
     }
 
 
+def read_provenance(services: Services, version: ModelVersion) -> bytes:
+    """Give a version's signed statement, byte for byte.
+
+    Raises:
+        NotFound: It has none: its registration was never finished.
+    """
+    if not version.provenance:
+        name = f"{version.model}@{version.version}"
+        raise NotFound(kind="signed statement of", name=name, hint="its registration was never finished")
+    return services.blobs.read(version.provenance)
+
+
 def move_alias(services: Services, model: str, alias: str, version: int, *, by: str) -> Alias:
-    """Point an alias at a version."""
+    """Point an alias at a version.
+
+    Raises:
+        InvalidName: This cannot be an alias: it is no name, or reads like a version's number.
+        NotFound: There is no such version.
+    """
+    if check_name("alias", alias).removeprefix("v").isdecimal():
+        raise InvalidName(field="alias", value=alias, wanted="a word that does not read like a number")
     target = services.store.get_version(model, str(version))
     with services.store.transaction():
         moved = services.store.set_alias(model, alias, target.version, by=by)
@@ -190,8 +219,9 @@ def _settle(services: Services, view: PipelineView, due: Promotion, version: Mod
     return True
 
 
-def _statement(services: Services, version: ModelVersion, files: dict[str, str]) -> dict[str, object]:
-    recipe = load_recipe(services, version.run_id)
+def _statement(
+    services: Services, version: ModelVersion, files: dict[str, str], recipe: Recipe
+) -> dict[str, object]:
     isolation = recipe.observed.isolation if recipe.observed else "none"
     builder = Builder(url=services.place.public_url, version=services.place.version, isolation=isolation)
     environment = load_environment(services, recipe.declared.environment)

@@ -39,10 +39,8 @@ def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str])
     """Give a version's signed statement, byte for byte."""
     caller_of(request)
     services = services_of(request)
-    version = services.store.get_version(name, ref)
-    return Response(
-        services.blobs.read(version.provenance), media_type="application/vnd.dsse.envelope.v1+json"
-    )
+    envelope = registry.read_provenance(services, services.store.get_version(name, ref))
+    return Response(envelope, media_type="application/vnd.dsse.envelope.v1+json")
 
 
 @post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)
