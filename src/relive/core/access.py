@@ -1,8 +1,12 @@
 """Who may do what: users, tokens and their scopes."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
+
+TICKET_PREFIX: Final = "rlt"
+"""What the text of a ticket begins with, which is exchanged for a token once."""
 
 
 class Scope(StrEnum):

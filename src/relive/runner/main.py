@@ -28,6 +28,7 @@ from relive.runner.environment.build import build_environment, resolve_environme
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.execution import Desk, failed_report
 from relive.runner.lease import Lease, Over, is_passing
+from relive.runner.order import Order, read_order
 from relive.runner.stage import run_stage
 from relive.wire.jobs import EnvironmentReport, EnvironmentWork, Report, StageWork, Work
 
@@ -40,26 +41,18 @@ _SILENCE_S: Final = 30.0
 _RETRY_S: Final = 5.0
 
 
-class Order(msgspec.Struct, frozen=True):
-    """The line that an executor writes: which job, under which claim, and how to reach the hub."""
-
-    hub: str
-    job: str
-    fence: int
-    token: str
-
-
 def main() -> int:
     """Do the job that standard input names; 0 if the hub took the report, or wants none."""
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+        order = read_order()
     except msgspec.MsgspecError as error:
         _log.error("standard input should hold one line with hub, job, fence and token: %s", error)
         return 2
-    # The command must not inherit what is left of our standard input.
-    sys.stdin.close()
+    except ReliveError as error:
+        _log.error("%s", error.what())
+        return 1
     return run_job(order, Path.cwd())
 
 

@@ -4,15 +4,17 @@ import hmac
 
 import msgspec
 
-from relive.core.access import Caller, Scope, Token, User
+from relive.core.access import TICKET_PREFIX, Caller, Scope, Token, User
+from relive.core.event import Event
 from relive.core.job import Job, JobState
-from relive.errors import AccessDenied, NotLoggedIn
+from relive.errors import AccessDenied, InvalidInput, NotLoggedIn
 from relive.services.context import Services
 from relive.services.ids import new_id, new_secret, secret_digest
 
 TOKEN_PREFIX = "rlv"
 
 _RANK = {Scope.COMMAND: 0, Scope.RUNNER: 0, Scope.LOCAL: 1, Scope.MEMBER: 2, Scope.ADMIN: 3}
+_SHORTEST_SECRET = 32
 _LOGIN_LIFE_S = 300.0
 _SESSION_LIFE_S = 30 * 86400.0
 
@@ -60,6 +62,50 @@ def create_job_token(services: Services, job: Job, scope: Scope, *, run_id: str 
     )
 
 
+def create_job_ticket(services: Services, job: Job) -> str:
+    """Make a ticket for the runner of this claim: good for one exchange, so that others may see it later."""
+    secret = new_secret()
+    ticket = Token(
+        id=new_id()[:16],
+        scope=Scope.RUNNER,
+        subject=f"job:{job.id}",
+        label=f"ticket of job {job.id[:8]}",
+        project_id=job.project_id,
+        fence=job.fence,
+        created_at=services.store.now(),
+    )
+    kept = services.store.create_token(ticket, _ticket_digest(secret))
+    return f"{TICKET_PREFIX}_{kept.id}_{secret}"
+
+
+def redeem_ticket(services: Services, job_id: str, text: str, secret: str) -> str:
+    """Exchange a ticket for the runner's token, whose secret part the runner brings; holds its lease, too.
+
+    The same ticket with the same secret gives the same token again, because the answer may have been lost.
+
+    Raises:
+        NotLoggedIn: No such ticket, or it was exchanged before by somebody else, which is recorded.
+        Superseded: The claim that the ticket belongs to is over.
+    """
+    if len(secret) < _SHORTEST_SECRET:
+        raise InvalidInput(field="secret", value="…", wanted=f"at least {_SHORTEST_SECRET} characters")
+    with services.store.transaction():
+        ticket = _find_ticket(services, job_id, text)
+        # Also a lock: of two exchanges of one ticket the second sees what the first did.
+        job = services.store.renew(job_id, ticket.fence, lease_s=services.place.lease_s)
+        token = msgspec.structs.replace(
+            ticket, id=secret_digest(ticket.id)[:16], label=f"{Scope.RUNNER} of job {job_id[:8]}"
+        )
+        before = services.store.find_token(token.id)
+        if before is None:
+            services.store.create_token(token, secret_digest(secret))
+    if before is not None and not hmac.compare_digest(before[1], secret_digest(secret)):
+        facts = {"job": job_id, "fence": ticket.fence, "ticket": ticket.id}
+        services.record(Event(kind="job.ticket_replayed", actor="hub", subject=job.subject, facts=facts))
+        raise _refused("a ticket that nobody has used before")
+    return f"{TOKEN_PREFIX}_{token.id}_{secret}"
+
+
 def create_login_link_token(services: Services, caller: Caller) -> str:
     """Make a one-time token with which a browser gets a session."""
     if not caller.is_admin and caller.scope is not Scope.MEMBER:
@@ -103,8 +149,9 @@ def authenticate(services: Services, text: str) -> Caller:
     Raises:
         NotLoggedIn: It is unknown, revoked, expired, or its job's claim is over.
     """
-    found = services.store.find_token(_token_id(text))
-    if found is None or not hmac.compare_digest(found[1], secret_digest(text.split("_", 2)[2])):
+    token_id, secret = _parts(text, TOKEN_PREFIX)
+    found = services.store.find_token(token_id)
+    if found is None or not hmac.compare_digest(found[1], secret_digest(secret)):
         raise _refused("a token that this hub knows")
     token = found[0]
     if token.expires_at is not None and token.expires_at < services.store.now():
@@ -145,8 +192,23 @@ def _refused(needs: str) -> NotLoggedIn:
     return NotLoggedIn(action="do this", who="this token", needs=needs)
 
 
-def _token_id(text: str) -> str:
+def _find_ticket(services: Services, job_id: str, text: str) -> Token:
+    ticket_id, secret = _parts(text, TICKET_PREFIX)
+    found = services.store.find_token(ticket_id)
+    if found is None or not hmac.compare_digest(found[1], _ticket_digest(secret)):
+        raise _refused("a ticket that this hub knows")
+    if found[0].subject != f"job:{job_id}":
+        raise _refused("a ticket of this job")
+    return found[0]
+
+
+def _ticket_digest(secret: str) -> str:
+    """Give a digest that no token has: else a ticket could be written as a token, and be one."""
+    return secret_digest(f"{TICKET_PREFIX} {secret}")
+
+
+def _parts(text: str, prefix: str) -> tuple[str, str]:
     parts = text.split("_", 2)
-    if len(parts) != 3 or parts[0] != TOKEN_PREFIX:
-        raise _refused(f"a token of the form {TOKEN_PREFIX}_ID_SECRET")
-    return parts[1]
+    if len(parts) != 3 or parts[0] != prefix:
+        raise _refused(f"a token of the form {prefix}_ID_SECRET")
+    return parts[1], parts[2]

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from relive import settings
 from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
@@ -32,7 +30,8 @@ from relive.runner.checkout import checkout
 from relive.runner.environment.build import build_environment, fetch_lock
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.lease import Lease, Over
-from relive.runner.main import Order, deliver
+from relive.runner.main import deliver
+from relive.runner.order import read_order
 from relive.runner.variables import fixed_variables
 from relive.serving.bundle import build_bundle
 from relive.serving.modelprocess import ServeSpec
@@ -101,8 +100,11 @@ def main() -> int:
     """Do the job that standard input names; 0 if the hub took the report, or wants none."""
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(message)s")
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    sys.stdin.close()
+    try:
+        order = read_order()
+    except ReliveError as error:
+        _log.error("%s", error.what())
+        return 1
     transport = Transport(order.hub, order.token)
     reports = ReportClient(transport, "jobs", order.job, order.fence)
     lease = Lease(reports)

@@ -1,5 +1,6 @@
 """What a job's process and the hub say to each other, under `/api/v1/jobs/{id}`.
 
+    POST token       RedeemTicket → RunnerToken     without a token, by a process that was given a ticket
     GET  spec        → StageWork | EnvironmentWork | DescribeWork | ServeWork   (tagged by `kind`)
     POST heartbeat   Heartbeat → HeartbeatReply
     POST progress    Progress            a phase began; shown live
@@ -20,6 +21,24 @@ from relive.core.model import Signature
 from relive.core.pipeline import EnvSpec, ParamsRef
 from relive.core.recipe import DataInput
 from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, RunStatus, TestReport
+
+
+class RedeemTicket(msgspec.Struct, frozen=True, kw_only=True):
+    """Exchange a ticket for the runner's token.
+
+    Attributes:
+        secret: Made by the process: the secret part of its token. Who saw the ticket does not know it, and
+            the process itself may ask again with the same one if it did not hear the answer.
+    """
+
+    ticket: str
+    secret: str
+
+
+class RunnerToken(msgspec.Struct, frozen=True, kw_only=True):
+    """The token that a ticket was exchanged for."""
+
+    token: str
 
 
 class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stage"):

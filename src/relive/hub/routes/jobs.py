@@ -5,14 +5,15 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.status_codes import HTTP_200_OK
 
 from relive.core.access import Caller, Scope
 from relive.core.job import Job
 from relive.errors import AccessDenied
 from relive.hub.http import MSGPACK, HubRequest, caller_of, read_message, services_of
-from relive.services import jobs
-from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, Report
+from relive.services import accounts, jobs
+from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, RedeemTicket, Report, RunnerToken
 
 
 def _reply(message: Any) -> Response[bytes]:
@@ -29,15 +30,24 @@ def _own_job(request: HubRequest, job_id: str) -> Caller:
     return caller
 
 
+@post("/jobs/{job_id:str}/token", include_in_schema=False)
+async def redeem_ticket(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
+    """Exchange a job's ticket for its runner's token; needs none before."""
+    asked = await read_message(request, RedeemTicket)
+    redeem = accounts.redeem_ticket
+    token = await asyncio.to_thread(redeem, services_of(request), job_id, asked.ticket, asked.secret)
+    return _reply(RunnerToken(token=token))
+
+
 @get("/jobs/{job_id:str}/spec", include_in_schema=False)
-async def get_spec(request: HubRequest, job_id: str) -> Response[bytes]:
+async def get_spec(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Give a job its work."""
     _own_job(request, job_id)
     return _reply(await asyncio.to_thread(jobs.work_of, services_of(request), job_id))
 
 
 @post("/jobs/{job_id:str}/heartbeat", include_in_schema=False)
-async def heartbeat(request: HubRequest, job_id: str) -> Response[bytes]:
+async def heartbeat(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Renew a job's lease."""
     _own_job(request, job_id)
     message = await read_message(request, Heartbeat)
@@ -45,7 +55,7 @@ async def heartbeat(request: HubRequest, job_id: str) -> Response[bytes]:
 
 
 @post("/jobs/{job_id:str}/progress", include_in_schema=False)
-async def progress(request: HubRequest, job_id: str) -> Response[bytes]:
+async def progress(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Note a phase."""
     _own_job(request, job_id)
     message = await read_message(request, Progress)
@@ -53,7 +63,7 @@ async def progress(request: HubRequest, job_id: str) -> Response[bytes]:
 
 
 @post("/jobs/{job_id:str}/log", include_in_schema=False)
-async def append_log(request: HubRequest, job_id: str) -> Response[bytes]:
+async def append_log(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Append output."""
     _own_job(request, job_id)
     chunk = await read_message(request, LogChunk)
@@ -61,7 +71,7 @@ async def append_log(request: HubRequest, job_id: str) -> Response[bytes]:
 
 
 @post("/jobs/{job_id:str}/records", include_in_schema=False)
-async def record(request: HubRequest, job_id: str) -> Response[bytes]:
+async def record(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Keep metrics, params and tags."""
     _own_job(request, job_id)
     records = await read_message(request, Records)
@@ -69,7 +79,7 @@ async def record(request: HubRequest, job_id: str) -> Response[bytes]:
 
 
 @post("/jobs/{job_id:str}/finish", include_in_schema=False)
-async def finish(request: HubRequest, job_id: str) -> Response[bytes]:
+async def finish(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Take the report."""
     _own_job(request, job_id)
     report: Report = await read_message(request, Report)  # type: ignore[arg-type]  # a union of structs
@@ -77,10 +87,10 @@ async def finish(request: HubRequest, job_id: str) -> Response[bytes]:
 
 
 @get("/jobs", sync_to_thread=True)
-def list_jobs(request: HubRequest, limit: int = 100) -> list[Job]:
+def list_jobs(request: HubRequest, limit: FromQuery[int] = 100) -> list[Job]:
     """List jobs, newest last."""
     caller_of(request)
     return services_of(request).store.list_jobs(limit=min(limit, 1000))
 
 
-ROUTES = [get_spec, heartbeat, progress, append_log, record, finish, list_jobs]
+ROUTES = [redeem_ticket, get_spec, heartbeat, progress, append_log, record, finish, list_jobs]
