@@ -28,6 +28,7 @@
     ├── GitFailed                 a git command that could not do what was asked
     ├── LaunchFailed              an executor that could not place a job
     ├── PoolUnreachable           a cluster that does not answer
+    ├── PoolUnfit                 a cluster that cannot run jobs of this hub
     ├── CannotReplay              a recipe that cannot be rebuilt here
     ├── HubUnreachable
     ├── HubRefused                the hub answered with an error
@@ -83,6 +84,7 @@ from relive.errors.work import (
     HubRefused,
     HubUnreachable,
     LaunchFailed,
+    PoolUnfit,
     PoolUnreachable,
     PortTaken,
 )
@@ -116,6 +118,7 @@ __all__ = [
     "NotFound",
     "NotLoggedIn",
     "NotSupportedYet",
+    "PoolUnfit",
     "PoolUnreachable",
     "PortTaken",
     "ReliveError",

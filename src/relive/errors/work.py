@@ -75,9 +75,29 @@ class PoolUnreachable(ReliveError):
     code = "pool_unreachable"
     pool: str
     reason: str
+    hint: str | None = None
 
     def what(self) -> str:
         return f"The cluster at {self.pool} does not answer: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return self.hint
+
+
+@dataclass(eq=False)
+class PoolUnfit(ReliveError):
+    """A pool's cluster answers, but jobs of this hub could not run there."""
+
+    code = "pool_unfit"
+    pool: str
+    reason: str
+    hint: str | None = None
+
+    def what(self) -> str:
+        return f"The cluster at {self.pool} cannot run jobs of this hub: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return self.hint
 
 
 @dataclass(eq=False)

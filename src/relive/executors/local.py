@@ -74,6 +74,9 @@ class LocalExecutor:
         # Two threads must not both wait for a process: only one of them would learn its exit code.
         self._waiting = threading.Lock()
 
+    def check(self) -> None:
+        """Do nothing: this machine is there."""
+
     def launch(self, request: Launch) -> dict[str, Any]:
         """Start the job's process, or find the one that was started for the same claim.
 

@@ -15,8 +15,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         fence: The claim it belongs to.
         module: Python module to run with `-m` in relive's own environment.
         hub_url: Where the process reaches the hub.
-        token: The runner's token. It must never be visible to other users of the machine nor reach the
-            command's environment.
+        token: The runner's token, or a ticket that the process exchanges for one. It must never reach the
+            command's environment; a token must not be visible to anybody else, a ticket may be, because it
+            is good for one exchange only.
         name: For people, as in a cluster's dashboard.
     """
 
@@ -30,7 +31,13 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessState(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a launched process: "alive", "ended", "gone" or "unknown" (cannot be asked now)."""
+    """What became of a launched process.
+
+    Attributes:
+        state: "waiting" (placed, but there is no room for it yet), "alive", "ended", "gone" or "unknown"
+            (cannot be asked now).
+        detail: Why, for people; one line.
+    """
 
     state: str
     exit_code: int | None = None
@@ -46,6 +53,10 @@ class Executor(Protocol):
     process outlives the hub that launched it. Every method may be called from any thread and may block for
     seconds.
     """
+
+    def check(self) -> None:
+        """Do nothing if jobs can be placed now, else raise `PoolUnreachable` or `PoolUnfit`."""
+        ...
 
     def launch(self, request: Launch) -> dict[str, Any]: ...
     def poll(self, handle: dict[str, Any]) -> ProcessState: ...

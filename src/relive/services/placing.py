@@ -9,10 +9,10 @@ import msgspec
 from relive.core.access import Scope
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
-from relive.core.pipeline import Resources
+from relive.core.pipeline import Resources, StageStatus
 from relive.errors import ReliveError, Superseded
-from relive.ports.executors import Launch
-from relive.services.accounts import create_job_token
+from relive.ports.executors import Launch, ProcessState
+from relive.services.accounts import create_job_ticket, create_job_token
 from relive.services.context import Services
 
 _log = logging.getLogger(__name__)
@@ -26,12 +26,15 @@ _MODULES = {
 _PLACED = tuple(_MODULES)
 _WORKING = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE)
 _LOCAL = "local"
+_OVER = ("ended", "gone")
 
 
 def launch_ready(services: Services) -> int:
     """Claim and start jobs while their pools have room; gives how many were started."""
     started = 0
     for pool in services.store.list_pools():
+        if not _can_place(services, pool):
+            continue
         started += _launch_kind(services, pool, (JobKind.SERVE,), room=64)
         running = services.store.list_jobs(states=(JobState.RUNNING,), kinds=_WORKING, pool=pool.name)
         started += _launch_kind(services, pool, _WORKING, room=pool.slots - len(running))
@@ -46,7 +49,7 @@ def adopt(services: Services) -> int:
     """
     adopted = 0
     for job in _running(services):
-        if _poll(services, job) in ("ended", "gone"):
+        if _poll(services, job).state in _OVER:
             continue
         try:
             services.store.renew(job.id, job.fence, lease_s=services.place.lease_s)
@@ -58,17 +61,78 @@ def adopt(services: Services) -> int:
     return adopted
 
 
+def count_running(services: Services) -> int:
+    """Count the jobs whose processes run now; 0 if the database cannot be asked."""
+    try:
+        return len(_running(services))
+    except ReliveError:
+        return 0
+
+
+def stop_all(services: Services) -> None:
+    """End every job's process on every pool; what was cut off is taken up again by the next hub."""
+    for job in _running(services):
+        _stop(services, job)
+
+
 def look_after_processes(services: Services) -> None:
     """Mark jobs LOST whose process died without a report, or which were silent for too long."""
     for job in _running(services):
-        state = _poll(services, job)
-        if state in ("ended", "gone"):
-            _lose(services, job, "its process ended without a report")
+        process = _poll(services, job)
+        if process.state in _OVER:
+            _lose(services, job, "its process ended without a report", process.detail)
+        elif process.state == "waiting":
+            _wait(services, job, process.detail)
     for job in services.store.lose_expired():
         _log.warning("job %s was silent for longer than its lease", job.id)
         services.record(_lost(job, "silent for longer than its lease"))
-        # Aside, because one that hangs takes long to end; should the hub die first, its fence ends it.
-        threading.Thread(target=_stop, args=(services, job), name=f"stop {job.id[:8]}", daemon=True).start()
+        _stop_aside(services, job)
+
+
+def _can_place(services: Services, pool: Pool) -> bool:
+    """Tell whether a pool takes jobs now; what waits for one that does not stays queued and says why.
+
+    Asked before a job is claimed: its one claim would be wasted on a cluster that is away.
+    """
+    if pool.executor == _LOCAL:
+        return True
+    queued = services.store.list_jobs(states=(JobState.QUEUED,), kinds=_PLACED, pool=pool.name, limit=100)
+    try:
+        if queued:
+            services.executor_of(pool.name).check()
+    except ReliveError as error:
+        told = [_note(services, job, f"waits for pool {pool.name}: {error.what()}") for job in queued]
+        if any(told):
+            _log.warning("%d jobs wait for pool %s: %s", len(queued), pool.name, error.what())
+        return False
+    return True
+
+
+def _wait(services: Services, job: Job, why: str) -> None:
+    """Hold the claim of a job whose pool has no room for it yet, for it has no process that could."""
+    try:
+        job = services.store.renew(job.id, job.fence, lease_s=services.place.lease_s)
+        if not job.cancel_requested:
+            _note(services, job, f"placed on pool {job.pool}: {why}")
+            return
+        reason = "cancelled before it began"
+        services.store.finish(job.id, job.fence, JobState.CANCELLED, result={}, error=reason)
+    except Superseded:
+        return  # it began and was done in between
+    _stop_aside(services, job)
+
+
+def _note(services: Services, job: Job, reason: str) -> bool:
+    """Say why a stage's job has not begun; tells whether that is news."""
+    kind, _, stage_id = job.subject.partition(":")
+    if kind != "stage":
+        return False
+    with services.store.transaction():
+        stage = services.store.get_stage(stage_id)
+        is_news = stage.job_id == job.id and stage.reason != reason
+        if is_news and stage.status is StageStatus.QUEUED:
+            services.store.set_stage(stage_id, expect=StageStatus.QUEUED, reason=reason)
+    return is_news
 
 
 def _launch_kind(services: Services, pool: Pool, kinds: tuple[JobKind, ...], *, room: int) -> int:
@@ -85,13 +149,14 @@ def _launch_kind(services: Services, pool: Pool, kinds: tuple[JobKind, ...], *, 
 
 
 def _launch(services: Services, pool: Pool, job: Job) -> None:
-    place = services.place
+    place, is_local = services.place, pool.executor == _LOCAL
     request = Launch(
         job_id=job.id,
         fence=job.fence,
         module=_MODULES[job.kind],
-        hub_url=place.local_url if pool.executor == _LOCAL else place.public_url,
-        token=create_job_token(services, job, Scope.RUNNER),
+        hub_url=place.local_url if is_local else place.public_url,
+        # A cluster shows an order to whoever may list its jobs.
+        token=create_job_token(services, job, Scope.RUNNER) if is_local else create_job_ticket(services, job),
         name=f"{job.kind.value} {job.subject}",
         resources=msgspec.convert(job.payload.get("resources", {}), Resources),
     )
@@ -104,8 +169,8 @@ def _launch(services: Services, pool: Pool, job: Job) -> None:
         _lose(services, job, f"pool {pool.name} could not start it: {error}")
 
 
-def _lose(services: Services, job: Job, reason: str) -> None:
-    detail = _output(services, job)
+def _lose(services: Services, job: Job, reason: str, why: str = "") -> None:
+    detail = _output(services, job) or why
     try:
         services.store.finish(
             job.id, job.fence, JobState.LOST, result={}, error=f"{reason}: {detail}" if detail else reason
@@ -124,12 +189,17 @@ def _handle(job: Job) -> dict[str, Any]:
     return job.handle or {"job_id": job.id, "fence": job.fence}
 
 
-def _poll(services: Services, job: Job) -> str:
+def _poll(services: Services, job: Job) -> ProcessState:
     try:
-        return services.executor_of(job.pool).poll(_handle(job)).state
-    except ReliveError:
+        return services.executor_of(job.pool).poll(_handle(job))
+    except ReliveError as error:
         _log.warning("pool %s cannot be asked about job %s", job.pool, job.id, exc_info=True)
-        return "unknown"
+        return ProcessState(state="unknown", detail=error.what())
+
+
+def _stop_aside(services: Services, job: Job) -> None:
+    """Stop a job that is over; aside, for it may take long. Should the hub die first, its fence ends it."""
+    threading.Thread(target=_stop, args=(services, job), name=f"stop {job.id[:8]}", daemon=True).start()
 
 
 def _stop(services: Services, job: Job) -> None:
