@@ -4,53 +4,54 @@ Pure: `merge` of two summaries is the summary of all their points, in whatever o
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple, TypeAlias
 
-from relive.core.run import Metric
-
-
-class End(NamedTuple):
-    """The first or last point of a series. They are ordered by step, then time, then value; NaN is lowest."""
-
-    step: int
-    at: float
-    is_number: bool
-    value: float  # 0 for NaN, which has no order
+# A point as it is compared with others of its series: step, time, whether it is a number, value (0 for NaN,
+# which has no order). So the last point is the greatest tuple, and NaN is lower than every number. A plain
+# tuple, because there is one for each point that comes in.
+Place: TypeAlias = tuple[int, float, bool, float]
 
 
 class Summary(NamedTuple):
     """The ends and extremes of a series.
 
     Attributes:
+        first: Its lowest point.
+        last: Its greatest point.
         lowest: Smallest value that is a number; NaN if there is none.
         highest: Greatest value that is a number; NaN if there is none.
         points: How many.
     """
 
-    first: End
-    last: End
+    first: Place
+    last: Place
     lowest: float
     highest: float
     points: int
 
 
-def end_of(point: Metric) -> End:
-    """Give a point as it is compared with others of its series."""
-    is_number = not math.isnan(point.value)
-    return End(point.step, point.at, is_number, point.value if is_number else 0.0)
+def place_of(step: int, at: float, value: float) -> Place:
+    """Give a point's place in its series."""
+    if math.isnan(value):
+        return step, at, False, 0.0
+    return step, at, True, value
 
 
-def summarise(points: Sequence[Metric]) -> Summary:
+def value_of(place: Place) -> float:
+    """Give the value of a point."""
+    return place[3] if place[2] else math.nan
+
+
+def summarise(places: Collection[Place]) -> Summary:
     """Summarise points of one series; there is at least one."""
-    ends = [end_of(point) for point in points]
-    numbers = [end.value for end in ends if end.is_number]
+    numbers = [value for _, _, is_number, value in places if is_number]
     return Summary(
-        first=min(ends),
-        last=max(ends),
+        first=min(places),
+        last=max(places),
         lowest=min(numbers, default=math.nan),
         highest=max(numbers, default=math.nan),
-        points=len(points),
+        points=len(places),
     )
 
 

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relive.core.run import Metric
-from relive.stores.sql.summary import merge, summarise
+from relive.stores.sql.summary import merge, place_of, summarise, value_of
 
 POINTS = st.lists(
-    st.builds(Metric, st.just("x"), st.floats(), st.integers(-3, 3), st.sampled_from([0.0, 1.0, 2.0])),
+    st.builds(place_of, st.integers(-3, 3), st.sampled_from([0.0, 1.0, 2.0]), st.floats()),
     min_size=1,
     max_size=8,
 )
@@ -25,7 +24,7 @@ def same(one, other) -> bool:
 def test_two_batches_make_the_summary_of_all_points(one, other):
     assert same(merge(summarise(one), summarise(other)), merge(summarise(other), summarise(one))) or (
         # Equal points of both signs of zero: either stands for both.
-        0.0 in [point.value for point in one + other]
+        0.0 in [value for *_, value in one + other]
     )
     together = summarise(one + other)
     merged = merge(summarise(one), summarise(other))
@@ -51,16 +50,16 @@ def test_the_order_of_batches_does_not_count(one, two, three):
     ids=["by step", "then by time", "then by value", "NaN is lowest"],
 )
 def test_the_last_point_is_the_greatest(points, last):
-    summary = summarise([Metric("x", value, step, at) for value, step, at in points])
-    assert summary.last.value == last
+    summary = summarise([place_of(step, at, value) for value, step, at in points])
+    assert value_of(summary.last) == last
 
 
 def test_nan_is_neither_lowest_nor_highest():
-    summary = summarise([Metric("x", math.nan, 0), Metric("x", -1.0, 1), Metric("x", math.nan, 2)])
+    summary = summarise([place_of(step, 0.0, value) for step, value in enumerate((math.nan, -1.0, math.nan))])
     assert (summary.lowest, summary.highest) == (-1.0, -1.0)
-    assert not summary.first.is_number
-    assert not summary.last.is_number
-    alone = summarise([Metric("x", math.nan)])
+    assert math.isnan(value_of(summary.first))
+    assert math.isnan(value_of(summary.last))
+    alone = summarise([place_of(0, 0.0, math.nan)])
     assert math.isnan(alone.lowest)
     assert math.isnan(merge(alone, alone).highest)
     assert merge(alone, summary).highest == -1.0
