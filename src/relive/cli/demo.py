@@ -213,6 +213,7 @@ def _stop(hub: subprocess.Popen[bytes], stand: Stand) -> None:
             command = [sys.executable, "-m", "relive.cli", "endpoint", "delete", name, "--yes"]
             subprocess.run(command, env=stand.env, cwd=stand.folder, capture_output=True, check=False)
         _wait_for_jobs(stand)
+        _wait_for_router(stand)
         hub.terminate()
         try:
             hub.wait(timeout=30)
@@ -231,6 +232,14 @@ def _wait_for_jobs(stand: Stand) -> None:
         if not running:
             return
         time.sleep(0.2)
+
+
+def _wait_for_router(stand: Stand) -> None:
+    """Without endpoints the hub ends its router; it tells so by taking away the note about it."""
+    mark = stand.folder / "home" / "hub" / "serving" / "router.pid"
+    deadline = time.monotonic() + 10
+    while mark.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _run(command: list[str], folder: Path, env: dict[str, str], *, show: bool = True) -> str:

@@ -44,20 +44,36 @@ def list_(as_json: bool) -> None:
 @click.option(
     "--ray", required=True, help="HTTP address of the cluster's dashboard, such as http://head:8265."
 )
-@click.option("--slots", default=4, show_default=True, help="Jobs placed at once.")
+@click.option(
+    "--slots", type=click.IntRange(1), default=4, show_default=True, help="Jobs placed or waiting at once."
+)
+@click.option(
+    "--python",
+    default="python3",
+    show_default=True,
+    help="Interpreter on the cluster's machines; of the hub's minor version.",
+)
+@click.option(
+    "--token-file",
+    default="",
+    help="File on the hub's machine with the token that the cluster asks for.",
+)
 @json_option
-def add(name: str, ray: str, slots: int, as_json: bool) -> None:
+def add(name: str, ray: str, slots: int, python: str, token_file: str, as_json: bool) -> None:
     """Add a Ray cluster under a name; its jobs reach the hub at the hub's --public-url.
+
+    The hub asks the cluster first: its address, its version, its Python.
 
     \b
     Example:
       relive pool add gpu --ray http://head.example.org:8265
     """
-    made = connect().create_pool(name, "ray", {"address": ray}, slots=slots)
+    config = {"address": ray, "python": python} | ({"token_file": token_file} if token_file else {})
+    made = connect().create_pool(name, "ray", config, slots=slots)
     if as_json:
         print_json(made)
     else:
-        out.print(f"Pool {made.name} is ready: resources: {{pool: {made.name}}}")
+        out.print(f"Pool {made.name} is ready. In relive.yaml: resources: {{pool: {made.name}}}")
 
 
 @pool.command()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from relive import settings
 from relive.cli.output import err, out
 from relive.client.credentials import HubAddress, announce_hub, find_token, store_token
 
+_NEEDS_TLS = "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -34,6 +36,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 @click.option("--behind-proxy", is_flag=True, help="Trust the X-Forwarded headers of the proxy in front.")
 @click.option("--tls-cert", default="", help="Certificate file; needed off loopback without --behind-proxy.")
 @click.option("--tls-key", default="", help="Key file of the certificate.")
+@click.option("--keep/--no-keep", default=None, help="At the end let jobs and endpoints go on, unasked.")
 @click.option(
     "--slots", type=click.IntRange(1), default=os.cpu_count() or 1, help="Jobs placed here at once."
 )
@@ -48,6 +51,7 @@ def up(
     behind_proxy: bool,
     tls_cert: str,
     tls_key: str,
+    keep: bool | None,
     slots: int,
 ) -> None:
     """Start the hub: web pages, API, git remote and scheduler in one process.
@@ -64,9 +68,7 @@ def up(
     from relive.hub.app import HubConfig, run_hub  # late: the whole hub, which no other command needs
 
     if host not in _LOOPBACK and not tls_cert and not behind_proxy:
-        raise click.UsageError(
-            "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
-        )
+        raise click.UsageError(_NEEDS_TLS)
     config = HubConfig(
         data_dir=(data_dir or Path(settings.home()) / "hub").expanduser().absolute(),
         host=host,
@@ -81,11 +83,30 @@ def up(
         slots=slots,
         poll_s=float(settings.get_int("RELIVE_POLL_S")),
     )
+    _log_as_asked()
+    run_hub(
+        config,
+        known_token=find_token(config.local_url),
+        on_ready=lambda token: _announce(config.local_url, config.url, token),
+        ends_jobs=lambda running: _ends_jobs(running, keep),
+    )
+    err.print("The hub has stopped.")
+
+
+def _log_as_asked() -> None:
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    known = find_token(config.local_url)
-    run_hub(config, known_token=known, on_ready=lambda token: _announce(config.local_url, config.url, token))
-    err.print("The hub has stopped.")
+
+
+def _ends_jobs(running: int, keep: bool | None) -> bool:
+    """Ask the person at the terminal; without one, jobs and endpoints go on."""
+    if keep is not None or not sys.stdin.isatty():
+        return keep is False
+    what = "1 job or endpoint runs" if running == 1 else f"{running} jobs and endpoints run"
+    try:
+        return click.confirm(f"\n{what}. End them as well?", default=False)
+    except click.Abort:
+        return False
 
 
 def _announce(local_url: str, url: str, token: str) -> None:

@@ -44,6 +44,7 @@ from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
 from relive.services.context import Services
 from relive.services.forging import Forging
+from relive.services.placing import count_running, stop_all
 
 # The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
 Scope = Any
@@ -106,13 +107,13 @@ class Hub:
         headers = headers_of(scope)
         try:
             self.gatekeeper.check_origin(scope["method"], headers)
+            if scope["path"].startswith("/git/"):
+                await self._git(scope, receive, send)
+                return
             caller = await self._caller(scope, headers)
             if _is_under(scope["path"], _INFERENCE):
                 self._require(caller, "use an endpoint")
                 await self._forward(scope, receive, send)
-            elif scope["path"].startswith("/git/"):
-                scope.setdefault("state", {})["caller"] = caller
-                await self._git(scope, receive, send)
             else:
                 scope.setdefault("state", {})["caller"] = caller
                 await self._pages(scope, receive, send)
@@ -125,9 +126,12 @@ class Hub:
         self._beside = asyncio.create_task(self._keep_hooks())
         await asyncio.to_thread(self.background.start)
 
-    async def stop(self) -> None:
-        """End it; jobs and endpoints go on."""
+    async def stop(self, *, with_jobs: bool = False) -> None:
+        """End it; jobs and endpoints go on, unless they are to end as well."""
         await asyncio.to_thread(self.background.stop)
+        if with_jobs:
+            await asyncio.to_thread(stop_all, self.services)
+            await asyncio.to_thread(self.router.stop)
         self._beside.cancel()
         await self._hooks.close()
         self.services.store.close()
@@ -150,8 +154,8 @@ class Hub:
 
     def _git_access(self) -> GitAccess:
         async def authenticate_git(scope: Any) -> Caller | None:
-            caller: Caller | None = scope["state"]["caller"]
-            return caller
+            # Not before: the backend turns a bad token into a challenge and words that git shows.
+            return await self.gatekeeper.identify(self.services, headers_of(scope))
 
         async def may_read(caller: Caller, project: str) -> bool:
             return caller.scope in (LoginScope.ADMIN, LoginScope.MEMBER)
@@ -199,13 +203,20 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
     )
 
 
-def run_hub(config: HubConfig, *, known_token: str, on_ready: Callable[[str], None]) -> None:
+def run_hub(
+    config: HubConfig,
+    *,
+    known_token: str,
+    on_ready: Callable[[str], None],
+    ends_jobs: Callable[[int], bool] = lambda _running: False,
+) -> None:
     """Run a hub until it is asked to end.
 
     Args:
         config: How.
         known_token: The admin's token this machine holds, if any.
         on_ready: Called once with the admin's token when the hub answers.
+        ends_jobs: Asked at the end, if jobs or endpoints run (how many), whether they are to end as well.
 
     Raises:
         PortTaken: Another program listens there.
@@ -214,7 +225,7 @@ def run_hub(config: HubConfig, *, known_token: str, on_ready: Callable[[str], No
     services = build_services(config)
     token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
     hub = Hub(config, services)
-    asyncio.run(_serve(hub, listener, lambda: on_ready(token)))
+    asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
 
 
 def listen(config: HubConfig) -> socket.socket:
@@ -237,7 +248,9 @@ def listen(config: HubConfig) -> socket.socket:
     return listener
 
 
-async def _serve(hub: Hub, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    hub: Hub, listener: socket.socket, on_ready: Callable[[], None], ends_jobs: Callable[[int], bool]
+) -> None:
     config = hub.config
     server = uvicorn.Server(
         uvicorn.Config(
@@ -265,7 +278,8 @@ async def _serve(hub: Hub, listener: socket.socket, on_ready: Callable[[], None]
             on_ready()
         await serving
     finally:
-        await hub.stop()
+        running = await asyncio.to_thread(count_running, hub.services)
+        await hub.stop(with_jobs=running > 0 and ends_jobs(running))
 
 
 async def _send_problem(send: Send, error: ReliveError) -> None:

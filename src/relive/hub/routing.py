@@ -46,7 +46,9 @@ class RouterKeeper:
     def keep(self, services: Services) -> None:
         """Write the table if the traffic changed, and start the router if it is needed and not there."""
         endpoints = services.store.list_endpoints()
-        if not endpoints and not self._mark.exists():
+        if not endpoints:
+            if self._mark.exists():
+                self.stop()
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         revisions = {
