@@ -8,18 +8,31 @@ from relive.services.context import Services
 
 
 def ensure(services: Services, name: str, *, default_branch: str = "main", by: str) -> Project:
-    """Give the project of this name with its bare repository, making what is missing."""
-    check_name("project", name)
-    store = services.store
-    project = store.find_project(name)
-    if project is None:
-        try:
-            project = store.create_project(name, default_branch=default_branch)
-        except Conflict:
-            project = store.get_project(name)  # somebody else made it in between
-        else:
-            services.record(
-                Event(kind="project.created", actor=by, subject=f"project:{project.id}", project=project.name)
-            )
+    """Give the project of this name with its bare repository, making what is missing.
+
+    Raises:
+        InvalidName: This cannot be a project's name.
+    """
+    project = find_or_create(services, name, default_branch=default_branch, by=by)
     services.repositories.ensure(project.name, default_branch=project.default_branch)
+    return project
+
+
+def find_or_create(services: Services, name: str, *, default_branch: str = "main", by: str) -> Project:
+    """Give the project of this name, made without a repository if there is none: a run needs no more.
+
+    Raises:
+        InvalidName: This cannot be a project's name.
+    """
+    store = services.store
+    project = store.find_project(check_name("project", name))
+    if project is not None:
+        return project
+    try:
+        project = store.create_project(name, default_branch=default_branch)
+    except Conflict:
+        return store.get_project(name)  # somebody else made it in between
+    services.record(
+        Event(kind="project.created", actor=by, subject=f"project:{project.id}", project=project.name)
+    )
     return project

@@ -9,7 +9,8 @@ from relive.core.event import Event
 from relive.core.ids import short_id
 from relive.core.run import FailureReason, Run, RunStatus
 from relive.core.trajectory import Verdict
-from relive.errors import AccessDenied, Conflict, NotFound
+from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
+from relive.services import projects
 from relive.services.accounts import create_token
 from relive.services.context import Services
 from relive.services.finishing import close_run
@@ -24,9 +25,14 @@ LIVE_LOG_PIECE = 1 << 20
 
 
 def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun:
-    """Make a run that somebody does by hand or from a script; its project is made on first use."""
+    """Make a run that somebody does by hand or from a script; its project is made on first use.
+
+    Raises:
+        InvalidName: This cannot be a project's name.
+        NotFound: There is no run that it could repeat.
+    """
     store = services.store
-    project = store.find_project(request.project) or store.create_project(request.project)
+    project = projects.find_or_create(services, request.project, by=caller.name)
     experiment = store.ensure_experiment(project.id, request.experiment or project.name)
     run_id, now = new_id(), store.now()
     run = store.create_run(
@@ -113,53 +119,75 @@ def finish(services: Services, run: Run, report: StageReport) -> Run:
     """Close a run by hand.
 
     Raises:
+        InvalidInput: The report is of no end.
         Conflict: It has ended already in another way, or its end belongs to its job.
     """
     if run.job_id:
         raise Conflict(subject=f"run {short_id(run.id)}", reason="it belongs to a job, whose runner ends it")
-    if run.status.is_final:
+    if not report.status.is_final:
+        wanted = ", ".join(status for status in RunStatus if status.is_final)
+        raise InvalidInput(field="status", value=report.status.value, wanted=wanted)
+    if run.status.is_final and not _awaits_report(run):
         if run.status is report.status:
             return run
-        raise Conflict(
-            subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}"
-        )
+        raise _ended(run)
+    reason = run.reason if report.status is run.status else report.reason  # who cancelled it is kept
     with services.store.transaction():
-        closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0))
-        services.record(
-            Event(
-                kind=f"run.{closed.status.value}",
-                actor=run.actor,
-                subject=f"run:{run.id}",
-                facts={"reason": report.reason},
-            )
-        )
+        closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0, reason=reason))
+        if closed.status is not run.status:
+            _tell_end(services, closed, by=run.actor)
     return closed
 
 
 def cancel(services: Services, run_id: str, *, by: str) -> Run:
-    """Ask a run to end."""
+    """Ask a run to end; one by hand counts as ended from now on, for nobody may be there to end it.
+
+    Raises:
+        Conflict: It has ended already.
+    """
     store = services.store
     run = store.get_run(run_id)
     if run.status.is_final:
-        raise Conflict(
-            subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}"
-        )
+        raise _ended(run)
     if run.job_id:
         store.request_cancel(run.job_id)
         stage = store.get_stage(run.stage_id)
         if is_active(stage):
             store.set_stage(stage.id, reason=f"cancel asked by {by}")
     else:
-        now = store.now()
-        run = store.set_run(
-            run.id,
-            status=RunStatus.KILLED,
-            failure=FailureReason.CANCELLED,
-            reason=f"cancelled by {by}",
-            ended_at=now,
-        )
+        with store.transaction():
+            run = store.set_run(
+                run.id,
+                status=RunStatus.KILLED,
+                failure=FailureReason.CANCELLED,
+                reason=f"cancelled by {by}",
+                ended_at=store.now(),
+            )
+            _tell_end(services, run, by=by)
     services.wake()
     return run
+
+
+def _awaits_report(run: Run) -> bool:
+    """Tell whether a run was only cancelled: what its process has to report of it is still to come."""
+    has_report = run.exit_code is not None or run.log or run.recipe
+    return run.failure is FailureReason.CANCELLED and not has_report
+
+
+def _ended(run: Run) -> Conflict:
+    return Conflict(subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}")
+
+
+def _tell_end(services: Services, run: Run, *, by: str) -> None:
+    services.record(
+        Event(
+            kind=f"run.{run.status.value}",
+            actor=by,
+            subject=f"run:{run.id}",
+            project=services.store.get_project(run.project_id).name,
+            facts={"reason": run.reason},
+        )
+    )
 
 
 def get_detail(services: Services, run_id: str) -> RunDetail:

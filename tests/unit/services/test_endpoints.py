@@ -96,9 +96,9 @@ def test_an_older_one_that_becomes_ready_late_gets_no_traffic(bench: Bench) -> N
     bench.tick()
     bench.deployed(bench.version())
     assert revision_of(bench, 1).state is RevisionState.STOPPED
+    endpoint, late = bench.services.store.get_endpoint("digits"), bench.services.store.get_revision(slow.id)
     with pytest.raises(Conflict, match=r"revision 1 of digits: it is stopped, not ready"):
-        endpoint = bench.services.store.get_endpoint("digits")
-        move_traffic(bench.services, endpoint, bench.services.store.get_revision(slow.id), by="ada")
+        move_traffic(bench.services, endpoint, late, by="ada")
 
 
 def test_of_two_that_are_ready_the_newer_one_has_the_traffic(bench: Bench) -> None:
