@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from relive.hub.auth import COOKIE
 from tests.conftest import require
 from tests.support.site import Site, served
 from tests.support.story import full_hub
@@ -96,7 +97,7 @@ def reading(browser: Browser, site: Site, **options: Any) -> Iterator[Reader]:
     context.set_default_timeout(30_000)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     if logged_in:
-        context.add_cookies([site.cookie])
+        context.add_cookies([{"name": COOKIE, "value": site.token, "url": site.url}])
     reader = Reader(context.new_page(), site)
     try:
         yield reader

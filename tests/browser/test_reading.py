@@ -151,6 +151,7 @@ def test_everything_works_under_a_path(browser: Browser, story: Path, tmp_path: 
             wrong = [at for at in addresses if not at.startswith(("/teams/ml/relive", "#"))]
             assert not wrong
             assert all(urlsplit(url).path.startswith("/teams/ml/relive") for url in person.requests)
+        page = person.open("/p/digits")
         page.keyboard.press("g")
         page.keyboard.press("m")
         expect(page).to_have_url(f"{site.url}/models")

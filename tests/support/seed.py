@@ -273,7 +273,7 @@ class Seeder:
         )
         created = self.services.store.create_pipeline(pipeline)
         self.event("push", f"project:{project.id}", project.name, pipeline.actor, branch=ref[11:], new=commit)
-        facts = {"number": created.number, "commit": commit, "title": title}
+        facts: dict[str, Any] = {"number": created.number, "commit": commit, "title": title}
         self.event("pipeline.started", f"pipeline:{created.id}", project.name, pipeline.actor, **facts)
         if status.is_final:
             self.clock.at += took

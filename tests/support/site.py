@@ -36,16 +36,12 @@ class Site:
     services: Services
     config: HubConfig
 
-    @property
-    def cookie(self) -> dict[str, str]:
-        """Give the session cookie as browsers are given it."""
-        return {"name": COOKIE, "value": self.token, "url": self.url}
-
     def get(self, path: str, *, accept: str = "text/html", **headers: str) -> urllib3.BaseHTTPResponse:
         """Ask for a page as a browser with a session would; redirects are not followed."""
-        return self.ask("GET", path, accept=accept, cookie=f"{COOKIE}={self.token}", **headers)
+        known = {"accept": accept, "cookie": f"{COOKIE}={self.token}"}
+        return self.ask("GET", path, b"", **known, **headers)
 
-    def ask(self, method: str, path: str, *, body: bytes = b"", **headers: str) -> urllib3.BaseHTTPResponse:
+    def ask(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> urllib3.BaseHTTPResponse:
         """Send any request."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return urllib3.request(

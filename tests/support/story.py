@@ -52,7 +52,7 @@ def full_hub(folder: Path, *, now: float, **options: Any) -> tuple[HubConfig, Se
 
 
 def tell_digits(seeder: Seeder, now: float) -> None:
-    """Seven pushes: a first model, a gate that stops, failing tests, better ones, a broken file, one running."""
+    """Seven pushes: a first model, a gate that stops, failing tests, better ones, a broken file, one live."""
     project = projects.ensure(seeder.services, "digits", by="ada")
     lock = seeder.lock()
     first = _good(seeder, project, "First classifier: logistic regression", 0.9361, "", 0.0, lock)

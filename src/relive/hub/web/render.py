@@ -21,7 +21,8 @@ from relive.hub.web.assets import asset_url
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-HTML = "text/html; charset=utf-8"
+# Litestar adds the charset to every text.
+HTML = "text/html"
 
 # Scripts and styles are files of ours alone; nothing inline, nothing evaluated, nothing from elsewhere.
 POLICY = (
@@ -44,13 +45,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         user: Who looks at it; empty for nobody.
         now: The hub's clock, seconds since the epoch.
-        path: The page's own address from the hub's root, with its query.
     """
 
     user: str
-    is_admin: bool
     now: float
-    path: str
 
 
 def page(request: HubRequest, template: str, view: Any = None, *, status: int = 200) -> Response[bytes]:
@@ -63,25 +61,15 @@ def page(request: HubRequest, template: str, view: Any = None, *, status: int = 
         status: HTTP status.
     """
     caller: Caller | None = request.scope["state"].get("caller")
-    url = request.url
-    frame = Frame(
-        user=caller.name if caller else "",
-        is_admin=bool(caller and caller.is_admin),
-        now=_now(request),
-        path=url.path.removeprefix(prefix_of(request)) + (f"?{url.query}" if url.query else ""),
-    )
     prefix = prefix_of(request)
-    text = (
-        environment()
-        .get_template(template)
-        .render(
-            v=view,
-            frame=frame,
-            link=_linker(prefix),
-            link_url=lambda url: prefix + url,
-            asset=lambda name: prefix + asset_url(name),
-        )
-    )
+    context = {
+        "v": view,
+        "frame": Frame(user=caller.name if caller else "", now=_now(request)),
+        "link": _linker(prefix),
+        "link_url": lambda url: prefix + url,
+        "asset": lambda name: prefix + asset_url(name),
+    }
+    text = environment().get_template(template).render(context)
     return send(request, text.encode(), HTML, status=status)
 
 

@@ -123,8 +123,9 @@ def clip(text: str, length: int) -> str:
 
 
 def _positional(value: float) -> str:
-    digits = 3 - math.floor(math.log10(abs(value)))
-    text = f"{round(value, digits):.{max(digits, 0)}f}"
+    # Digits before the point are never rounded away.
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

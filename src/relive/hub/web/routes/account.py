@@ -89,7 +89,9 @@ def _create(request: HubRequest, form: dict[str, str]) -> Response[bytes]:
         expires_at=None if _LIVES[life] is None else services.store.now() + (_LIVES[life] or 0),
     )
     created = accounts.create_token(services, kept)
-    return page(request, "tokens.html", hub.list_tokens(services, caller, created=created))
+    answer = page(request, "tokens.html", hub.list_tokens(services, caller, created=created))
+    answer.headers["cache-control"] = "no-store"
+    return answer
 
 
 def _revoke(request: HubRequest, token_id: str) -> None:

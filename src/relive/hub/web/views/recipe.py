@@ -121,9 +121,7 @@ def _code(recipe: Recipe) -> Group:
         hint="commit what changed, so that others find it by its commit" if code.dirty else "",
     )
     held = tuple(
-        Item(
-            name=path, value=f"not stored: {why}", mark=_LOOSE, hint="declare it as a dep, or relive data add"
-        )
+        Item(name=path, value=f"not stored: {why}", mark=_LOOSE, hint="declare it: relive run --dep PATH")
         for path, why in sorted(code.withheld.items())
     )
     modules = tuple(
