@@ -196,7 +196,7 @@ def test_a_push_beyond_the_limit_is_refused_with_the_way_out_and_keeps_nothing(
     repository.commit({})
     said = repository.push(check=False)
     assert "larger than 2 MiB" in said
-    assert "relive data add" in said
+    assert "data belongs outside git" in said
     assert pipelines(hub, "large") == []
     size = sum(it.stat().st_size for it in (hub.home / "hub/git/large.git").rglob("*") if it.is_file())
     assert size < 1 << 20

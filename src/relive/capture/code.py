@@ -188,7 +188,7 @@ class _Sorter:
             return "neither a file nor a link"
         if not tracked and found.st_size > LARGEST_UNTRACKED_BYTES:
             digest = hash_file(place).digest
-            return f"untracked, {found.st_size >> 20} MiB, {digest}; keep it by: relive data add {path}"
+            return f"untracked, {found.st_size >> 20} MiB, {digest}; keep it by: relive run --dep {path}"
         executable = bool(found.st_mode & stat.S_IXUSR)
         self._files[path] = SourceFile(path, place, found.st_size, executable)
         return ""

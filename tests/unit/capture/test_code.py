@@ -165,7 +165,7 @@ def test_large_untracked_files_are_digested_and_tracked_ones_stored(repo, monkey
     assert "tracked.csv" in paths(snapshot)
     assert "data.csv" not in paths(snapshot)
     assert hash_file(large).digest in snapshot.withheld["data.csv"]
-    assert snapshot.withheld["data.csv"].endswith("relive data add data.csv")
+    assert snapshot.withheld["data.csv"].endswith("relive run --dep data.csv")
 
 
 def test_pipes_nested_repositories_and_odd_names_are_named(repo):

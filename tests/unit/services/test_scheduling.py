@@ -189,7 +189,20 @@ def test_what_another_branch_cached_is_not_used_by_the_protected_one(bench: Benc
     bench.finish(bench.stages(other)["prepare"], outs={"data/rows.csv": b"planted"})
     main = bench.push(FILES)
     bench.tick()
+    assert bench.stages(main)["environment"].status is StageStatus.QUEUED  # its lock is not trusted either
+    bench.resolve_environment(main)
     assert bench.stages(main)["prepare"].status is StageStatus.QUEUED
+
+
+def test_what_the_protected_branch_cached_serves_all(bench: Bench) -> None:
+    main = bench.push(FILES)
+    bench.tick()
+    bench.resolve_environment(main)
+    bench.finish(bench.stages(main)["prepare"], outs={"data/rows.csv": b"1"})
+    other = bench.push(FILES, branch="try")
+    bench.tick()
+    stages = bench.stages(other)
+    assert stages["environment"].status is stages["prepare"].status is StageStatus.CACHED
 
 
 def test_cancelling_ends_what_waits_and_asks_what_runs(bench: Bench) -> None:

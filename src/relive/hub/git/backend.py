@@ -160,8 +160,8 @@ class GitBackend:
         limit = f"{self._repositories.push_limit_bytes / 2**20:g} MiB"
         return (
             f"relive: this push is larger than {limit}, the limit for code; nothing of it was kept.\n"
-            "relive: data belongs in a data set:  relive data add PATH\n"
-            "relive: and out of the commits that are not pushed yet:  git reset --soft, git rm --cached"
+            "relive: data belongs outside git: let a stage fetch it into its outs, which relive keeps\n"
+            "relive: take it out of the commits that are not pushed yet:  git reset --soft, git rm --cached"
         )
 
 

@@ -1,5 +1,8 @@
 """The `environment` action: the lock that every command of the pipeline runs in."""
 
+import platform
+import sysconfig
+
 import msgspec
 
 from relive.core.job import Job, JobKind, JobState
@@ -19,11 +22,11 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     """Take the lock that is known for these files, or queue a job that resolves them."""
     env = view.pipeline.spec.env if view.pipeline.spec else EnvSpec()
     try:
-        key = environment_key(_files(services, view, env), env)
+        keys = _keys(services, view, env)
     except ReliveError as error:
         refuse(services, stage, error)
         return
-    known = services.store.find_environment(key)
+    known = next((lock for key in keys if (lock := services.store.find_environment(key))), None)
     if known is not None:
         _use(services, view, stage, known, status=StageStatus.CACHED, reason="resolved and kept before")
         return
@@ -38,7 +41,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
             "work": msgspec.to_builtins(
                 EnvironmentWork(project=view.project.name, code=view.pipeline.code, env=env)
             ),
-            "key": key,
+            "key": keys[-1],
         },
         max_attempts=1,
         created_at=services.store.now(),
@@ -108,6 +111,18 @@ def _files(services: Services, view: PipelineView, env: EnvSpec) -> dict[str, by
             hint=f"git add {env.lock}" + (f"    (the commit holds: {', '.join(near[:5])})" if near else ""),
         )
     return environment_files(env.lock, read, folder_digest)
+
+
+def _keys(services: Services, view: PipelineView, env: EnvSpec) -> list[str]:
+    """Give the keys under which the lock may be known; what is resolved now is kept under the last.
+
+    Two Pythons and two platforms take different wheels of the same lock. What another ref resolved is never
+    used by the protected branch, whose own all may use.
+    """
+    files, python = _files(services, view, env), platform.python_version()
+    place = f"{_pool(view)}:{sysconfig.get_platform()}"
+    scopes = ["protected"] if view.is_protected else ["protected", view.pipeline.ref]
+    return [environment_key(files, env, python=python, platform=f"{place}:{scope}") for scope in scopes]
 
 
 def _pool(view: PipelineView) -> str:

@@ -137,7 +137,7 @@ def _about_pointers(paths: list[str]) -> Iterator[str]:
     if paths:
         yield (
             f"Git LFS keeps the content of {_named(paths)} elsewhere: a stage sees only the pointer. "
-            "Add the data itself with: relive data add PATH"
+            "Let a stage fetch the data into its outs; data sets of their own come later."
         )
 
 

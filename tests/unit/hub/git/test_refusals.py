@@ -93,7 +93,7 @@ def test_a_push_over_the_limit_names_it_and_says_where_data_belongs(hub, client)
     assert "relive: this push is larger than 2 MiB, the limit for code; nothing of it was kept." in printed(
         out
     )
-    assert any("relive data add" in line for line in printed(out))
+    assert any("data belongs outside git" in line for line in printed(out))
     eventually(hub.is_at_rest, "git has ended")
     assert hub.refs() == {}
     assert list((hub.repository() / "objects").rglob("*pack-*")) == []
