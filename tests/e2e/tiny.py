@@ -153,3 +153,11 @@ def push_in_background(repository: Repository, *args: str) -> "subprocess.Popen[
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def waiting_loader(gate: Gate) -> str:
+    """Give the loader, which waits at the gate from the second load on: the first describes the model."""
+    described = f"{gate.path}.described"
+    lines = [f"DESCRIBED = {described!r}", f"WAIT = {gate.script!r}"]
+    wait = ["if os.path.exists(DESCRIBED):", "    exec(WAIT)", "open(DESCRIBED, 'w').close()", ""]
+    return "\n".join(["import os", *lines, *wait]) + LOADER
