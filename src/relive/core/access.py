@@ -37,7 +37,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token without its secret; only the secret's SHA-256 is kept.
 
     Attributes:
-        subject: "user:ID" or "job:ID".
+        subject: "user:NAME", "job:ID", or "login:NAME" for a link that gives a browser a session, once.
         fence: For a job's token the claim it belongs to; it dies with that claim.
         run_id: For COMMAND the run it may write.
         expires_at: Seconds since the epoch; None never.
@@ -56,7 +56,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who makes this request, after authentication."""
+    """Who makes this request, after authentication.
+
+    Attributes:
+        is_over: The claim of its job is over: it may only hear so.
+    """
 
     name: str
     scope: Scope
@@ -65,6 +69,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     fence: int = 0
     run_id: str = ""
     project_id: str = ""
+    is_over: bool = False
 
     @property
     def is_admin(self) -> bool:

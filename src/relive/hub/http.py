@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import FromQuery
 
 from relive.core.access import Caller, Scope
-from relive.errors import InvalidInput, NotLoggedIn
+from relive.errors import InvalidInput, NotLoggedIn, Superseded
 from relive.services.accounts import require
 from relive.services.context import Services
 
@@ -34,6 +34,19 @@ def read_page(limit: FromQuery[int] = 50, offset: FromQuery[int] = 0) -> Page:
 
 def caller_of(request: HubRequest) -> Caller:
     """Give who makes this request.
+
+    Raises:
+        NotLoggedIn: Nobody we know.
+        Superseded: A runner whose claim is over.
+    """
+    caller = known_caller(request)
+    if caller.is_over:
+        raise Superseded(subject=caller.name, reason="its lease had gone to another, or it was over")
+    return caller
+
+
+def known_caller(request: HubRequest) -> Caller:
+    """Give who makes this request, also a runner whose claim is over: only its job's calls tell it so.
 
     Raises:
         NotLoggedIn: Nobody we know.

@@ -1,30 +1,45 @@
 """Users, tokens, and who a request comes from."""
 
 import hmac
+import logging
+import re
 
 import msgspec
 
 from relive.core.access import TICKET_PREFIX, Caller, Scope, Token, User
 from relive.core.event import Event
 from relive.core.job import Job, JobState
-from relive.errors import AccessDenied, InvalidInput, NotLoggedIn
+from relive.errors import AccessDenied, Conflict, InvalidInput, NotLoggedIn, ReliveError
 from relive.services.context import Services
 from relive.services.ids import new_id, new_secret, secret_digest
+
+_log = logging.getLogger(__name__)
 
 TOKEN_PREFIX = "rlv"
 
 _RANK = {Scope.COMMAND: 0, Scope.RUNNER: 0, Scope.LOCAL: 1, Scope.MEMBER: 2, Scope.ADMIN: 3}
+_USER, _JOB, _LOGIN = "user", "job", "login"
+_ID = re.compile(r"[0-9a-f]{16}")
 _SHORTEST_SECRET = 32
+_LONGEST_WORDS = 200
+_LONGEST_LIFE_S = 1000 * 366 * 86400.0
 _LOGIN_LIFE_S = 300.0
 _SESSION_LIFE_S = 30 * 86400.0
 
 
 def ensure_user(services: Services, name: str, role: Scope) -> User:
-    """Give the user of this name, creating it on first use."""
+    """Give the user of this name, creating it on first use.
+
+    Raises:
+        InvalidInput: This cannot be a user's name.
+    """
     store = services.store
-    return store.find_user(name) or store.create_user(
-        User(id=new_id(), name=name, role=role, created_at=store.now())
-    )
+    if (found := store.find_user(_words("user", name))) is not None:
+        return found
+    try:
+        return store.create_user(User(id=new_id(), name=name, role=role, created_at=store.now()))
+    except Conflict:
+        return ensure_user(services, name, role)  # somebody else made it in between
 
 
 def create_token(services: Services, token: Token) -> str:
@@ -38,12 +53,24 @@ def create_token(services: Services, token: Token) -> str:
 
 
 def create_user_token(services: Services, user: User, *, label: str, life_s: float | None = None) -> str:
-    """Make a token that acts as this user."""
+    """Make a token that acts as this user.
+
+    Raises:
+        InvalidInput: The label is none, or it would never have lived.
+    """
+    if life_s is not None and not 0 < life_s <= _LONGEST_LIFE_S:
+        raise InvalidInput(
+            field="life_s", value=life_s, wanted="seconds, more than 0 and less than 1000 years"
+        )
     expires = None if life_s is None else services.store.now() + life_s
-    return create_token(
-        services,
-        Token(id="", scope=user.role, subject=f"user:{user.name}", label=label, expires_at=expires),
+    token = Token(
+        id="",
+        scope=user.role,
+        subject=f"{_USER}:{user.name}",
+        label=_words("label", label),
+        expires_at=expires,
     )
+    return create_token(services, token)
 
 
 def create_job_token(services: Services, job: Job, scope: Scope, *, run_id: str = "") -> str:
@@ -115,28 +142,32 @@ def create_login_link_token(services: Services, caller: Caller) -> str:
         Token(
             id="",
             scope=caller.scope,
-            subject=f"user:{caller.name}",
-            label="login-link",
+            subject=f"{_LOGIN}:{caller.name}",
+            label="link to log in with",
             expires_at=services.store.now() + _LOGIN_LIFE_S,
         ),
     )
 
 
 def redeem_login_link(services: Services, text: str) -> str:
-    """Turn a one-time token into a session token; the link does not work again."""
-    caller = authenticate(services, text)
-    found = services.store.find_token(caller.token_id)
-    if found is None or found[0].label != "login-link":
+    """Turn a one-time token into a session token; the link does not work again.
+
+    Raises:
+        NotLoggedIn: It is no such token, was used before, or is too old.
+    """
+    token = _find_good(services, text)
+    kind, _, name = token.subject.partition(":")
+    # Whoever takes it away is the one who used it: of two at the same moment one is too late.
+    if kind != _LOGIN or not services.store.revoke_token(token.id):
         raise NotLoggedIn(
             action="log in with this link", who="this browser", needs="a fresh link: relive open"
         )
-    services.store.revoke_token(caller.token_id)
     return create_token(
         services,
         Token(
             id="",
-            scope=caller.scope,
-            subject=f"user:{caller.name}",
+            scope=token.scope,
+            subject=f"{_USER}:{name}",
             label="browser",
             expires_at=services.store.now() + _SESSION_LIFE_S,
         ),
@@ -146,9 +177,21 @@ def redeem_login_link(services: Services, text: str) -> str:
 def authenticate(services: Services, text: str) -> Caller:
     """Tell who holds this token.
 
+    A runner's whose claim is over is told apart (`is_over`), for it has to hear that it was superseded.
+
     Raises:
-        NotLoggedIn: It is unknown, revoked, expired, or its job's claim is over.
+        NotLoggedIn: It is unknown, revoked, expired, no token for requests, or what it was for is over.
     """
+    token = _find_good(services, text)
+    kind, _, name = token.subject.partition(":")
+    if kind == _USER:
+        return _user(services, token, name)
+    if kind == _JOB:
+        return _job(services, token, name)
+    raise _refused("a token for requests; open this link in a browser")
+
+
+def _find_good(services: Services, text: str) -> Token:
     token_id, secret = _parts(text, TOKEN_PREFIX)
     found = services.store.find_token(token_id)
     if found is None or not hmac.compare_digest(found[1], secret_digest(secret)):
@@ -156,17 +199,40 @@ def authenticate(services: Services, text: str) -> Caller:
     token = found[0]
     if token.expires_at is not None and token.expires_at < services.store.now():
         raise _refused("a token that has not expired")
-    kind, _, name = token.subject.partition(":")
-    if kind == "job":
-        _check_claim(services, name, token)
+    return token
+
+
+def _user(services: Services, token: Token, name: str) -> Caller:
+    if token.run_id and services.store.get_run(token.run_id).status.is_final:
+        raise _refused("a token of a run that still runs")
+    try:
+        services.store.touch_token(token.id)
+    except ReliveError as error:
+        # Whoever comes while the disk is full is let in all the same.
+        _log.warning("the last use of token %s is not noted: %s", token.id, error)
     return Caller(
-        name=name if kind == "user" else f"run:{token.run_id}" if token.run_id else f"job:{name}",
+        name=name,
         scope=token.scope,
         token_id=token.id,
-        job_id=name if kind == "job" else "",
+        run_id=token.run_id,
+        project_id=token.project_id,
+    )
+
+
+def _job(services: Services, token: Token, job_id: str) -> Caller:
+    job = services.store.get_job(job_id)
+    is_over = job.fence != token.fence or job.state is not JobState.RUNNING
+    if is_over and token.scope is Scope.COMMAND:
+        raise _refused("a token of a job that still runs")
+    return Caller(
+        name=f"run:{token.run_id}" if token.run_id else f"job:{job_id}",
+        scope=token.scope,
+        token_id=token.id,
+        job_id=job_id,
         fence=token.fence,
         run_id=token.run_id,
         project_id=token.project_id,
+        is_over=is_over,
     )
 
 
@@ -178,14 +244,6 @@ def require(caller: Caller, scope: Scope, action: str) -> None:
     """
     if _RANK[caller.scope] < _RANK[scope]:
         raise AccessDenied(action=action, who=caller.name, needs=f"a token of scope {scope.value} or higher")
-
-
-def _check_claim(services: Services, job_id: str, token: Token) -> None:
-    job = services.store.get_job(job_id)
-    # A finished job's runner may still have to hear that it was superseded, so RUNNER tokens pass here and
-    # are refused by the fence, with the reason; a command's token ends at once.
-    if token.scope is Scope.COMMAND and (job.fence != token.fence or job.state is not JobState.RUNNING):
-        raise _refused("a token of a job that still runs")
 
 
 def _refused(needs: str) -> NotLoggedIn:
@@ -209,6 +267,13 @@ def _ticket_digest(secret: str) -> str:
 
 def _parts(text: str, prefix: str) -> tuple[str, str]:
     parts = text.split("_", 2)
-    if len(parts) != 3 or parts[0] != prefix:
+    if len(parts) != 3 or parts[0] != prefix or not _ID.fullmatch(parts[1]):
         raise _refused(f"a token of the form {prefix}_ID_SECRET")
     return parts[1], parts[2]
+
+
+def _words(field: str, text: str) -> str:
+    """Give a text back if people can read it in a list."""
+    if not text.strip() or len(text) > _LONGEST_WORDS or not text.isprintable():
+        raise InvalidInput(field=field, value=text, wanted=f"1 to {_LONGEST_WORDS} printable characters")
+    return text

@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK
 from relive.core.access import Caller, Scope
 from relive.core.job import Job
 from relive.errors import AccessDenied
-from relive.hub.http import MSGPACK, HubRequest, caller_of, read_message, services_of
+from relive.hub.http import MSGPACK, HubRequest, caller_of, known_caller, read_message, services_of
 from relive.services import accounts, jobs
 from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, RedeemTicket, Report, RunnerToken
 
@@ -22,7 +22,7 @@ def _reply(message: Any) -> Response[bytes]:
 
 def _own_job(request: HubRequest, job_id: str) -> Caller:
     """Give the caller if it is the runner of this very job."""
-    caller = caller_of(request)
+    caller = known_caller(request)
     if caller.scope is not Scope.RUNNER or caller.job_id != job_id:
         raise AccessDenied(
             action=f"act for job {job_id[:8]}", who=caller.name, needs="the token of this job's runner"
