@@ -6,8 +6,13 @@ Promises, for every implementation:
 - A call is atomic, and safe from any thread; several hub processes may share one PostgreSQL.
 - `get_…` raises `NotFound` if absent, `find_…` gives None, `list_…` is ordered and paged.
 - A write for a job's run carries that job's fence and raises `Superseded` if another claim took over.
-- Times are seconds since the epoch in UTC, made by the store's own clock (the database's on PostgreSQL).
+- Times are seconds since the epoch in UTC, made by the store's own clock (the database's on PostgreSQL); a
+  `created_at` or `at` of 0 in what is kept is filled in with it.
 - `transaction()` groups calls of one thread: all or none; nothing slow happens inside.
+- What one of the databases could not keep (NUL in text, a key over 2000 bytes, a number beyond 64 bits) is
+  refused by both as `InvalidInput`. No driver's error leaves a store: see `errors.stores`.
+- Executions (runs, pipelines, jobs, versions, revisions) are listed newest first, records and events in the
+  order they came, what has a name by its name.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +42,10 @@ class AccountStore(Protocol):
         ...
 
     def list_tokens(self, subject: str | None = None) -> list[Token]: ...
-    def touch_token(self, token_id: str) -> None: ...
+    def touch_token(self, token_id: str) -> None:
+        """Note that a token was used, to the minute: not every request writes."""
+        ...
+
     def revoke_token(self, token_id: str) -> bool: ...
 
 
@@ -110,13 +118,19 @@ class RunStore(Protocol):
 
     def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int: ...
     def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:
-        """Change attributes; a final status is never changed to another by a stale fence."""
+        """Change attributes; a final status is never changed to another by a stale fence.
+
+        What a run is made with (project, experiment, kind, job and fence) never changes.
+        """
         ...
 
     def record_metrics(
         self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = ""
     ) -> None:
-        """Append points; the same non-empty `batch` id a second time changes nothing."""
+        """Append points; the same non-empty `batch` id a second time changes nothing.
+
+        Points of one step are all kept; one that is equal in step, time and value is the same point.
+        """
         ...
 
     def record_params(self, run_id: str, params: dict[str, Any], *, fence: int | None = None) -> None:
@@ -138,7 +152,10 @@ class RunStore(Protocol):
     def list_inputs(self, run_id: str) -> list[Input]: ...
     def list_consumers(self, run_id: str) -> list[Input]: ...
     def append_log(self, run_id: str, data: bytes, *, offset: int, fence: int | None = None) -> int:
-        """Append to the live log; bytes already there (by offset) are skipped. Returns its new length."""
+        """Append to the live log; bytes already there (by offset) are skipped. Returns its new length.
+
+        Beyond a gap nothing is kept: the length tells from where to send again.
+        """
         ...
 
     def read_log(self, run_id: str, *, start: int = 0, limit: int = 1 << 20) -> bytes: ...
@@ -195,13 +212,19 @@ class JobQueue(Protocol):
     """The queue of jobs: leases with fencing, one code path on both databases."""
 
     def put(self, job: Job, *, unique: str | None = None) -> Job | None:
-        """Queue a job; None if an unfinished or finished job with the same `unique` key exists."""
+        """Queue a job; None if an unfinished or finished job with the same `unique` key exists.
+
+        It is queued fresh, whatever its state, attempt, fence and lease say.
+        """
         ...
 
     def claim(
         self, owner: str, *, pools: Sequence[str], kinds: Sequence[JobKind], lease_s: float
     ) -> Job | None:
-        """Take the next ready job: queued and due, or running with an expired lease and attempts left."""
+        """Take the next ready job: queued and due, or running with an expired lease and attempts left.
+
+        Of the ready ones that of the highest priority, of those the first that was put.
+        """
         ...
 
     def renew(self, job_id: str, fence: int, *, lease_s: float) -> Job:
@@ -215,7 +238,10 @@ class JobQueue(Protocol):
         ...
 
     def release(self, job_id: str, fence: int, *, delay_s: float = 0.0, error: str = "") -> Job:
-        """Give it back to be claimed again later; raises `Superseded`."""
+        """Give it back to be claimed again later, however many attempts it had; raises `Superseded`.
+
+        If its end was asked for, it is cancelled instead.
+        """
         ...
 
     def set_handle(self, job_id: str, fence: int, handle: dict[str, Any]) -> None: ...
@@ -224,7 +250,11 @@ class JobQueue(Protocol):
         ...
 
     def lose_expired(self) -> list[Job]:
-        """Mark running jobs LOST whose lease has expired and which have no attempts left."""
+        """Mark running jobs LOST whose lease has expired and which have no attempts left; give them.
+
+        Those whose end was asked for become CANCELLED. Leases that a clock set back has made longer than they
+        were taken for are shortened, so it is called with every tick.
+        """
         ...
 
     def get_job(self, job_id: str) -> Job: ...
@@ -276,14 +306,20 @@ class RegistryStore(Protocol):
     def set_version(self, version_id: str, **changes: Any) -> ModelVersion: ...
     def find_alias(self, model: str, alias: str) -> Alias | None: ...
     def list_aliases(self, model: str) -> list[Alias]: ...
-    def set_alias(self, model: str, alias: str, version: int, *, by: str) -> Alias: ...
+    def set_alias(self, model: str, alias: str, version: int, *, by: str) -> Alias:
+        """Point an alias, which is not a number, at a version of the model."""
+        ...
+
     def delete_alias(self, model: str, alias: str) -> bool: ...
 
 
 class EndpointStore(Protocol):
     """Endpoints and revisions; each change of traffic grows the routing version."""
 
-    def ensure_endpoint(self, project_id: str, name: str, model: str) -> Endpoint: ...
+    def ensure_endpoint(self, project_id: str, name: str, model: str) -> Endpoint:
+        """Give the endpoint of this name; raises `Conflict` if it serves another project or model."""
+        ...
+
     def get_endpoint(self, name: str) -> Endpoint: ...
     def list_endpoints(self, project_id: str | None = None) -> list[Endpoint]: ...
     def create_revision(self, revision: Revision) -> Revision:
@@ -301,8 +337,13 @@ class EndpointStore(Protocol):
         """Move the traffic in one write."""
         ...
 
-    def delete_endpoint(self, endpoint_id: str) -> None: ...
-    def routing_version(self) -> int: ...
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Delete an endpoint and its revisions."""
+        ...
+
+    def routing_version(self) -> int:
+        """Give the number that grows with each change of what the router reads."""
+        ...
 
 
 class EventStore(Protocol):
@@ -335,7 +376,11 @@ class Store(
     """The whole fact store."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Group this thread's calls: all or none."""
+        """Group this thread's calls: all or none.
+
+        A call that fails undoes itself alone, and the group may go on. A group inside a group joins it.
+        Groups of all hubs come one after the other; single calls pass between them.
+        """
         ...
 
     def close(self) -> None: ...

@@ -10,7 +10,15 @@ from relive.core.event import Event
 from relive.core.run import Metric
 from relive.errors import Conflict, NotFound
 from relive.ports.stores import Store
-from relive.testing.stores_samples import START, ManualClock, a_job, a_pipeline, a_project, a_run
+from relive.testing.stores_samples import (
+    START,
+    ManualClock,
+    a_job,
+    a_pipeline,
+    a_project,
+    a_revision,
+    a_run,
+)
 
 PATIENCE_S = 120.0
 
@@ -200,7 +208,8 @@ class TransactionContract:
         for job in jobs:
             store.put(job)
             store.claim("owner", pools=["local"], kinds=[job.kind], lease_s=60)
-        endpoint = store.ensure_endpoint(a_project(store).id, "e", "m")
+        endpoint = store.ensure_endpoint(a_project(store).id, "e", "digits")
+        revision = a_revision(store, endpoint)
 
         def grouped(order: int) -> None:
             for step in range(10):
@@ -208,13 +217,14 @@ class TransactionContract:
                     for index in (order, 1 - order):
                         store.set_run(runs[index].id, fence=1, reason=str(step))
                         store.route(endpoint.id, live=str(step), previous="")
+                        store.set_revision(revision.id, address=str(step))
 
         def single(index: int) -> None:
             for step in range(20):
                 store.record_metrics(runs[index].id, [Metric("x", 1.0, step)], fence=1)
                 store.renew(jobs[index].id, 1, lease_s=60)
-                store.route(endpoint.id, live="", previous=str(step))
+                store.set_revision(revision.id, address=str(-step))
 
         run_threads(partial(grouped, 0), partial(grouped, 1), partial(single, 0), partial(single, 1))
         assert [summary.count for summary in store.list_metrics([run.id for run in runs])] == [20, 20]
-        assert store.routing_version() == 2 * 10 * 2 + 2 * 20
+        assert store.routing_version() == 2 * 10 * 2 * 2 + 2 * 20
