@@ -189,12 +189,14 @@ def make_repository(hub: RealHub, folder: Path, files: dict[str, str]) -> Reposi
 
 
 @contextmanager
-def running_hub(home: Path, *options: str, **variables: str) -> Iterator[RealHub]:
-    """Run a hub in a folder, and leave no process of it behind."""
+def running_hub(
+    home: Path, *options: str, program: tuple[str, ...] = (), **variables: str
+) -> Iterator[RealHub]:
+    """Run a hub in a folder, and leave no process of it behind; `program` as for `RealHub.start`."""
     # The runner's cache is this test's own: what one test built must not save another's work.
     hub = RealHub(home, options, {"RELIVE_CACHE": str(home / "cache"), **variables})
     try:
-        hub.start()
+        hub.start(*program)
         yield hub
     finally:
         _end_jobs(home)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from relive.core.artifact import Manifest
 from relive.core.endpoint import RevisionState
@@ -43,8 +44,8 @@ class Facts:
 @contextmanager
 def facts_of(hub: RealHub) -> Iterator[Facts]:
     """Open a hub's stores."""
-    data = hub.home / "hub"
     given = dict(zip(hub.options[::2], hub.options[1::2], strict=False))
+    data = Path(given.get("--data", hub.home / "hub"))
     store = open_store(given.get("--db", f"sqlite:///{data / 'relive.db'}"))
     try:
         yield Facts(store, open_blobs(given.get("--store", str(data / "blobs"))), FileSigner(data / "keys"))
