@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 
 from relive.core.access import Caller, Scope
 from relive.errors import InvalidInput, NotLoggedIn, Superseded
-from relive.services.accounts import require
+from relive.services.accounts import require, require_reader
 from relive.services.context import Services
 
 MSGPACK = "application/x-msgpack"
@@ -67,6 +67,21 @@ def allowed(request: HubRequest, scope: Scope, action: str) -> Caller:
     caller = caller_of(request)
     require(caller, scope, action)
     return caller
+
+
+def reader_of(request: HubRequest, project_id: str = "") -> Caller:
+    """Give the caller if it may read what is this project's; raises as `accounts.require_reader`."""
+    caller = caller_of(request)
+    require_reader(caller, project_id)
+    return caller
+
+
+def project_of(request: HubRequest, name: str) -> str:
+    """Give the id of the project that a list is narrowed to, empty for all, if the caller may read there."""
+    caller_of(request)
+    project_id = services_of(request).store.get_project(name).id if name else ""
+    reader_of(request, project_id)
+    return project_id
 
 
 def services_of(request: HubRequest) -> Services:

@@ -246,6 +246,21 @@ def require(caller: Caller, scope: Scope, action: str) -> None:
         raise AccessDenied(action=action, who=caller.name, needs=f"a token of scope {scope.value} or higher")
 
 
+def require_reader(caller: Caller, project_id: str) -> None:
+    """Refuse the token of a job or a run that reads outside its own project; people read everything.
+
+    Args:
+        caller: Who asks.
+        project_id: Whose things are read; empty for the whole hub's.
+
+    Raises:
+        AccessDenied: They are of another project.
+    """
+    is_person = caller.scope not in (Scope.COMMAND, Scope.RUNNER)
+    if not is_person and (not project_id or caller.project_id != project_id):
+        raise AccessDenied(action="read this", who=caller.name, needs="something of its own project")
+
+
 def _refused(needs: str) -> NotLoggedIn:
     return NotLoggedIn(action="do this", who="this token", needs=needs)
 

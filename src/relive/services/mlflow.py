@@ -9,17 +9,21 @@ from typing import Any
 
 from relive.core.access import Caller, Scope
 from relive.core.artifact import Manifest, ManifestEntry
+from relive.core.event import Event
 from relive.core.project import Experiment
 from relive.core.run import Artifact, Metric, Run, RunKind, RunStatus
 from relive.errors import InvalidInput, NotFound
 from relive.ports.blobs import BlobInfo
+from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import keep_manifest
-from relive.services.runs import find_file, may_write
+from relive.services.projects import find_or_create
+from relive.services.runs import MAKER, find_file, may_write, tell_end
 from relive.wire import mlflow as wire
 
 DEFAULT_EXPERIMENT = "0"
+_DEFAULT_NAME = "Default"
 PROJECT = "mlflow"
 
 _TO_MLFLOW = {
@@ -39,25 +43,57 @@ _FROM_MLFLOW = {
 }
 
 
-def ensure_experiment(services: Services, name: str) -> Experiment:
-    """Give the experiment of this name, made in the project for MLflow's clients if there is none."""
-    found = services.store.find_experiment(name)
+def ensure_experiment(services: Services, name: str, caller: Caller) -> Experiment:
+    """Give the experiment of this name, made if there is none.
+
+    A command's is looked for and made in its own project; else one of any project will do, and a new one is
+    made in the project for MLflow's clients.
+
+    Raises:
+        InvalidInput: It has no name.
+    """
+    found = _find_experiment(services, name, caller)
     if found is not None:
         return found
-    project = services.store.find_project(PROJECT) or services.store.create_project(PROJECT)
-    return services.store.ensure_experiment(project.id, name)
+    if not name.strip():
+        raise InvalidInput(field="experiment name", value=name, wanted="a name")
+    project_id = _own_project(caller) or find_or_create(services, PROJECT, by=caller.name).id
+    return services.store.ensure_experiment(project_id, name)
 
 
-def get_experiment(services: Services, experiment_id: str) -> Experiment:
-    """Give an experiment; "0" is the default one, as every MLflow client expects."""
-    if experiment_id == DEFAULT_EXPERIMENT:
-        return ensure_experiment(services, "Default")
-    return services.store.get_experiment(experiment_id)
+def get_experiment(services: Services, experiment_id: str, caller: Caller) -> Experiment:
+    """Give an experiment; "0" is the default one, as every MLflow client expects: a command's own run's.
+
+    Raises:
+        NotFound: There is none.
+        AccessDenied: A command asks for one of another project.
+    """
+    store = services.store
+    if experiment_id != DEFAULT_EXPERIMENT:
+        experiment = store.get_experiment(experiment_id)
+    elif _own_project(caller):
+        experiment = store.get_experiment(store.get_run(caller.run_id).experiment_id)
+    else:
+        experiment = ensure_experiment(services, _DEFAULT_NAME, caller)
+    require_reader(caller, experiment.project_id)
+    return experiment
+
+
+def get_run(services: Services, run_id: str, caller: Caller) -> Run:
+    """Give a run.
+
+    Raises:
+        NotFound: There is none.
+        AccessDenied: A command asks for one of another project.
+    """
+    run = services.store.get_run(run_id)
+    require_reader(caller, run.project_id)
+    return run
 
 
 def experiment_json(experiment: Experiment) -> dict[str, Any]:
     """Write an experiment as MLflow does."""
-    created = int(experiment.created_at * 1000)
+    created = _milliseconds(experiment.created_at)
     return {
         "experiment_id": experiment.id,
         "name": experiment.name,
@@ -71,12 +107,13 @@ def experiment_json(experiment: Experiment) -> dict[str, Any]:
 def create_run(services: Services, message: wire.CreateRun, caller: Caller) -> Run:
     """Make a run; the command of a stage gets a child run in its stage's project."""
     store = services.store
-    experiment = get_experiment(services, message.experiment_id)
+    experiment = get_experiment(services, message.experiment_id, caller)
     tags = {tag.key: tag.value for tag in message.tags}
     run_id, now = new_id(), store.now()
     started = now if message.start_time is None else message.start_time / 1000
-    if caller.scope is Scope.COMMAND and caller.run_id:
+    if _own_project(caller):
         tags.setdefault("mlflow.parentRunId", caller.run_id)
+        tags[MAKER] = caller.run_id
     with store.transaction():
         run = store.create_run(
             Run(
@@ -95,6 +132,10 @@ def create_run(services: Services, message: wire.CreateRun, caller: Caller) -> R
         )
         if tags:
             store.set_tags(run.id, tags)
+        project = store.get_project(run.project_id).name
+        services.record(
+            Event(kind="run.started", actor=caller.name, subject=f"run:{run.id}", project=project)
+        )
     return run
 
 
@@ -108,11 +149,21 @@ def update_run(services: Services, message: wire.UpdateRun, caller: Caller) -> R
         status = _FROM_MLFLOW.get(message.status)
         if status is None:
             raise InvalidInput(field="status", value=message.status, wanted=", ".join(_FROM_MLFLOW))
-        changes["status"] = status
-        if status.is_final:
-            end = message.end_time
-            changes["ended_at"] = services.store.now() if end is None else end / 1000
-    return services.store.set_run(run.id, **changes) if changes else run
+        changes |= {"status": status, "ended_at": _end(services, status, message.end_time)}
+    if not changes:
+        return run
+    with services.store.transaction():
+        changed = services.store.set_run(run.id, **changes)
+        if changed.status.is_final and not run.status.is_final:
+            tell_end(services, changed, by=caller.name)
+    return changed
+
+
+def _end(services: Services, status: RunStatus, said: int | None) -> float | None:
+    """Give when a run ended; one that is taken up again has not ended."""
+    if not status.is_final:
+        return None
+    return services.store.now() if said is None else said / 1000
 
 
 def log_batch(services: Services, message: wire.LogBatch, caller: Caller) -> None:
@@ -149,14 +200,14 @@ def run_json(services: Services, run: Run) -> dict[str, Any]:
             "status": _TO_MLFLOW[run.status],
             "artifact_uri": artifact_uri(run),
             "lifecycle_stage": "active",
-            **{key: int(value * 1000) for key, value in times.items() if value is not None},
+            **{key: _milliseconds(value) for key, value in times.items() if value is not None},
         },
         "data": {
             "metrics": [
                 {
                     "key": m.key,
                     "value": _json_number(m.last),
-                    "timestamp": int(m.at * 1000),
+                    "timestamp": _milliseconds(m.at),
                     "step": m.last_step,
                 }
                 for m in metrics
@@ -168,11 +219,11 @@ def run_json(services: Services, run: Run) -> dict[str, Any]:
     }
 
 
-def history_json(services: Services, run_id: str, key: str) -> list[dict[str, Any]]:
+def history_json(services: Services, run: Run, key: str) -> list[dict[str, Any]]:
     """Write a metric's series as MLflow does."""
     return [
-        {"key": p.key, "value": _json_number(p.value), "timestamp": int(p.at * 1000), "step": p.step}
-        for p in services.store.get_series(run_id, key)
+        {"key": p.key, "value": _json_number(p.value), "timestamp": _milliseconds(p.at), "step": p.step}
+        for p in services.store.get_series(run.id, key)
     ]
 
 
@@ -222,25 +273,40 @@ def list_artifacts(services: Services, run_id: str, folder: str) -> list[dict[st
     return [found[path] for path in sorted(found)]
 
 
-def open_artifact(services: Services, run_id: str, path: str) -> BlobInfo:
+def open_artifact(services: Services, run: Run, path: str) -> BlobInfo:
     """Give the blob of a stored file.
 
     Raises:
         NotFound: There is none.
     """
-    return services.blobs.get(find_file(services, services.store.get_run(run_id).id, path))
+    return services.blobs.get(find_file(services, run.id, path))
 
 
-def find_by_name(services: Services, name: str) -> Experiment:
+def find_by_name(services: Services, name: str, caller: Caller) -> Experiment:
     """Give the experiment of this name.
 
     Raises:
         NotFound: There is none.
     """
-    found = ensure_experiment(services, name) if name == "Default" else services.store.find_experiment(name)
+    if name == _DEFAULT_NAME:
+        return ensure_experiment(services, name, caller)
+    found = _find_experiment(services, name, caller)
     if found is None:
         raise NotFound(kind="experiment", name=name)
     return found
+
+
+def _find_experiment(services: Services, name: str, caller: Caller) -> Experiment | None:
+    return services.store.find_experiment(name, _own_project(caller) or None)
+
+
+def _own_project(caller: Caller) -> str:
+    """Give the project that a command is bound to; empty for people."""
+    return caller.project_id if caller.scope is Scope.COMMAND and caller.run_id else ""
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _number(point: wire.MetricPoint) -> float:

@@ -22,6 +22,8 @@ from relive.wire.jobs import HeartbeatReply, LogChunk, LogReply, Progress, Recor
 from relive.wire.runs import CreatedRun, CreateRun
 
 LIVE_LOG_PIECE = 1 << 20
+# The run whose command made another one has its id here.
+MAKER = "relive.maker"
 
 
 def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun:
@@ -69,13 +71,13 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
 
 
 def may_write(services: Services, caller: Caller, run_id: str) -> Run:
-    """Give the run if this caller may write it: its own, or any for users.
+    """Give the run if this caller may write it: its own and those it made, or any for users.
 
     Raises:
         AccessDenied: It is another's, or belongs to a job.
     """
     run = services.store.get_run(run_id)
-    own = caller.scope is Scope.COMMAND and caller.run_id == run.id
+    own = caller.scope is Scope.COMMAND and caller.run_id in (run.id, _maker_of(services, run))
     user = caller.scope in (Scope.ADMIN, Scope.MEMBER) or (
         caller.scope is Scope.LOCAL and run.actor == caller.name
     )
@@ -84,6 +86,10 @@ def may_write(services: Services, caller: Caller, run_id: str) -> Run:
             action=f"write run {short_id(run.id)}", who=caller.name, needs="the run's own token"
         )
     return run
+
+
+def _maker_of(services: Services, run: Run) -> str:
+    return services.store.list_tags([run.id]).get(run.id, {}).get(MAKER, "")
 
 
 def renew(services: Services, run: Run) -> HeartbeatReply:
@@ -135,7 +141,7 @@ def finish(services: Services, run: Run, report: StageReport) -> Run:
     with services.store.transaction():
         closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0, reason=reason))
         if closed.status is not run.status:
-            _tell_end(services, closed, by=run.actor)
+            tell_end(services, closed, by=run.actor)
     return closed
 
 
@@ -163,7 +169,7 @@ def cancel(services: Services, run_id: str, *, by: str) -> Run:
                 reason=f"cancelled by {by}",
                 ended_at=store.now(),
             )
-            _tell_end(services, run, by=by)
+            tell_end(services, run, by=by)
     services.wake()
     return run
 
@@ -178,7 +184,8 @@ def _ended(run: Run) -> Conflict:
     return Conflict(subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}")
 
 
-def _tell_end(services: Services, run: Run, *, by: str) -> None:
+def tell_end(services: Services, run: Run, *, by: str) -> None:
+    """Record that a run has ended."""
     services.record(
         Event(
             kind=f"run.{run.status.value}",

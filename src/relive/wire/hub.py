@@ -3,7 +3,7 @@
 Replies are core structs wherever one fits; here is what joins several, and what is asked for.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -142,7 +142,7 @@ class CreatePool(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     executor: str
     config: dict[str, Any] = {}
-    slots: int = 4
+    slots: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4
 
 
 class CreateToken(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,11 @@
 Source: MLflow's REST API, version 2.0. Unknown fields are ignored, as MLflow's own server does.
 """
 
+from typing import Annotated, TypeAlias
+
 import msgspec
+
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -25,8 +29,8 @@ class MetricPoint(msgspec.Struct, frozen=True):
 
     key: str
     value: float | str
-    timestamp: int
-    step: int = 0
+    timestamp: Int64
+    step: Int64 = 0
 
 
 class CreateExperiment(msgspec.Struct, frozen=True):
@@ -40,7 +44,7 @@ class CreateRun(msgspec.Struct, frozen=True):
 
     experiment_id: str = "0"
     run_name: str = ""
-    start_time: int | None = None
+    start_time: Int64 | None = None
     tags: tuple[KeyValue, ...] = ()
 
 
@@ -49,7 +53,7 @@ class UpdateRun(msgspec.Struct, frozen=True):
 
     run_id: str
     status: str | None = None
-    end_time: int | None = None
+    end_time: Int64 | None = None
     run_name: str | None = None
 
 
@@ -59,8 +63,8 @@ class LogMetric(msgspec.Struct, frozen=True):
     run_id: str
     key: str
     value: float | str
-    timestamp: int = 0
-    step: int = 0
+    timestamp: Int64 = 0
+    step: Int64 = 0
 
 
 class LogParameter(msgspec.Struct, frozen=True):
@@ -93,10 +97,3 @@ class DeleteTag(msgspec.Struct, frozen=True):
 
     run_id: str
     key: str
-
-
-class LogInputs(msgspec.Struct, frozen=True):
-    """runs/log-inputs; kept as tags of the run until data sets have rooms of their own."""
-
-    run_id: str
-    datasets: tuple[msgspec.Raw, ...] = ()

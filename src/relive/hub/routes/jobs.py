@@ -11,7 +11,15 @@ from litestar.status_codes import HTTP_200_OK
 from relive.core.access import Caller, Scope
 from relive.core.job import Job
 from relive.errors import AccessDenied
-from relive.hub.http import MSGPACK, HubRequest, caller_of, known_caller, read_message, services_of
+from relive.hub.http import (
+    LONGEST_PAGE,
+    MSGPACK,
+    HubRequest,
+    known_caller,
+    read_message,
+    reader_of,
+    services_of,
+)
 from relive.services import accounts, jobs
 from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, RedeemTicket, Report, RunnerToken
 
@@ -88,9 +96,9 @@ async def finish(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
 
 @get("/jobs", sync_to_thread=True)
 def list_jobs(request: HubRequest, limit: FromQuery[int] = 100) -> list[Job]:
-    """List jobs, newest last."""
-    caller_of(request)
-    return services_of(request).store.list_jobs(limit=min(limit, 1000))
+    """List jobs, newest first."""
+    reader_of(request)
+    return services_of(request).store.list_jobs(limit=max(0, min(limit, LONGEST_PAGE)))
 
 
 ROUTES = [redeem_ticket, get_spec, heartbeat, progress, append_log, record, finish, list_jobs]

@@ -37,25 +37,27 @@ _CODES = {
 }
 
 
-def _get_experiment(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
-    return {"experiment": mlflow.experiment_json(mlflow.get_experiment(services, query["experiment_id"]))}
+def _get_experiment(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    found = mlflow.get_experiment(services, query["experiment_id"], caller)
+    return {"experiment": mlflow.experiment_json(found)}
 
 
-def _get_by_name(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
-    return {"experiment": mlflow.experiment_json(mlflow.find_by_name(services, query["experiment_name"]))}
+def _get_by_name(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    found = mlflow.find_by_name(services, query["experiment_name"], caller)
+    return {"experiment": mlflow.experiment_json(found)}
 
 
-def _create_experiment(services: Services, _caller: Caller, message: wire.CreateExperiment) -> dict[str, Any]:
-    return {"experiment_id": mlflow.ensure_experiment(services, message.name).id}
+def _create_experiment(services: Services, caller: Caller, message: wire.CreateExperiment) -> dict[str, Any]:
+    return {"experiment_id": mlflow.ensure_experiment(services, message.name, caller).id}
 
 
 def _create_run(services: Services, caller: Caller, message: wire.CreateRun) -> dict[str, Any]:
     return {"run": mlflow.run_json(services, mlflow.create_run(services, message, caller))}
 
 
-def _get_run(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
-    run_id = query.get("run_id") or query["run_uuid"]
-    return {"run": mlflow.run_json(services, services.store.get_run(run_id))}
+def _get_run(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    run_id = query.get("run_uuid") or query["run_id"]
+    return {"run": mlflow.run_json(services, mlflow.get_run(services, run_id, caller))}
 
 
 def _update_run(services: Services, caller: Caller, message: wire.UpdateRun) -> dict[str, Any]:
@@ -92,12 +94,13 @@ def _delete_tag(services: Services, caller: Caller, message: wire.DeleteTag) -> 
     return {}
 
 
-def _get_history(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
-    return {"metrics": mlflow.history_json(services, query["run_id"], query["metric_key"])}
+def _get_history(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    run = mlflow.get_run(services, query.get("run_uuid") or query["run_id"], caller)
+    return {"metrics": mlflow.history_json(services, run, query["metric_key"])}
 
 
-def _list_artifacts(services: Services, _caller: Caller, query: Query) -> dict[str, Any]:
-    run = services.store.get_run(query["run_id"])
+def _list_artifacts(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    run = mlflow.get_run(services, query.get("run_uuid") or query["run_id"], caller)
     files = mlflow.list_artifacts(services, run.id, query.get("path", ""))
     return {"root_uri": mlflow.artifact_uri(run), "files": files}
 
@@ -140,9 +143,10 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
 @get("/api/2.0/mlflow-artifacts/artifacts", include_in_schema=False)
 async def list_files(request: HubRequest, path: FromQuery[str] = "") -> Response[Any]:
     """List a folder of a run's artifacts."""
-    allowed(request, Scope.COMMAND, "list artifacts")
+    caller, services = allowed(request, Scope.COMMAND, "list artifacts"), services_of(request)
     run_id, folder = mlflow.split_artifact_path(path)
-    found = await asyncio.to_thread(mlflow.list_artifacts, services_of(request), run_id, folder)
+    run = await asyncio.to_thread(mlflow.get_run, services, run_id, caller)
+    found = await asyncio.to_thread(mlflow.list_artifacts, services, run.id, folder)
     # This call names paths relative to the folder that was asked for; the other one, from the root.
     names = [item | {"path": item["path"].removeprefix(folder).strip("/")} for item in found]
     return Response({"files": names})
@@ -163,10 +167,9 @@ async def put_file(request: HubRequest, path: FromPath[str]) -> dict[str, Any]:
 @get("/api/2.0/mlflow-artifacts/artifacts/{path:path}", sync_to_thread=True, include_in_schema=False)
 def get_file(request: HubRequest, path: FromPath[str]) -> Stream:
     """Give one file of a run."""
-    allowed(request, Scope.COMMAND, "read artifacts")
-    services = services_of(request)
+    caller, services = allowed(request, Scope.COMMAND, "read artifacts"), services_of(request)
     run_id, name = mlflow.split_artifact_path(path)
-    info = mlflow.open_artifact(services, run_id, name)
+    info = mlflow.open_artifact(services, mlflow.get_run(services, run_id, caller), name)
     start, end = read_range(request.headers.get("range", ""), info.size_bytes)
     pieces = services.blobs.iter_chunks(info.digest, start, end)
     return stream(pieces, info, start, end, "application/octet-stream")

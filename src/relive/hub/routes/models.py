@@ -8,36 +8,41 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
 from relive.core.model import Alias, ModelVersion
-from relive.hub.http import HubRequest, allowed, caller_of, services_of
+from relive.hub.http import HubRequest, allowed, caller_of, project_of, reader_of, services_of
 from relive.services import catalog, endpoints, registry
 from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlias
+
+
+def _readable(request: HubRequest, model: str) -> None:
+    caller_of(request)
+    reader_of(request, services_of(request).store.get_model(model).project_id)
 
 
 @get("/models", sync_to_thread=True)
 def list_models(request: HubRequest, project: FromQuery[str] = "") -> list[ModelDetail]:
     """List registered models."""
-    caller_of(request)
+    project_of(request, project)
     return catalog.list_models(services_of(request), project=project)
 
 
 @get("/models/{name:str}", sync_to_thread=True)
 def get_model(request: HubRequest, name: FromPath[str]) -> ModelDetail:
     """Give a model with its versions and aliases."""
-    caller_of(request)
+    _readable(request, name)
     return catalog.get_model(services_of(request), name)
 
 
 @get("/models/{name:str}/versions/{ref:str}", sync_to_thread=True)
 def get_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> ModelVersion:
     """Give a version by number or alias."""
-    caller_of(request)
+    _readable(request, name)
     return services_of(request).store.get_version(name, ref)
 
 
 @get("/models/{name:str}/versions/{ref:str}/provenance", sync_to_thread=True)
 def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
     """Give a version's signed statement, byte for byte."""
-    caller_of(request)
+    _readable(request, name)
     services = services_of(request)
     envelope = registry.read_provenance(services, services.store.get_version(name, ref))
     return Response(envelope, media_type="application/vnd.dsse.envelope.v1+json")
@@ -46,7 +51,7 @@ def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str])
 @post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)
 def verify_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> dict[str, Any]:
     """Check a version's signature and every byte it speaks of."""
-    caller_of(request)
+    _readable(request, name)
     services = services_of(request)
     return registry.verify_version(services, services.store.get_version(name, ref))
 
@@ -61,7 +66,7 @@ def move_alias(request: HubRequest, name: FromPath[str], data: JSONBody[MoveAlia
 @get("/endpoints", sync_to_thread=True)
 def list_endpoints(request: HubRequest, project: FromQuery[str] = "") -> list[EndpointDetail]:
     """List endpoints."""
-    caller_of(request)
+    project_of(request, project)
     return catalog.list_endpoints(services_of(request), project=project)
 
 
@@ -69,7 +74,9 @@ def list_endpoints(request: HubRequest, project: FromQuery[str] = "") -> list[En
 def get_endpoint(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
     """Give an endpoint with its revisions."""
     caller_of(request)
-    return catalog.get_endpoint(services_of(request), name)
+    detail = catalog.get_endpoint(services_of(request), name)
+    reader_of(request, detail.endpoint.project_id)
+    return detail
 
 
 @post("/endpoints/{name:str}/deploy", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)

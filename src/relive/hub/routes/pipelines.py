@@ -6,10 +6,17 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
-from relive.hub.http import HubRequest, Page, allowed, caller_of, services_of
+from relive.hub.http import HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
 from relive.services import pipelines
 from relive.services.scheduling import cancel_pipeline
 from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyStage
+
+
+def _readable(request: HubRequest, ref: str) -> str:
+    caller_of(request)
+    found = pipelines.find(services_of(request), ref)
+    reader_of(request, found.project_id)
+    return found.id
 
 
 @get("/pipelines", sync_to_thread=True)
@@ -20,7 +27,7 @@ def list_pipelines(
     commit: FromQuery[str] = "",
 ) -> list[PipelineDetail]:
     """List pipelines, newest first, without their stages."""
-    caller_of(request)
+    project_of(request, project)
     return pipelines.list_details(
         services_of(request), project=project, commit=commit, limit=page.limit, offset=page.offset
     )
@@ -36,8 +43,7 @@ def start_pipeline(request: HubRequest, data: JSONBody[StartPipeline]) -> Starte
 @get("/pipelines/{ref:str}", sync_to_thread=True)
 def get_pipeline(request: HubRequest, ref: FromPath[str]) -> PipelineDetail:
     """Give a pipeline by id or by PROJECT:NUMBER."""
-    caller_of(request)
-    return pipelines.get_detail(services_of(request), ref)
+    return pipelines.get_detail(services_of(request), _readable(request, ref))
 
 
 @post("/pipelines/{ref:str}/cancel", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
@@ -54,8 +60,7 @@ def cancel(request: HubRequest, ref: FromPath[str]) -> PipelineDetail:
 @get("/pipelines/{ref:str}/why", sync_to_thread=True)
 def explain(request: HubRequest, ref: FromPath[str], stage: FromQuery[str] = "") -> list[WhyStage]:
     """Tell why stages were or were not taken from the cache."""
-    caller_of(request)
-    return pipelines.why(services_of(request), ref, stage=stage)
+    return pipelines.why(services_of(request), _readable(request, ref), stage=stage)
 
 
 ROUTES = [list_pipelines, start_pipeline, get_pipeline, cancel, explain]

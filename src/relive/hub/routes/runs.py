@@ -13,7 +13,17 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPT
 from relive.core.access import Scope
 from relive.core.run import Metric, Run
 from relive.core.trajectory import Verdict
-from relive.hub.http import MSGPACK, HubRequest, Page, allowed, caller_of, read_message, services_of
+from relive.hub.http import (
+    MSGPACK,
+    HubRequest,
+    Page,
+    allowed,
+    caller_of,
+    project_of,
+    read_message,
+    reader_of,
+    services_of,
+)
 from relive.hub.routes.blobs import read_range, stream
 from relive.services import runs
 from relive.wire.hub import RunDetail, SetTags
@@ -29,6 +39,13 @@ async def _writable(request: HubRequest, run_id: str) -> Run:
     return await asyncio.to_thread(runs.may_write, services_of(request), caller_of(request), run_id)
 
 
+def _readable(request: HubRequest, run_id: str) -> Run:
+    caller_of(request)
+    run = services_of(request).store.get_run(run_id)
+    reader_of(request, run.project_id)
+    return run
+
+
 @get("/runs", sync_to_thread=True)
 def list_runs(
     request: HubRequest,
@@ -39,10 +56,8 @@ def list_runs(
     order: FromQuery[str] = "-created_at",
 ) -> list[Run]:
     """List runs, newest first."""
-    caller_of(request)
-    store = services_of(request).store
-    return store.list_runs(
-        project_id=store.get_project(project).id if project else None,
+    return services_of(request).store.list_runs(
+        project_id=project_of(request, project) or None,
         status=status or None,
         text=text or None,
         order=order,
@@ -62,8 +77,7 @@ async def create_run(request: HubRequest) -> CreatedRun:
 @get("/runs/{run_id:str}", sync_to_thread=True)
 def get_run(request: HubRequest, run_id: FromPath[str]) -> RunDetail:
     """Give a run by its id or the beginning of it."""
-    caller_of(request)
-    return runs.get_detail(services_of(request), run_id)
+    return runs.get_detail(services_of(request), _readable(request, run_id).id)
 
 
 @post("/runs/{run_id:str}/heartbeat", include_in_schema=False)
@@ -126,17 +140,14 @@ def get_series(
     request: HubRequest, run_id: FromPath[str], key: FromQuery[str], max_points: FromQuery[int] = 0
 ) -> list[Metric]:
     """Give a metric's series, reduced to `max_points` with every extreme kept."""
-    caller_of(request)
-    store = services_of(request).store
-    return store.get_series(store.get_run(run_id).id, key, max_points=max_points or None)
+    run = _readable(request, run_id)
+    return services_of(request).store.get_series(run.id, key, max_points=max_points or None)
 
 
 @get("/runs/{run_id:str}/log", sync_to_thread=True)
 def get_log(request: HubRequest, run_id: FromPath[str], start: FromQuery[int] = 0) -> Stream:
     """Give a run's log from a byte on."""
-    caller_of(request)
-    services = services_of(request)
-    run = services.store.get_run(run_id)
+    services, run = services_of(request), _readable(request, run_id)
     headers = {"x-relive-run-status": run.status.value}
     return Stream(
         runs.read_log(services, run, start=max(0, start)),
@@ -148,9 +159,7 @@ def get_log(request: HubRequest, run_id: FromPath[str], start: FromQuery[int] = 
 @get("/runs/{run_id:str}/recipe", sync_to_thread=True)
 def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Give the document of all inputs, byte for byte as it was signed for."""
-    caller_of(request)
-    services = services_of(request)
-    run = services.store.get_run(run_id)
+    services, run = services_of(request), _readable(request, run_id)
     if not run.recipe:
         return Response(b"null", media_type="application/json")
     return Response(services.blobs.read(run.recipe), media_type="application/json")
@@ -159,9 +168,8 @@ def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
 @get("/runs/{run_id:str}/file", sync_to_thread=True)
 def get_file(request: HubRequest, run_id: FromPath[str], path: FromQuery[str]) -> Stream:
     """Give one file of a run's artifacts."""
-    caller_of(request)
-    services = services_of(request)
-    info = services.blobs.get(runs.find_file(services, services.store.get_run(run_id).id, path))
+    services, run = services_of(request), _readable(request, run_id)
+    info = services.blobs.get(runs.find_file(services, run.id, path))
     start, end = read_range(request.headers.get("range", ""), info.size_bytes)
     reply = stream(
         services.blobs.iter_chunks(info.digest, start, end), info, start, end, "application/octet-stream"
