@@ -28,7 +28,7 @@ def finish_stage(services: Services, job: Job, report: StageReport) -> None:
     with store.transaction():
         run = close_run(services, run_id, report)
         state = _STATES.get(report.status, JobState.FAILED)
-        store.finish(job.id, report.fence, state, result={"run": run_id}, error=report.reason)
+        job = store.finish(job.id, report.fence, state, result={"run": run_id}, error=report.reason)
         services.record(
             Event(
                 kind=f"run.{report.status.value}",
@@ -38,21 +38,26 @@ def finish_stage(services: Services, job: Job, report: StageReport) -> None:
             )
         )
         if stage.job_id == job.id and is_active(stage):
-            _settle(services, stage, run, report)
+            _settle(services, stage, run, _as_asked(job, report))
 
 
 def close_run(services: Services, run_id: str, report: StageReport) -> Run:
-    """Write a run's end: artifacts, last metrics, recipe, status."""
+    """Write a run's end: artifacts, last metrics, recipe, status.
+
+    Whatever run the report names in its artifacts and inputs, they are this one's: who may write one run must
+    not change what another, perhaps a protected branch's, has made.
+    """
     store = services.store
     fence = report.fence or None
     for artifact in report.artifacts:
-        store.record_artifact(artifact, fence=fence)
+        store.record_artifact(msgspec.structs.replace(artifact, run_id=run_id), fence=fence)
     if report.metrics:
         store.record_metrics(run_id, report.metrics, fence=fence, batch="final")
     if report.params:
         store.record_params(run_id, report.params, fence=fence)
     if report.inputs:
-        store.record_inputs(report.inputs, fence=fence)
+        inputs = [msgspec.structs.replace(item, run_id=run_id) for item in report.inputs]
+        store.record_inputs(inputs, fence=fence)
     run = store.set_run(
         run_id,
         fence=fence,
@@ -72,6 +77,13 @@ def close_run(services: Services, run_id: str, report: StageReport) -> Run:
     if report.log:
         store.drop_live_log(run_id)
     return run
+
+
+def _as_asked(job: Job, report: StageReport) -> StageReport:
+    """Take a failure after somebody asked for the end as that end: a retry would undo the cancellation."""
+    if not job.cancel_requested or report.status is RunStatus.FINISHED:
+        return report
+    return msgspec.structs.replace(report, failure=FailureReason.CANCELLED)
 
 
 def _settle(services: Services, stage: Stage, run: Run, report: StageReport) -> None:
