@@ -15,7 +15,6 @@ import pytest
 import urllib3
 
 from relive.core.pipeline import PipelineStatus, StageStatus
-from relive.core.run import FailureReason
 from relive.errors import HubRefused, StoreFull
 from tests.conftest import require
 from tests.contract.disks import is_mountable, small_disk
@@ -125,17 +124,43 @@ def test_a_push_that_comes_while_the_disk_is_full_is_planned_when_there_is_room(
 def test_an_out_for_which_there_is_no_room_above_the_reserve_is_refused_before_the_disk_is_full(
     cramped: Cramped, tmp_path: Path
 ) -> None:
-    hub = cramped.hub
-    repository = make_repository(hub, tmp_path / "big", {"relive.yaml": BIG.format(size=45 * MIB)})
-    said = repository.push()
-    assert "No room for" in said
-    stage = repository.pipeline(1).stages[-1]
-    assert stage.status is StageStatus.FAILED
-    assert hub.client().get_run(stage.run_id).run.failure is FailureReason.STORE_FULL
+    repository = make_repository(cramped.hub, tmp_path / "big", {"relive.yaml": BIG.format(size=45 * MIB)})
+    repository.push("-o", "nowait")
+    wait_for(lambda: "waits for room: No room for" in reason(repository))
+    assert shutil.disk_usage(cramped.disk).free > RESERVE_MIB * MIB
+    cramped.hub.relive("pipeline", "cancel", "big:1")
+    await_end(repository, 1)
+    assert repository.pipeline(1).pipeline.status is PipelineStatus.CANCELLED
     repository.commit({"relive.yaml": BIG.format(size=4 * MIB)})
     repository.push()
     assert repository.pipeline(2).pipeline.status is PipelineStatus.SUCCEEDED
     cramped.assert_sound()
+
+
+def test_an_out_waits_for_room_and_is_kept_when_there_is_some(cramped: Cramped, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    out = "import os\nwith open('big.bin', 'wb') as file:\n    file.write(os.urandom(8 << 20))\n"
+    files = waiting(gate, after=out, stage="    outs: [big.bin]\n")
+    repository = make_repository(cramped.hub, tmp_path / "waits", files)
+    repository.push("-o", "nowait")
+    gate.await_start()
+    cramped.fill(leave=(RESERVE_MIB + 4) * MIB)  # the command finds room, the hub none above its reserve
+    gate.open()
+    wait_for(lambda: "waits for room: No room for" in reason(repository))
+    cramped.free()
+    await_end(repository, 1)
+    stage = repository.pipeline(1).stages[-1]
+    assert (stage.status, stage.attempts, len(gate.starts())) == (StageStatus.SUCCEEDED, 1, 1)
+    cramped.assert_sound()
+
+
+def reason(repository: Repository) -> str:
+    """Say what is told of the command's stage of the first pipeline."""
+    try:
+        text: str = repository.pipeline(1).stages[-1].reason
+    except HubRefused:
+        return ""  # it is not planned yet
+    return text
 
 
 def await_end(repository: Repository, number: int) -> None:

@@ -5,10 +5,13 @@ was made, and that is told by an `Execution`.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -17,23 +20,28 @@ from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
 from relive.core.recipe import Declared, Recipe
-from relive.core.run import FailureReason, RunStatus
+from relive.core.run import Artifact, FailureReason, RunStatus
 from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.formats.hashing import document_digest
 from relive.formats.manifest_io import Snapshot
 from relive.formats.spool import SpoolContents, read_spool
 from relive.formats.trajectory import encode_trajectory
 from relive.runner.commands import CommandPlan, Outcome, run_commands
-from relive.runner.lease import Lease
+from relive.runner.lease import Lease, Over
 from relive.runner.masking import Mask
 from relive.runner.output import OutputLog, Sink
+from relive.runner.outs import Found, keep
 from relive.runner.results import Expected, Results, gather
 from relive.runner.stream import Streamer
 from relive.wire.jobs import StageReport
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ROOM_LOOK_S: Final = 5.0
+# What a disk that is full by accident gets, not what is simply too large: then somebody wants to know.
+_OUTS_PATIENCE_S: Final = 900.0
 
 
 @dataclass(frozen=True)
@@ -109,19 +117,28 @@ class Desk:
 
     def store(self, data: bytes) -> Digest:
         """Store a document; a hub without room is waited for, because the run is lost without it."""
-        return self._waiting(lambda: self.blobs.put_bytes(data))
+        return self.wait_for_room(lambda: self.blobs.put_bytes(data), patience_s=math.inf)
 
     def store_file(self, path: Path) -> Digest:
         """Store a file as `store` does."""
-        return self._waiting(lambda: self.blobs.put_file(path))
+        return self.wait_for_room(lambda: self.blobs.put_file(path), patience_s=math.inf)
 
-    def _waiting(self, put: Callable[[], Digest]) -> Digest:
+    def wait_for_room(self, put: Callable[[], T], *, patience_s: float) -> T:
+        """Store something, trying again while the hub has no room for it; people are told why it waits.
+
+        Raises:
+            StoreFull: There was none for so long, or nobody wants it any more.
+        """
+        give_up_at = time.monotonic() + patience_s
         while True:
             try:
                 return put()
             except StoreFull as error:
-                _log.warning("%s", error.what())
-                self.lease.pause(_ROOM_LOOK_S)
+                is_unwanted = self.lease.over is Over.CANCELLED and patience_s < math.inf
+                if is_unwanted or time.monotonic() > give_up_at:
+                    raise
+                self.say("upload", f"waits for room: {error.what()}")
+            self.lease.pause(_ROOM_LOOK_S)
 
 
 def execute(execution: Execution, desk: Desk) -> StageReport:
@@ -141,14 +158,18 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     desk.say("upload")
     spool = read_spool(desk.spool)
     went_well = outcome.failure is None
-    results = gather(
-        execution.tree, execution.expected, spool, execution.run_id, desk.blobs, went_well=went_well
-    )
+
+    def store(found: list[Found]) -> tuple[Artifact, ...]:
+        put = partial(keep, found, execution.run_id, desk.blobs)
+        return desk.wait_for_room(put, patience_s=_OUTS_PATIENCE_S)
+
+    results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
     environ = execution.plan.environment
     observed = observe(spool, environ, prefix=execution.prefix, changed=changed)
     notes = (*observed.notes, *results.notes, *refused)
     recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))
-    return _report(desk, _judged(outcome, results), results, recipe, spool)
+    is_cancelled = desk.lease.over is Over.CANCELLED
+    return _report(desk, _judged(outcome, results, is_cancelled=is_cancelled), results, recipe, spool)
 
 
 def failed_report(desk: Desk, failure: FailureReason, reason: str) -> StageReport:
@@ -164,10 +185,13 @@ def failed_report(desk: Desk, failure: FailureReason, reason: str) -> StageRepor
     )
 
 
-def _judged(outcome: Outcome, results: Results) -> Outcome:
+def _judged(outcome: Outcome, results: Results, *, is_cancelled: bool) -> Outcome:
     """Take the command's word, unless it went well and its results did not."""
     if outcome.failure is not None or results.failure is None:
         return outcome
+    if is_cancelled:
+        code, reason = outcome.exit_code, f"cancelled: {results.reason}"
+        return Outcome(RunStatus.KILLED, code, outcome.use, FailureReason.CANCELLED, reason)
     return Outcome(RunStatus.FAILED, outcome.exit_code, outcome.use, results.failure, results.reason)
 
 

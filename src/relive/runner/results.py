@@ -1,11 +1,10 @@
 """What a run shows at its end: the numbers in its metrics files, its test report, its outputs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relive.client.blobs import BlobClient
 from relive.core.digest import Digest
 from relive.core.paths import is_within
 from relive.core.run import Artifact, FailureReason, Metric, TestReport
@@ -14,7 +13,7 @@ from relive.formats.junit import parse_junit
 from relive.formats.manifest_io import HashCache
 from relive.formats.metrics_file import read_metrics
 from relive.formats.spool import SpoolContents
-from relive.runner.outs import Found, keep, missing_outs, read_logged, read_outs, require_room
+from relive.runner.outs import Found, missing_outs, read_logged, read_outs, require_room
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,20 @@ class Results:
 
 
 def gather(
-    tree: Path, expected: Expected, spool: SpoolContents, run_id: str, blobs: BlobClient, *, went_well: bool
+    tree: Path,
+    expected: Expected,
+    spool: SpoolContents,
+    store: Callable[[list[Found]], tuple[Artifact, ...]],
+    *,
+    went_well: bool,
 ) -> Results:
     """Read and keep the results of a run.
 
     Of a run whose command failed only what explains it is kept: the reports and plots that are there, and
     what its script logged.
+
+    Args:
+        store: Keeps what was found, or raises `StoreFull`.
 
     Raises:
         HubUnreachable, Superseded: As the transport's patience and the claim have it.
@@ -92,7 +99,7 @@ def gather(
     try:
         require_room(tree, expected.paths, expected.out_limit_bytes)
         found = _find(tree, expected, spool, results, with_outs=went_well and results.failure is None)
-        results.artifacts = keep(found, run_id, blobs)
+        results.artifacts = store(found)
     except StoreFull as error:
         results.fail(FailureReason.STORE_FULL, error.what())
     return results

@@ -1,6 +1,7 @@
 """What a run is found to have left, and what is said about what it has not."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from relive.client.blobs import BlobClient
 from relive.client.transport import Transport
 from relive.core.run import FailureReason, Metric
 from relive.formats.spool import SpoolContents, SpooledArtifact
-from relive.runner.outs import missing_outs
+from relive.runner.outs import keep, missing_outs
 from relive.runner.results import Expected, Results, gather
 from tests.support.fake_hub import running_hub
 
@@ -32,7 +33,8 @@ def look(hub, tree, tmp_path):
     blobs = BlobClient(Transport(hub.url), cache=tmp_path / "cache")
 
     def found(expected: Expected, spool: SpoolContents | None = None, *, went_well: bool = True) -> Results:
-        return gather(tree, expected, spool or SpoolContents(), "run", blobs, went_well=went_well)
+        store = partial(keep, run_id="run", blobs=blobs)
+        return gather(tree, expected, spool or SpoolContents(), store, went_well=went_well)
 
     return found
 
