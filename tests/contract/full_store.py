@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
     """Fill the disk of a folder."""
     ballast = folder / "ballast"
     ballast.write_bytes(b"x" * BALLAST_BYTES)
-    with opened(f"sqlite:///{folder / 'relive.db'}") as store:
+    with opened(f"sqlite:///{folder / 'relive.db'}", durable=True) as store:
         print(fill_until_full(store, ballast.unlink))
 
 

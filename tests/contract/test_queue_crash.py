@@ -79,7 +79,7 @@ def workers(url: str, seed: int) -> Iterator[Workers]:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_end_is_recorded_once_however_the_workers_die(request, tmp_path, backend):
     url = fresh_url(backend, request, tmp_path)
-    with opened(url) as store:
+    with opened(url, durable=True) as store:
         store.ensure_experiment(a_project(store).id, "default")
         with workers(url, seed=7) as crew:
             for _ in range(KILLS):
@@ -139,7 +139,7 @@ def assert_consistent(store: SqlStore) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_worker_that_sleeps_through_its_lease_is_refused_when_it_wakes(request, tmp_path, backend):
     url = fresh_url(backend, request, tmp_path)
-    with opened(url) as store:
+    with opened(url, durable=True) as store:
         store.ensure_experiment(a_project(store).id, "default")
         with workers(url, seed=8) as crew:
             deadline = time.monotonic() + PATIENCE_S

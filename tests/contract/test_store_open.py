@@ -156,7 +156,7 @@ def test_a_migration_that_orphans_rows_is_refused(tmp_path, later):
 
 def test_sqlite_keeps_what_it_acknowledged_and_to_itself(tmp_path):
     path = tmp_path / "relive.db"
-    with opened(f"sqlite:///{path}") as store:
+    with opened(f"sqlite:///{path}", durable=True) as store:
         store.set_meta("key", "value")
         for name in ("relive.db", "relive.db-wal", "relive.db-shm"):
             assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
