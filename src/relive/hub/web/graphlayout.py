@@ -21,9 +21,9 @@ _LANE_HEIGHT: Final = 14.0
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in pixels: of a box, and what is kept free between boxes."""
 
-    width: float = 152.0
+    width: float = 142.0
     height: float = 46.0
-    gap_x: float = 38.0
+    gap_x: float = 32.0
     gap_y: float = 16.0
     margin: float = 4.0
 

@@ -1,5 +1,8 @@
 """What the other pages show of the story."""
 
+import json
+import shlex
+
 import pytest
 
 from relive.core.run import Metric, Run, RunKind, RunStatus
@@ -392,3 +395,11 @@ def test_a_lineage_has_a_bound(services, site):
     near = lineage.of_run(services, site.run("train #6", "digits"), hops=1)
     assert len(near.nodes) <= lineage.MOST_NODES
     assert len(near.nodes) < len(lineage.of_run(services, site.run("train #6", "digits")).nodes) + 1
+
+
+def test_the_command_of_an_endpoint_can_be_pasted_into_a_shell(services):
+    command = shlex.split(endpoints.get_endpoint(services, "digits").command)
+    request = json.loads(command[command.index("-d") + 1])
+    assert request["inputs"][0]["shape"] == [2, 64]
+    assert len(request["inputs"][0]["data"]) == 128
+    assert command[1].endswith("/v2/models/digits/infer")

@@ -1,6 +1,7 @@
 """Endpoints: is it up, what does it serve, and how to go back."""
 
 import json
+import shlex
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from relive.services.inputs import load_manifest
 _SIGNATURE_FILE = "signature.json"
 _LARGEST_EXAMPLE = 1 << 20
 _EXAMPLE_ROWS = 2
+_LONGEST_COMMAND = 4000
 _DOWN = Mark("○", "no traffic yet", "quiet")
 
 
@@ -60,6 +62,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: Where requests go, from the hub's root.
+        command: The same for a shell.
         example: A request that works, as JSON; empty if the version has no example.
         rollback_to: What the rollback button goes back to, empty if it cannot.
         others: Versions that could be deployed.
@@ -74,7 +77,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     since: float
     path: str
-    public_url: str
+    command: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     example: str
@@ -121,6 +124,8 @@ def get_endpoint(services: Services, name: str) -> EndpointPage:
     live, previous = by_id.get(endpoint.live), by_id.get(endpoint.previous)
     version = store.get_version_by_id(live.version_id) if live else None
     events = store.list_events(subject=f"endpoint:{endpoint.id}", newest_first=True, limit=20)
+    example = example_of(services, version) if version else ""
+    path = f"/v2/models/{endpoint.name}/infer"
     moving = any(
         revision.state in (RevisionState.PENDING, RevisionState.STARTING) for revision in detail.revisions
     )
@@ -133,11 +138,11 @@ def get_endpoint(services: Services, name: str) -> EndpointPage:
         version_url=_version_url(live) if live else "",
         revision=live.number if live else 0,
         since=(live.ready_at or live.created_at) if live else 0.0,
-        path=f"/v2/models/{endpoint.name}/infer",
-        public_url=services.place.public_url,
+        path=path,
+        command=_curl(services.place.public_url + path, example),
         inputs=version.signature.inputs if version and version.signature else (),
         outputs=version.signature.outputs if version and version.signature else (),
-        example=example_of(services, version) if version else "",
+        example=example,
         rollback_to=_served(previous) if previous and previous.state is RevisionState.READY else "",
         others=_deployable(services, endpoint, live),
         revisions=tuple(_line(revision, endpoint) for revision in detail.revisions),
@@ -158,6 +163,12 @@ def example_of(services: Services, version: ModelVersion) -> str:
     recorded = _recorded_request(services, version) if version.contract else None
     request = recorded or {"inputs": [_zeros(spec) for spec in version.signature.inputs]}
     return json.dumps(request, indent=None, separators=(", ", ": "))
+
+
+def _curl(url: str, example: str) -> str:
+    """Give a command that sends the example; a long one from a file, where it would fill the screen."""
+    data = shlex.quote(example) if example and len(example) <= _LONGEST_COMMAND else "@request.json"
+    return f'curl {url} \\\n  -H "Authorization: Bearer $RELIVE_TOKEN" \\\n  -d {data}'
 
 
 def _recorded_request(services: Services, version: ModelVersion) -> dict[str, Any] | None:

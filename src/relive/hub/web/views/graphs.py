@@ -9,7 +9,7 @@ from relive.hub.web.marks import Mark
 from relive.hub.web.words import clip
 from relive.wire.hub import Lineage
 
-_LETTERS = 19
+_LETTERS = 17
 _KINDS = {
     "commit": Mark("◇", "commit", "quiet"),
     "data": Mark("▤", "data", "quiet"),
