@@ -15,7 +15,7 @@ from relive.core.job import Pool
 from relive.errors import InvalidInput, NotFound
 from relive.formats.pipeline_file import json_schema
 from relive.hub.config import HubConfig
-from relive.hub.http import HubRequest, Page, allowed, caller_of, services_of
+from relive.hub.http import HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
 from relive.services import accounts, catalog, projects
 from relive.wire.hub import (
     CreatedToken,
@@ -46,7 +46,7 @@ def get_info(request: HubRequest) -> HubInfo:
 @get("/projects", sync_to_thread=True)
 def list_projects(request: HubRequest) -> list[ProjectDetail]:
     """List projects."""
-    caller_of(request)
+    reader_of(request)
     services = services_of(request)
     return [catalog.project_detail(services, project) for project in services.store.list_projects()]
 
@@ -63,7 +63,7 @@ def create_project(request: HubRequest, data: JSONBody[CreateProject]) -> Projec
 @get("/projects/{name:str}", sync_to_thread=True)
 def get_project(request: HubRequest, name: FromPath[str]) -> ProjectDetail:
     """Give a project."""
-    caller_of(request)
+    project_of(request, name)
     services = services_of(request)
     return catalog.project_detail(services, services.store.get_project(name))
 
@@ -71,7 +71,7 @@ def get_project(request: HubRequest, name: FromPath[str]) -> ProjectDetail:
 @get("/pools", sync_to_thread=True)
 def list_pools(request: HubRequest) -> list[Pool]:
     """List pools."""
-    caller_of(request)
+    reader_of(request)
     return services_of(request).store.list_pools()
 
 
@@ -104,7 +104,7 @@ def list_events(
     newest_first: FromQuery[bool] = False,
 ) -> list[Event]:
     """List what happened."""
-    caller_of(request)
+    reader_of(request)
     return services_of(request).store.list_events(
         after=after,
         project=project or None,
