@@ -54,8 +54,10 @@ class PostgresServer:
     Databases go with the server; `drop` is for suites that make hundreds (one takes about 8 MB).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Callable[[], Process]) -> None:
         self._folder = folder
+        self._start = start
+        self._process = start()
         self._numbers = count(1)
 
     def __call__(self) -> str:
@@ -68,6 +70,15 @@ class PostgresServer:
         """Delete a database that this server made, whoever is still connected."""
         name = url.partition("@/")[2].partition("?")[0]
         self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def stop(self) -> None:
+        """End the server as a crash would; no checkpoint, and no waiting for open connections."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(STOP_LIMIT_S)
+
+    def start_again(self) -> None:
+        """Start a stopped server; its databases are as they were."""
+        self._process = self._start()
 
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(
@@ -93,14 +104,12 @@ def running_server(binaries: Path) -> Iterator[PostgresServer]:
                 return subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, **identity)
 
             _initialise(binaries, start, log)
-            server = start(_die_with_us([str(binaries / "postgres"), "-D", "data", *_options(folder)]))
+            command = _die_with_us([str(binaries / "postgres"), "-D", "data", *_options(folder)])
+            server = PostgresServer(folder, lambda: _wait_until_ready(start(command), folder, log))
             try:
-                _wait_until_ready(server, folder, log)
-                yield PostgresServer(folder)
+                yield server
             finally:
-                # No checkpoint of what is deleted next, and no waiting for open connections.
-                server.send_signal(signal.SIGQUIT)
-                server.wait(STOP_LIMIT_S)
+                server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,7 +141,7 @@ def _die_with_us(command: list[str]) -> list[str]:
     return ["setpriv", "--pdeathsig", "QUIT", *command] if shutil.which("setpriv") else command
 
 
-def _wait_until_ready(server: Process, folder: Path, log: Path) -> None:
+def _wait_until_ready(server: Process, folder: Path, log: Path) -> Process:
     deadline = time.monotonic() + START_LIMIT_S
     while True:
         try:
@@ -142,4 +151,4 @@ def _wait_until_ready(server: Process, folder: Path, log: Path) -> None:
                 raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None
             time.sleep(0.05)
         else:
-            return
+            return server

@@ -20,7 +20,8 @@ from relive.stores.blobs.registry import open_store
 from relive.stores.blobs.s3 import S3BlobStore
 from relive.stores.blobs.s3_client import S3Address, make_client
 from relive.testing.blobs import BlobStoreContract
-from tests.contract.conftest import BUCKET, S3Url
+from tests.contract.conftest import S3Url
+from tests.s3 import BUCKET
 
 
 class OnS3(BlobStoreContract):
