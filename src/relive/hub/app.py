@@ -148,7 +148,7 @@ class Hub:
             if "authorization" in headers:
                 raise
             caller = None  # a browser whose session has ended must still reach the login page and its styles
-        if caller is None and scope["path"].startswith(_OPEN_LOCALLY):
+        if caller is None and _is_under(scope["path"], _OPEN_LOCALLY):
             return self.gatekeeper.local_caller()
         return caller
 
@@ -293,7 +293,7 @@ async def _send_problem(send: Send, error: ReliveError) -> None:
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path == prefix or path.startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def _is_good(services: Services, text: str) -> bool:

@@ -27,8 +27,12 @@ class Gatekeeper:
     """Checks where requests come from and who makes them."""
 
     def __init__(self, config: HubConfig) -> None:
-        self._open_locally = config.auth == "local" and config.is_loopback
-        named = urlsplit(config.public_url).hostname if config.public_url else None
+        public = urlsplit(config.public_url)
+        named = public.hostname
+        # Through a proxy on this machine everyone comes from loopback.
+        is_proxied = config.behind_proxy or named not in (None, *_LOOPBACK)
+        self._open_locally = config.auth == "local" and config.is_loopback and not is_proxied
+        self._public = public.netloc.lower()
         self._hosts = (_LOOPBACK if config.is_loopback else frozenset({config.host, *_LOOPBACK})) | (
             {named} if named else set()
         )
@@ -41,7 +45,7 @@ class Gatekeeper:
         Raises:
             AccessDenied: Its Host is not ours, or its Origin is another.
         """
-        host = headers.get("host", "")
+        host = headers.get("host", "").lower()
         if not self._any_host and _without_port(host) not in self._hosts:
             raise AccessDenied(
                 action="reach the hub under this name",
@@ -55,7 +59,8 @@ class Gatekeeper:
             or (origin == "null" and COOKIE not in headers.get("cookie", ""))
         ):
             return
-        if urlsplit(origin).netloc != host:
+        # The Host that a proxy sends on need not be the one that the browser saw.
+        if _netloc(origin) not in {host, self._public} - {""}:
             raise AccessDenied(
                 action="change anything here", who=f"a page of {origin}", needs="the same origin"
             )
@@ -100,6 +105,13 @@ def token_in(headers: dict[str, str]) -> str:
         if name == COOKIE:
             return value
     return ""
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _without_port(host: str) -> str:

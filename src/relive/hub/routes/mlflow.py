@@ -11,9 +11,10 @@ import msgspec
 from litestar import Response, get, put, route
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
 
 from relive.core.access import Caller, Scope
-from relive.errors import ReliveError
+from relive.errors import AccessDenied, ReliveError
 from relive.hub.errors import status_of
 from relive.hub.http import HubRequest, allowed, read_message, services_of
 from relive.hub.routes.blobs import read_range, receive_blob, stream
@@ -105,6 +106,14 @@ def _list_artifacts(services: Services, caller: Caller, query: Query) -> dict[st
     return {"root_uri": mlflow.artifact_uri(run), "files": files}
 
 
+def _client(request: HubRequest, action: str) -> Caller:
+    """Give the caller if it may speak MLflow's protocol: people and commands, not a job's runner."""
+    caller = allowed(request, Scope.COMMAND, action)
+    if caller.scope is Scope.RUNNER:
+        raise AccessDenied(action=action, who=caller.name, needs="the token of its command")
+    return caller
+
+
 # (method, path) → message type (None: the query) and handler.
 TABLE: dict[tuple[str, str], tuple[Any, Handler]] = {
     ("GET", "experiments/get"): (None, _get_experiment),
@@ -131,9 +140,10 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
         return _failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
     kind, handle = found
     try:
-        caller = allowed(request, Scope.COMMAND, "use the tracking API")
+        caller = _client(request, "use the tracking API")
         asked: Any = dict(request.query_params) if kind is None else await read_message(request, kind)
-        return Response(await asyncio.to_thread(handle, services_of(request), caller, asked))
+        reply = await asyncio.to_thread(handle, services_of(request), caller, asked)
+        return Response(reply, status_code=HTTP_200_OK)  # whatever the method: clients take nothing else
     except KeyError as error:
         return _failure(400, f"Missing value for required parameter '{error.args[0]}'.")
     except ReliveError as error:
@@ -143,7 +153,7 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
 @get("/api/2.0/mlflow-artifacts/artifacts", include_in_schema=False)
 async def list_files(request: HubRequest, path: FromQuery[str] = "") -> Response[Any]:
     """List a folder of a run's artifacts."""
-    caller, services = allowed(request, Scope.COMMAND, "list artifacts"), services_of(request)
+    caller, services = _client(request, "list artifacts"), services_of(request)
     run_id, folder = mlflow.split_artifact_path(path)
     run = await asyncio.to_thread(mlflow.get_run, services, run_id, caller)
     found = await asyncio.to_thread(mlflow.list_artifacts, services, run.id, folder)
@@ -155,7 +165,7 @@ async def list_files(request: HubRequest, path: FromQuery[str] = "") -> Response
 @put("/api/2.0/mlflow-artifacts/artifacts/{path:path}", include_in_schema=False, request_max_body_size=None)
 async def put_file(request: HubRequest, path: FromPath[str]) -> dict[str, Any]:
     """Store one file of a run, streaming."""
-    caller = allowed(request, Scope.COMMAND, "store artifacts")
+    caller = _client(request, "store artifacts")
     services = services_of(request)
     run_id, name = mlflow.split_artifact_path(path)
     run = await asyncio.to_thread(may_write, services, caller, run_id)
@@ -167,7 +177,7 @@ async def put_file(request: HubRequest, path: FromPath[str]) -> dict[str, Any]:
 @get("/api/2.0/mlflow-artifacts/artifacts/{path:path}", sync_to_thread=True, include_in_schema=False)
 def get_file(request: HubRequest, path: FromPath[str]) -> Stream:
     """Give one file of a run."""
-    caller, services = allowed(request, Scope.COMMAND, "read artifacts"), services_of(request)
+    caller, services = _client(request, "read artifacts"), services_of(request)
     run_id, name = mlflow.split_artifact_path(path)
     info = mlflow.open_artifact(services, mlflow.get_run(services, run_id, caller), name)
     start, end = read_range(request.headers.get("range", ""), info.size_bytes)

@@ -1,0 +1,323 @@
+"""Who may do what: every route of the API with every kind of caller."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from relive.core.access import Scope
+from relive.core.run import Artifact
+from relive.forges.github import GitHub
+from relive.hub.app import build_litestar
+from relive.hub.config import HubConfig
+from relive.hub.routes import mlflow
+from relive.hub.vault import FileVault
+from relive.services.accounts import create_job_token
+from relive.services.forging import Forging
+from tests.support.bench import Bench, open_bench, quick_folder
+from tests.support.live import Answer, LiveHub, served
+
+PIPELINE = "version: 1\nstages:\n  train: {cmd: python train.py, deps: [train.py]}\n"
+FILES = {"relive.yaml": PIPELINE, "train.py": "1"}
+
+# Who is let in, by the first letter: nobody, command, runner, local, member, admin.
+# A command and a runner stand before what is of their own project here; see below for what is of another.
+EVERYONE, KNOWN, CLIENTS, PEOPLE, MEMBERS, ADMINS = "ncrlma", "crlma", "clma", "lma", "ma", "a"
+TABLE = {
+    "GET /health": EVERYONE,
+    "POST /webhooks/{kind:str}": EVERYONE,  # its signature is its login
+    "GET /api/v1/info": KNOWN,
+    "GET /api/v1/keys": EVERYONE,
+    "POST /api/v1/keys/rotate": ADMINS,
+    "GET /api/v1/relive.schema.json": EVERYONE,
+    "GET /api/v1/schema": EVERYONE,
+    "GET /api/v1/schema/{path:str}": EVERYONE,
+    "GET /api/v1/schema/openapi.json": EVERYONE,
+    "GET /api/v1/projects": PEOPLE,
+    "POST /api/v1/projects": MEMBERS,
+    "GET /api/v1/projects/{name:str}": KNOWN,
+    "POST /api/v1/projects/{name:str}/follow": ADMINS,
+    "GET /api/v1/pools": PEOPLE,
+    "POST /api/v1/pools": ADMINS,
+    "DELETE /api/v1/pools/{name:str}": ADMINS,
+    "GET /api/v1/events": PEOPLE,
+    "GET /api/v1/tokens": MEMBERS,
+    "POST /api/v1/tokens": MEMBERS,
+    "DELETE /api/v1/tokens/{token_id:str}": MEMBERS,
+    "POST /api/v1/login-link": MEMBERS,
+    "POST /api/v1/blobs/missing": "rlma",
+    "PUT /api/v1/blobs/{digest:str}": "rlma",
+    "GET /api/v1/blobs/{digest:str}": "rlma",
+    "HEAD /api/v1/blobs/{digest:str}": "rlma",
+    "GET /api/v1/jobs": PEOPLE,
+    "POST /api/v1/jobs/{job_id:str}/token": EVERYONE,  # its ticket is its login
+    "GET /api/v1/jobs/{job_id:str}/spec": "r",
+    "POST /api/v1/jobs/{job_id:str}/heartbeat": "r",
+    "POST /api/v1/jobs/{job_id:str}/progress": "r",
+    "POST /api/v1/jobs/{job_id:str}/log": "r",
+    "POST /api/v1/jobs/{job_id:str}/records": "r",
+    "POST /api/v1/jobs/{job_id:str}/finish": "r",
+    "GET /api/v1/models": KNOWN,
+    "GET /api/v1/models/{name:str}": KNOWN,
+    "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
+    "GET /api/v1/models/{name:str}/versions/{ref:str}/provenance": KNOWN,
+    "POST /api/v1/models/{name:str}/versions/{ref:str}/verify": KNOWN,
+    "POST /api/v1/models/{name:str}/aliases": MEMBERS,
+    "GET /api/v1/endpoints": KNOWN,
+    "GET /api/v1/endpoints/{name:str}": KNOWN,
+    "POST /api/v1/endpoints/{name:str}/deploy": MEMBERS,
+    "POST /api/v1/endpoints/{name:str}/rollback": MEMBERS,
+    "DELETE /api/v1/endpoints/{name:str}": MEMBERS,
+    "GET /api/v1/pipelines": KNOWN,
+    "POST /api/v1/pipelines": MEMBERS,
+    "GET /api/v1/pipelines/{ref:str}": KNOWN,
+    "POST /api/v1/pipelines/{ref:str}/cancel": MEMBERS,
+    "GET /api/v1/pipelines/{ref:str}/why": KNOWN,
+    "GET /api/v1/runs": KNOWN,
+    "POST /api/v1/runs": PEOPLE,
+    "GET /api/v1/runs/{run_id:str}": KNOWN,
+    "POST /api/v1/runs/{run_id:str}/heartbeat": "cma",
+    "POST /api/v1/runs/{run_id:str}/progress": "cma",
+    "POST /api/v1/runs/{run_id:str}/log": "cma",
+    "POST /api/v1/runs/{run_id:str}/records": "cma",
+    "POST /api/v1/runs/{run_id:str}/finish": "cma",
+    "POST /api/v1/runs/{run_id:str}/cancel": MEMBERS,
+    "POST /api/v1/runs/{run_id:str}/tags": "cma",
+    "GET /api/v1/runs/{run_id:str}/metrics": KNOWN,
+    "GET /api/v1/runs/{run_id:str}/log": KNOWN,
+    "GET /api/v1/runs/{run_id:str}/recipe": KNOWN,
+    "GET /api/v1/runs/{run_id:str}/file": KNOWN,
+    "POST /api/v1/runs/{run_id:str}/verdicts": MEMBERS,
+    "GET /api/2.0/mlflow-artifacts/artifacts": CLIENTS,
+    "PUT /api/2.0/mlflow-artifacts/artifacts/{path:path}": "cma",
+    "GET /api/2.0/mlflow-artifacts/artifacts/{path:path}": CLIENTS,
+}
+# MLflow's calls lie behind one route; each is asked by its own name.
+MLFLOW = {
+    "GET experiments/get?experiment_id={experiment}": CLIENTS,
+    "GET experiments/get-by-name?experiment_name=digits": CLIENTS,
+    "POST experiments/create": CLIENTS,
+    "POST runs/create": CLIENTS,
+    "GET runs/get?run_id={run_id}": CLIENTS,
+    "POST runs/update": "cma",
+    "POST runs/log-metric": "cma",
+    "POST runs/log-parameter": "cma",
+    "POST runs/log-batch": "cma",
+    "POST runs/set-tag": "cma",
+    "POST runs/delete-tag": "cma",
+    "GET metrics/get-history?run_id={run_id}&metric_key=loss": CLIENTS,
+    "GET artifacts/list?run_id={run_id}": CLIENTS,
+}
+CALLERS = ("nobody", "command", "runner", "local", "member", "admin")
+
+
+@dataclass
+class World:
+    """A hub with one of everything, and a token of each kind of caller."""
+
+    live: LiveHub
+    names: dict[str, str]
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, caller: str, route: str) -> Answer:
+        """Send the least that the route takes."""
+        method, path = route.split(" ", 1)
+        for name, value in self.names.items():
+            path = path.replace("{" + name + "}", value)
+        message = BODIES.get(route.partition("?")[0], {})
+        filled = json.loads(json.dumps(message).replace("RUN", self.names["run_id:str"]))
+        sends = None if method in ("GET", "HEAD", "DELETE") else filled
+        return self.live.ask(method, path, sends, token=self.tokens[caller])
+
+
+BODIES: dict[str, object] = {
+    "POST /api/v1/projects": {"name": "digits"},
+    "POST /api/v1/blobs/missing": {"digests": []},
+    "POST /api/v1/runs": {"project": "digits"},
+    "POST /api/v1/tokens": {"label": "x"},
+    "POST /api/v1/pools": {"name": "local", "executor": "local"},
+    "POST /api/v1/pipelines": {"project": "digits"},
+    "POST /api/v1/endpoints/{name:str}/deploy": {"model": "digits", "ref": "1"},
+    "POST /api/v1/models/{name:str}/aliases": {"alias": "x", "version": 1},
+    "POST /api/v1/runs/{run_id:str}/tags": {"tags": {}},
+    "POST /api/v1/runs/{run_id:str}/heartbeat": {"fence": 0},
+    "POST /api/v1/jobs/{job_id:str}/heartbeat": {"fence": 1},
+    "POST /api/2.0/mlflow/runs/log-metric": {"run_id": "RUN", "key": "a", "value": 1, "timestamp": 0},
+    "POST /api/2.0/mlflow/runs/log-parameter": {"run_id": "RUN", "key": "a", "value": "1"},
+    "POST /api/2.0/mlflow/runs/set-tag": {"run_id": "RUN", "key": "a", "value": "1"},
+    "POST /api/2.0/mlflow/runs/delete-tag": {"run_id": "RUN", "key": "a"},
+    "POST /api/2.0/mlflow/runs/log-batch": {"run_id": "RUN"},
+    "POST /api/2.0/mlflow/runs/update": {"run_id": "RUN", "run_name": "x"},
+    "POST /api/2.0/mlflow/experiments/create": {"name": "tries"},
+}
+
+
+def one_of_everything(bench: Bench) -> dict[str, str]:
+    """Make a run, a job, a version, an endpoint and a pipeline; gives what stands for each in an address."""
+    pipeline = bench.start(FILES)
+    stage = bench.stages(pipeline)["train"]
+    bench.deployed(bench.version())
+    created = bench.by_hand()
+    run = bench.services.store.get_run(created.run_id)
+    manifest = bench.keep({"out.txt": b"hello"})
+    bench.services.store.record_artifact(
+        Artifact(run_id=run.id, path="out.txt", manifest=manifest, size_bytes=5, files=1)
+    )
+    return {
+        "run_id:str": run.id,
+        "run_id": run.id,
+        "experiment": run.experiment_id,
+        "path:path": f"{run.experiment_id}/{run.id}/artifacts/out.txt",
+        "job_id:str": stage.job_id,
+        "name:str": "digits",
+        "ref:str": "1",
+        "token_id:str": "0" * 16,
+        "digest:str": bench.services.blobs.put(b"hello").digest,
+        "kind:str": "github",
+        "token": created.token,
+    }
+
+
+def tokens(bench: Bench, live: LiveHub, command: str, job_id: str) -> dict[str, str]:
+    """Give a token of each kind of caller."""
+    job = bench.services.store.get_job(job_id)
+    return {
+        "nobody": "",
+        "command": command,
+        "runner": create_job_token(bench.services, job, Scope.RUNNER),
+        "local": live.token(Scope.LOCAL, "local"),
+        "member": live.token(Scope.MEMBER, "mia"),
+        "admin": live.admin,
+    }
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One hub for the whole table: what one row changes, no other row asks about."""
+    with quick_folder() as folder, open_bench(folder) as bench, served(bench.services, auth="token") as live:
+        names = one_of_everything(bench)
+        yield World(live, names, tokens(bench, live, names["token"], names["job_id:str"]))
+
+
+def narrowed(route: str) -> str:
+    """Name the project where a list of everything is not for everyone."""
+    lists = {"GET /api/v1/models", "GET /api/v1/endpoints", "GET /api/v1/pipelines", "GET /api/v1/runs"}
+    if route in lists:
+        return f"{route}?project=digits"
+    if "/pipelines/{ref" in route:
+        return route.replace("{ref:str}", "digits:1")
+    extra = {"/metrics": "?key=loss", "/file": "?path=out.txt"}
+    for ending, query in extra.items():
+        if route.startswith("GET") and route.endswith(ending):
+            return route + query
+    if route.endswith("{path:str}"):
+        return route.replace("{path:str}", "openapi.json")
+    if route.endswith("mlflow-artifacts/artifacts"):
+        return route + "?path={path:path}"
+    return route
+
+
+def judge(answer: Answer, caller: str, allowed: str, route: str) -> None:
+    """Hold an answer to the table."""
+    let_in = answer.status not in (401, 403)
+    assert let_in == (caller[0] in allowed), f"{caller} at {route}: {answer.status} {answer.body[:200]!r}"
+    if not let_in:
+        assert answer.status == (401 if caller == "nobody" else 403)
+
+
+def test_each_call_of_mlflow_lets_in_whom_the_table_says(world: World) -> None:
+    for call, allowed in MLFLOW.items():
+        method, rest = call.split(" ", 1)
+        for caller in CALLERS:
+            route = f"{method} /api/2.0/mlflow/{rest}"
+            judge(world.ask(caller, route), caller, allowed, route)
+
+
+def last(route: str) -> int:
+    """Say how much a route takes away that others ask for."""
+    return next((n for n, word in enumerate(("cancel", "finish", "DELETE")) if word in route), 9) * -1
+
+
+@pytest.mark.parametrize("route", sorted(TABLE, key=last))
+def test_each_route_lets_in_whom_the_table_says(world: World, route: str) -> None:
+    for caller in sorted(CALLERS, key=lambda it: it[0] in TABLE[route]):
+        judge(world.ask(caller, narrowed(route)), caller, TABLE[route], route)
+
+
+def test_the_table_holds_every_route_of_the_api(bench: Bench) -> None:
+    config = HubConfig(data_dir=bench.services.place.data_dir)
+    forging = Forging(bench.services, {"github": GitHub()}, FileVault(config.data_dir / "key"))
+    app = build_litestar(config, bench.services, forging)
+    known = set()
+    for route in app.routes:
+        if route.path.startswith(("/api/", "/webhooks", "/health")) and "/mlflow/" not in route.path:
+            known |= {f"{method} {route.path}" for method in route.methods if method != "OPTIONS"}
+    assert known == set(TABLE)
+    assert {call.partition("?")[0] for call in MLFLOW} == {
+        f"{method} {path}" for method, path in mlflow.TABLE
+    }
+
+
+@pytest.mark.parametrize("caller", ["command", "runner"])
+def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, caller: str) -> None:
+    with served(bench.services, auth="token") as live:
+        names = one_of_everything(bench)
+        other = bench.by_hand(project="other")
+        job = bench.services.store.get_job(names["job_id:str"])
+        token = {
+            "command": other.token,
+            "runner": create_job_token(
+                bench.services, msgspec.structs.replace(job, project_id="f" * 32), Scope.RUNNER
+            ),
+        }[caller]
+        world = World(live, names, {caller: token})
+        reading = [
+            route for route, who in TABLE.items() if route.startswith("GET") and who in (KNOWN, CLIENTS)
+        ]
+        reading += [
+            f"GET /api/2.0/mlflow/{call[4:]}" for call, who in MLFLOW.items() if call.startswith("GET")
+        ]
+        for route in reading:
+            if route in (
+                "GET /api/v1/info",
+                "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits",
+            ):
+                continue
+            assert world.ask(caller, narrowed(route)).status == 403, route
+        # By name it finds an experiment of its own project, or none.
+        found = world.ask(caller, "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits")
+        assert found.status in (403, 404)
+
+
+def test_a_list_without_a_project_is_for_people(world: World) -> None:
+    for path in ("models", "endpoints", "pipelines", "runs"):
+        assert world.ask("runner", f"GET /api/v1/{path}").status == 403
+        assert world.ask("member", f"GET /api/v1/{path}").status == 200
+
+
+def test_without_a_login_only_recording_and_inference_are_open_and_only_if_asked_for(bench: Bench) -> None:
+    with served(bench.services, auth="local") as live:
+        made = live.ask("POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0"}, token="")
+        assert made.status == 200
+        assert made.json["run"]["info"]["user_id"] == "local"
+        assert live.ask("GET", "/v2/models/x/ready", token="").status == 503  # no router runs here
+        assert live.ask("GET", "/endpoints/x/invocations", token="").status == 503
+        for path in ("/api/v1/runs", "/api/v1/info", "/git/digits.git/info/refs", "/p/digits"):
+            assert live.ask("GET", path, token="").status == 401, path
+        bad = live.ask("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", token="rlv_x_y")
+        assert bad.status == 401
+    with served(bench.services, auth="token") as live:
+        for path in ("/api/2.0/mlflow/experiments/get?experiment_id=0", "/v2/models/x/ready"):
+            assert live.ask("GET", path, token="").status == 401, path
+
+
+def test_the_caller_without_a_login_writes_its_own_runs_alone(bench: Bench) -> None:
+    run_id = bench.by_hand().run_id
+    with served(bench.services, auth="local") as live:
+        tag = {"run_id": run_id, "key": "a", "value": "b"}
+        assert live.ask("POST", "/api/2.0/mlflow/runs/set-tag", tag, token="").status == 403
+        made = live.ask("POST", "/api/2.0/mlflow/runs/create", {}, token="").json["run"]["info"]
+        tag["run_id"] = made["run_id"]
+        assert live.ask("POST", "/api/2.0/mlflow/runs/set-tag", tag, token="").status == 200
