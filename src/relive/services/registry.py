@@ -13,11 +13,12 @@ from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
 from relive.core.provenance import PAYLOAD_TYPE, Builder, statement
 from relive.core.recipe import EnvironmentLock, Recipe
-from relive.errors import Conflict, InvalidName, NotFound
+from relive.errors import Conflict, InvalidName, NotFound, ReliveError
 from relive.formats.dsse import Envelope
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import load_manifest
+from relive.services.stages.outcome import refuse
 from relive.services.view import PipelineView
 
 
@@ -59,8 +60,9 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
     envelope = services.signer.sign(
         PAYLOAD_TYPE, canonical_json(_statement(services, created, files, recipe))
     )
+    signed = services.blobs.put(envelope)  # before the transaction: a store in S3 may take seconds
     with store.transaction():
-        version = store.set_version(created.id, provenance=services.blobs.put(envelope).digest)
+        version = store.set_version(created.id, provenance=signed.digest)
         services.record(
             Event(
                 kind="model.registered",
@@ -196,14 +198,21 @@ def move_alias(services: Services, model: str, alias: str, version: int, *, by: 
 
 
 def settle_promotions(services: Services, view: PipelineView) -> bool:
-    """Promote versions whose gates have passed, reject those whose gates failed; tells if any changed."""
+    """Promote versions whose gates have passed, reject those whose gates failed; tells if any changed.
+
+    One that cannot be promoted fails its stage: else its pipeline would go on for ever.
+    """
     changed = False
     for due in promotions(view.planned, view.statuses, protected=view.is_protected):
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):
             continue
         version = services.store.find_version_of_stage(view.stages[due.key].id)
         if version is not None and version.status == "candidate":
-            changed = _settle(services, view, due, version) or changed
+            try:
+                changed = _settle(services, view, due, version) or changed
+            except ReliveError as error:
+                refuse(services, view.stages[due.key], error)
+                changed = True
     return changed
 
 
