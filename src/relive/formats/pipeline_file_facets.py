@@ -19,7 +19,7 @@ from relive.formats.pipeline_file_kinds import (
     text_at,
     whole,
 )
-from relive.formats.pipeline_file_words import WORD, loader, name, path, stage_name, word
+from relive.formats.pipeline_file_words import WORD, alias, loader, name, path, stage_name, word
 
 _FAILURES: Final = ("worker_lost", "timeout", "oom", "failure")
 RETRY: Final = Table(
@@ -143,9 +143,7 @@ REGISTER: Final = Table(
         "artifact": Key(path, "The out that is the model's folder.", required=True),
         "example": Key(path, "An out with example rows: fixes the signature and the contract test."),
         "loader": Key(loader, "Function that loads the model, for what no built-in loader knows."),
-        "alias": Key(
-            name("an alias"), "Moves to the version when all gates have passed; `champion` without it."
-        ),
+        "alias": Key(alias, "Moves to the version when all gates have passed; `champion` without it."),
     }
 )
 register: Final = REGISTER.kind(

@@ -39,6 +39,10 @@ def name(what: str) -> Kind:
 word: Final = text("text")
 path: Final = text("a path relative to the repository, with `/` between folders", PATH)
 paths: Final = one_or_many(path, "a path or a list of paths")
+alias: Final = text(
+    "an alias: letters, digits, '.', '_' and '-', at most 63, and no number such as 3 or v3",
+    "^(?!v?[0-9]+$)" + _NAME.removeprefix("^"),
+)
 stage_name: Final = text("the name of a stage", STAGE_NAME)
 python_version: Final = text('a Python version such as "3.11"', r"^[0-9]+(\.[0-9]+){0,2}$")
 loader: Final = text("module:function of the repository", r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")

@@ -164,6 +164,8 @@ def keep_served(services: Services) -> None:
             _log.warning("revision %s cannot be served: %s", revision.id, error)
             if not is_passing(error) and revision.ready_at is None:
                 services.store.set_revision(revision.id, state=RevisionState.FAILED, error=error.what())
+        except Exception:  # noqa: BLE001  # nor must a defect
+            _log.exception("revision %s", revision.id)
 
 
 def _keep(services: Services, revision: Revision) -> None:

@@ -18,7 +18,7 @@ from relive.services.faults import is_passing
 from relive.services.placing import adopt, launch_ready, look_after_processes
 from relive.services.registry import settle_promotions
 from relive.services.stages import deploy, environment, gate, register, run, select
-from relive.services.stages.outcome import cancel, fail, skip
+from relive.services.stages.outcome import cancel, fail, refuse, skip
 from relive.services.view import PipelineView, load_view
 
 LOCK = "scheduler"
@@ -64,9 +64,8 @@ class Scheduler:
         for pipeline in services.store.list_pipelines(active=True, limit=1000):
             try:
                 self.on_look(advance(services, pipeline.id))
-            except ReliveError as error:
-                # One pipeline's trouble (a full disk, a lost blob) must not stop the others.
-                passes = is_passing(error)
+            except Exception as error:  # noqa: BLE001  # one pipeline's trouble must not stop the others
+                passes = isinstance(error, ReliveError) and is_passing(error)
                 _log.warning("pipeline %s could not be advanced: %s", pipeline.id, error, exc_info=not passes)
         keep_served(services)
         launch_ready(services)
@@ -132,11 +131,11 @@ def _guarded(
     view: PipelineView,
     stage: Stage,
 ) -> None:
-    """A defect in one action fails its stage, with the reason, instead of stopping the scheduler."""
+    """What will not pass by itself, or a defect, fails its stage, with the reason, and stops nothing else."""
     try:
         handle(services, view, stage)
-    except ReliveError:
-        raise
+    except ReliveError as error:
+        refuse(services, stage, error)
     except Exception as error:  # noqa: BLE001  # see above
         _log.exception("stage %s of pipeline %s", stage.key, view.pipeline.id)
         fail(services, stage, f"the hub failed on it: {type(error).__name__}: {error}")

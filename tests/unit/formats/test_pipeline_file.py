@@ -396,6 +396,8 @@ def test_top_level_problems(fragment, words):
         ("{gates: [{metric: a, min: 1}]}", "stages.s.gates have no runs to judge"),
         ("{register: {model: m}}", "register has no `artifact`"),
         ("{register: {model: 'm m', artifact: m}}", "register.model is 'm m'; expected a model's name"),
+        ("{register: {model: m, artifact: m, alias: v3}}", "register.alias is 'v3'; expected an alias"),
+        ("{register: {model: m, artifact: m, alias: '3'}}", "register.alias is '3'; expected an alias"),
         ("{register: {model: m, artifact: nowhere}}", "artifact is nowhere, which is no out"),
         ("{cmd: x, outs: [m], register: {model: m, artifact: m, loader: f}}", "expected module:function"),
         ("{deploy: {}}", "deploy has no `endpoint`"),

@@ -22,6 +22,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     """Take the lock that is known for these files, or queue a job that resolves them."""
     env = view.pipeline.spec.env if view.pipeline.spec else EnvSpec()
     try:
+        services.store.get_pool(_pool(view))  # else nobody would ever take its job
         keys = _keys(services, view, env)
     except ReliveError as error:
         refuse(services, stage, error)

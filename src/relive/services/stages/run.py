@@ -22,6 +22,7 @@ from relive.wire.jobs import StageWork
 def start(services: Services, view: PipelineView, stage: Stage) -> None:
     """Link the earlier run of the same inputs, or queue a job for a new one."""
     try:
+        services.store.get_pool(stage.planned.spec.resources.pool)  # else nobody would ever take its job
         inputs = resolve_inputs(services, view, stage)
         params = resolve_params(services, view, stage)
     except ReliveError as error:
