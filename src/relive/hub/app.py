@@ -55,17 +55,10 @@ __all__ = ["Hub", "HubConfig", "build_litestar", "listen", "run_hub"]
 
 _log = logging.getLogger(__name__)
 
-_OPEN_LOCALLY = (
-    "/v2/",
-    "/v2",
-    "/invocations",
-    "/api/2.0/mlflow",
-    "/api/3.0/mlflow",
-    "/api/2.0/mlflow-artifacts",
-)
+_INFERENCE = ("/v2", "/endpoints")
+_OPEN_LOCALLY = (*_INFERENCE, "/api/2.0/mlflow", "/api/3.0/mlflow", "/api/2.0/mlflow-artifacts")
 # How long pushes may go unheard when one of two hubs on the same data folder has ended.
 _HOOKS_LOOK_S = 2.0
-_INFERENCE = ("/v2", "/endpoints/")
 # Uploads are streamed and bounded by the store's room; a message never needs more.
 _LARGEST_MESSAGE = 64 << 20
 
