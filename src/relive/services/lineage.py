@@ -106,6 +106,8 @@ class _Walk:
         if run.commit:
             self.join(_commit_node(run.commit), node)
         found = []
+        if run.replay_of and self.join(self._run_node(run.replay_of), node):
+            found.append(run.replay_of)
         for item in self.services.store.list_inputs(run_id):
             if item.source_run_id:
                 self._through_data(item, self._run_node(item.source_run_id), node)

@@ -110,7 +110,7 @@ def test_another_site_cannot_make_a_browser_change_anything(site: Site, path: st
 
 
 def test_a_token_of_a_job_reads_no_pages(own: Site):
-    run_id = own.run("train #6", "digits")
+    run_id = own.run("train #7", "digits")
     text = create_token(own.services, Token(id="", scope=Scope.COMMAND, subject="user:ada", run_id=run_id))
     assert own.ask("GET", "/events", authorization=f"Bearer {text}").status == 403
 

@@ -1,6 +1,7 @@
 """What the other pages show of the story."""
 
 import json
+import random
 import shlex
 
 import pytest
@@ -403,3 +404,17 @@ def test_the_command_of_an_endpoint_can_be_pasted_into_a_shell(services):
     assert request["inputs"][0]["shape"] == [2, 64]
     assert len(request["inputs"][0]["data"]) == 128
     assert command[1].endswith("/v2/models/digits/infer")
+
+
+def test_a_replay_shows_the_verdict_on_itself(services, site):
+    store = services.store
+    original = store.get_run(site.run("train #1", "digits"))
+    project = store.get_project("digits")
+    seeder = Seeder(services, Clock(store.now()), random.Random(99))
+    copy = seeder.run(project, "replay of train #1", kind=RunKind.REPLAY, replay_of=original.id)
+    assert verdicts.verdicts_on(services, copy) == []
+    seeder.verdict(original, VerdictLevel.WITHIN_TOLERANCE, "Nearly equal.", replay_run_id=copy.id)
+    shown = run.get_head(services, copy.id).banner
+    assert (shown.mark.word, shown.url) == ("within tolerance", f"/r/{original.id}/replay")
+    assert shown.sentence == f"A copy of {original.id[:8]}. Nearly equal."
+    assert original.id in [node.id[4:] for node in lineage.of_run(services, copy.id).nodes]

@@ -15,7 +15,7 @@ from relive.hub.web.views.projects import is_less_better
 from relive.hub.web.views.shipping import Check, answer, checks_of
 from relive.hub.web.views.spark import Spark, Value, spark
 from relive.hub.web.views.verdicts import Banner, banner, mark_of
-from relive.hub.web.words import number, signed
+from relive.hub.web.words import count, number, signed
 from relive.services import catalog, lineage
 from relive.services.context import Services
 from relive.services.inputs import load_manifest
@@ -183,6 +183,10 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
     )
 
 
+def _files(found: dict[str, object]) -> str:
+    return count(int(str(found["files"])), "file")
+
+
 def _graph(services: Services, version: ModelVersion) -> Graph:
     label = f"Lineage of {version.model} v{version.version}"
     return draw_lineage(lineage.of_version(services, version), f"version:{version.id}", label)
@@ -198,7 +202,7 @@ def _verified(services: Services, version: ModelVersion) -> Verified:
     key = str(found["key_id"])[:16]
     return Verified(
         Mark("✔", "verified", "good"),
-        f"The statement is signed by key {key}…, and all {found['files']} files are the ones it names.",
+        f"The statement is signed by key {key}…; every byte of {_files(found)} is as it says.",
     )
 
 

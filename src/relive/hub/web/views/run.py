@@ -241,7 +241,7 @@ def _head(services: Services, detail: RunDetail) -> RunHead:
         took_s=max(0.0, end - run.started_at) if run.started_at else None,
         is_live=not run.status.is_final,
         problem=_problem(run),
-        banner=verdicts.banner(run, detail.verdicts),
+        banner=verdicts.banner(run, verdicts.verdicts_on(services, run)),
         tabs=_tabs(services, detail),
     )
 

@@ -12,7 +12,7 @@ import msgspec
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus
 from relive.errors import InvalidInput
 from relive.hub.web.marks import RUNS, Mark
-from relive.hub.web.views.verdicts import mark_of
+from relive.hub.web.views.verdicts import mark_of, verdicts_on
 from relive.hub.web.words import exact, number
 from relive.ports.stores import RunFilter
 from relive.services.context import Services
@@ -221,7 +221,7 @@ def run_line(services: Services, run: Run) -> RunLine:
         name=run.name,
         url=f"/r/{run.id}",
         mark=RUNS[run.status],
-        verdict=mark_of(services.store.list_verdicts(run.id)),
+        verdict=mark_of(verdicts_on(services, run)),
         kind=run.kind.value,
         stage=run.stage,
         commit=run.commit,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from relive.core.ids import short_id
-from relive.core.run import Run
+from relive.core.run import Run, RunKind
 from relive.core.trajectory import MetricDifference, Verdict
 from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
+from relive.services.context import Services
 
 _NEVER = Mark("·", "never", "quiet")
 
@@ -54,6 +55,13 @@ class VerdictDetail(msgspec.Struct, frozen=True, kw_only=True):
     inputs_differ: tuple[str, ...]
 
 
+def verdicts_on(services: Services, run: Run) -> list[Verdict]:
+    """Give the verdicts that tell about a run: on its replays, or of a replay the one on itself."""
+    if run.kind is not RunKind.REPLAY or not run.replay_of:
+        return services.store.list_verdicts(run.id)
+    return [v for v in services.store.list_verdicts(run.replay_of) if v.replay_run_id == run.id]
+
+
 def newest(verdicts: Sequence[Verdict]) -> Verdict | None:
     """Give the last verdict, or None."""
     return max(verdicts, key=lambda verdict: verdict.at, default=None)
@@ -67,12 +75,13 @@ def mark_of(verdicts: Sequence[Verdict]) -> Mark:
 
 def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
     """Say in one sentence whether a run can be lived again."""
-    url, command = f"/r/{run.id}/replay", f"relive replay {short_id(run.id)}"
+    is_copy = run.kind is RunKind.REPLAY and bool(run.replay_of)
+    url = f"/r/{run.replay_of if is_copy else run.id}/replay"
+    command = f"relive replay {short_id(run.id)}"
     last = newest(verdicts)
     if last is not None:
-        return Banner(
-            mark=VERDICTS[last.level], sentence=_sentence(last), url=url, command=command, at=last.at
-        )
+        said = f"A copy of {short_id(run.replay_of)}. {_sentence(last)}" if is_copy else _sentence(last)
+        return Banner(mark=VERDICTS[last.level], sentence=said, url=url, command=command, at=last.at)
     if not run.status.is_final:
         sentence = "It can be replayed when it has ended: its recipe is closed then."
     elif not run.recipe:
