@@ -29,7 +29,7 @@ from relive.formats.manifest_io import make_room
 from relive.runner.checkout import checkout
 from relive.runner.environment.build import build_environment, fetch_lock
 from relive.runner.environment.wheels import WheelStore
-from relive.runner.lease import Lease, Over
+from relive.runner.lease import Lease, Over, is_passing
 from relive.runner.main import deliver
 from relive.runner.order import read_order
 from relive.runner.variables import fixed_variables
@@ -81,18 +81,21 @@ class Teller:
         self._waiting.put(("failed", reason, {}))
 
     def _tell(self) -> None:
-        while self._lease.over is not Over.SUPERSEDED:
+        while not self._is_superseded():
             phase, message, facts = self._waiting.get()
-            while not self._told(phase, message, facts):
+            while not (self._told(phase, message, facts) or self._is_superseded()):
                 time.sleep(_TELL_AGAIN_S)
+
+    def _is_superseded(self) -> bool:
+        return self._lease.over is Over.SUPERSEDED
 
     def _told(self, phase: str, message: str, facts: dict[str, Any]) -> bool:
         try:
             self._reports.progress(phase, message, **facts)
-        except HubUnreachable:
-            return False
         except ReliveError as error:
             _log.warning("%s was not taken: %s", phase, error.what())
+            # A revision whose "ready" is lost would be starting for ever.
+            return not is_passing(error)
         return True
 
 
