@@ -86,7 +86,14 @@ def test_a_page_of_another_site_changes_nothing(method: str, origin: str) -> Non
 def test_our_own_pages_and_programs_may(method: str) -> None:
     keeper().check_origin(method, OWN | {"origin": "http://127.0.0.1:7878", "cookie": f"{COOKIE}=x"})
     keeper().check_origin(method, OWN)
-    keeper().check_origin(method, OWN | {"origin": "null"})  # a sandboxed notebook with a token
+    # A sandboxed notebook with a token.
+    keeper().check_origin(method, OWN | {"origin": "null", "authorization": "Bearer rlv_a_b"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Basic eA=="}], ids=["nothing", "basic"])
+def test_a_sandboxed_frame_of_another_site_may_not_even_what_needs_no_login(headers: dict[str, str]) -> None:
+    with pytest.raises(AccessDenied, match="change anything"):
+        keeper().check_origin("POST", OWN | {"origin": "null"} | headers)
 
 
 def test_reading_is_not_judged_by_its_origin() -> None:
