@@ -1,6 +1,7 @@
 """Bytes by their digest; see `wire.blobs`."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 from litestar import Response, get, head, post, put
@@ -10,7 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_206_PARTIA
 
 from relive.core.access import Caller, Scope
 from relive.core.digest import parse_digest
-from relive.errors import AccessDenied, InvalidInput
+from relive.errors import AccessDenied, InvalidInput, InvalidRange
 from relive.hub.http import HubRequest, allowed, caller_of, read_message, services_of
 from relive.ports.blobs import BlobInfo
 from relive.wire.blobs import MissingBlobs, MissingBlobsReply
@@ -18,6 +19,8 @@ from relive.wire.blobs import MissingBlobs, MissingBlobsReply
 _BYTES = "application/octet-stream"
 # Uvicorn hands over 64 KiB at a time; one trip to a thread for each would cost more than the write.
 _BUFFER_BYTES = 1 << 20
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_MOST_DIGITS = 19
 
 
 def _writer(request: HubRequest) -> Caller:
@@ -107,17 +110,26 @@ def read_range(header: str, size_bytes: int) -> tuple[int, int]:
 
     Raises:
         InvalidInput: It has another form.
+        InvalidRange: It names no byte of this blob.
     """
     if not header:
         return 0, size_bytes
-    unit, _, spec = header.partition("=")
-    first, dash, last = spec.strip().partition("-")
-    if unit != "bytes" or not dash or "," in spec or not (first.isdigit() or last.isdigit()):
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or not any(found.groups()):
         raise InvalidInput(field="Range", value=header, wanted="one range, such as bytes=0-1023")
-    if not first:
-        return max(0, size_bytes - int(last)), size_bytes
-    end = min(size_bytes, int(last) + 1) if last.isdigit() else size_bytes
-    return int(first), end
+    first, last = (_whole(text) if text else None for text in found.groups())
+    if first is None:
+        start, end = max(0, size_bytes - (last or 0)), size_bytes
+    else:
+        start, end = first, size_bytes if last is None else min(size_bytes, last + 1)
+    if start >= end:
+        raise InvalidRange(field="Range", value=header, wanted=f"a range within {size_bytes} bytes")
+    return start, end
+
+
+def _whole(digits: str) -> int:
+    # Longer ones lie beyond every blob, and Python refuses to read the longest.
+    return int(digits) if len(digits) < _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 ROUTES = [find_missing, put_blob, get_blob, head_blob]
