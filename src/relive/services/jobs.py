@@ -39,9 +39,9 @@ _SUPERSEDED = "job.superseded"
 ReportT = TypeVar("ReportT")
 
 
-def work_of(services: Services, job_id: str) -> Work:
+def work_of(services: Services, job_id: str, fence: int) -> Work:
     """Give a job its work; a stage's comes with a fresh token for the command."""
-    job = services.store.get_job(job_id)
+    job = _held(services, job_id, fence)  # else an old claim could make itself tokens of the new one
     work: Work = msgspec.convert(job.payload["work"], Work)
     if isinstance(work, StageWork):
         token = create_job_token(services, job, Scope.COMMAND, run_id=work.run_id)

@@ -1,7 +1,7 @@
 """What job processes ask and tell; see `wire.jobs`."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response, get, post
@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from relive.core.access import Caller, Scope
 from relive.core.job import Job
-from relive.errors import AccessDenied
+from relive.errors import AccessDenied, Superseded
 from relive.hub.http import (
     LONGEST_PAGE,
     MSGPACK,
@@ -22,6 +22,8 @@ from relive.hub.http import (
 )
 from relive.services import accounts, jobs
 from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, RedeemTicket, Report, RunnerToken
+
+Said = TypeVar("Said", bound=Heartbeat | Progress | LogChunk | Records | Report)
 
 
 def _reply(message: Any) -> Response[bytes]:
@@ -38,6 +40,16 @@ def _own_job(request: HubRequest, job_id: str) -> Caller:
     return caller
 
 
+async def _said(request: HubRequest, job_id: str, kind: type[Said]) -> Said:
+    """Read what a job's runner says, for the claim that its token is of and for no other."""
+    caller = _own_job(request, job_id)
+    message = await read_message(request, kind)
+    if message.fence != caller.fence:
+        reason = f"it speaks for fence {message.fence}, its token is of fence {caller.fence}"
+        raise Superseded(subject=caller.name, reason=reason)
+    return message
+
+
 @post("/jobs/{job_id:str}/token", include_in_schema=False)
 async def redeem_ticket(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Exchange a job's ticket for its runner's token; needs none before."""
@@ -50,47 +62,42 @@ async def redeem_ticket(request: HubRequest, job_id: FromPath[str]) -> Response[
 @get("/jobs/{job_id:str}/spec", include_in_schema=False)
 async def get_spec(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Give a job its work."""
-    _own_job(request, job_id)
-    return _reply(await asyncio.to_thread(jobs.work_of, services_of(request), job_id))
+    caller = _own_job(request, job_id)
+    return _reply(await asyncio.to_thread(jobs.work_of, services_of(request), job_id, caller.fence))
 
 
 @post("/jobs/{job_id:str}/heartbeat", include_in_schema=False)
 async def heartbeat(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Renew a job's lease."""
-    _own_job(request, job_id)
-    message = await read_message(request, Heartbeat)
+    message = await _said(request, job_id, Heartbeat)
     return _reply(await asyncio.to_thread(jobs.renew, services_of(request), job_id, message.fence))
 
 
 @post("/jobs/{job_id:str}/progress", include_in_schema=False)
 async def progress(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Note a phase."""
-    _own_job(request, job_id)
-    message = await read_message(request, Progress)
+    message = await _said(request, job_id, Progress)
     return _reply(await asyncio.to_thread(jobs.progress, services_of(request), job_id, message))
 
 
 @post("/jobs/{job_id:str}/log", include_in_schema=False)
 async def append_log(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Append output."""
-    _own_job(request, job_id)
-    chunk = await read_message(request, LogChunk)
+    chunk = await _said(request, job_id, LogChunk)
     return _reply(await asyncio.to_thread(jobs.append_log, services_of(request), job_id, chunk))
 
 
 @post("/jobs/{job_id:str}/records", include_in_schema=False)
 async def record(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Keep metrics, params and tags."""
-    _own_job(request, job_id)
-    records = await read_message(request, Records)
+    records = await _said(request, job_id, Records)
     return _reply(await asyncio.to_thread(jobs.record, services_of(request), job_id, records))
 
 
 @post("/jobs/{job_id:str}/finish", include_in_schema=False)
 async def finish(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Take the report."""
-    _own_job(request, job_id)
-    report: Report = await read_message(request, Report)  # type: ignore[arg-type]  # a union of structs
+    report: Report = await _said(request, job_id, Report)  # type: ignore[arg-type]  # a union of structs
     return _reply(await asyncio.to_thread(jobs.finish, services_of(request), job_id, report))
 
 
