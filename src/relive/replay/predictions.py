@@ -15,7 +15,7 @@ import msgspec
 
 from relive import settings
 from relive.client.hub import HubClient
-from relive.core.artifact import Manifest
+from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.model import ModelVersion
 from relive.core.run import Artifact
 from relive.replay.plan import ReplayPlan
@@ -41,18 +41,21 @@ def predicts_the_same(plan: ReplayPlan, recorded: Artifact, replayed: Artifact, 
         folder = _folder_of(original, recorded.path, hub.blobs.fetch_manifest(version.manifest))
         if version.contract and folder is not None:
             copy = hub.blobs.fetch_manifest(replayed.manifest)
-            return _keeps_contract(plan, version, copy, folder, hub)
+            # Predictions say nothing about what else the out holds.
+            same_rest = _beside(original, folder) == _beside(copy, folder)
+            return same_rest and _keeps_contract(plan, version, copy, folder, hub)
     return False
+
+
+def _beside(out: Manifest, folder: str) -> list[ManifestEntry]:
+    """Give what an out holds outside a folder of it; nothing is outside the empty one, the root."""
+    return [entry for entry in out.entries if folder and not entry.path.startswith(f"{folder}/")]
 
 
 def _folder_of(out: Manifest, path: str, model: Manifest) -> str | None:
     """Find where in an out a version's folder lies; None if it is not of this out."""
-    candidates = {path.rstrip("/"), *(_parents(entry.path, path) for entry in out.entries)}
+    candidates = {path.rstrip("/"), *(entry.path.rpartition("/")[0] for entry in out.entries)}
     return next((it for it in sorted(candidates) if out.subtree(it).entries == model.entries), None)
-
-
-def _parents(path: str, root: str) -> str:
-    return path.rsplit("/", 1)[0] if "/" in path else root
 
 
 def _keeps_contract(
@@ -70,17 +73,24 @@ def _keeps_contract(
         if plan.lock is not None:
             python = str(build_environment(plan.lock, WheelStore(hub.blobs)) / "bin" / "python")
         arguments = ["--model", str(place / "out" / folder), "--loader", version.loader, "--code", code]
+        signature = str(place / "contract/signature.json")
+        return _difference([python, _bundle(), "check", "--signature", signature, *arguments]) == 0.0
+
+
+def _difference(command: list[str]) -> float | None:
+    """Ask the model; None if it does not answer in time, or not at all, or nobody knows what it says."""
+    try:
         done = subprocess.run(
-            [python, _bundle(), "check", "--signature", str(place / "contract/signature.json"), *arguments],
+            command,
             env={**machine_variables({}), **fixed_variables(1.0)},
             capture_output=True,
             timeout=_CHECK_S,
-            check=False,
+            check=True,
         )
-    if done.returncode != 0:
-        return False
-    answer = msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=_Answer)
-    return answer.largest_relative_difference == 0.0
+        said = done.stdout.strip().rpartition(b"\n")[2]
+        return msgspec.json.decode(said, type=_Answer).largest_relative_difference
+    except (subprocess.SubprocessError, msgspec.MsgspecError):
+        return None
 
 
 def _bundle() -> str:
