@@ -103,10 +103,10 @@ class RealHub:
                 self.process.kill()
                 self.process.wait()
 
-    def client(self) -> HubClient:
+    def client(self, *, retry_for_s: float = 30.0) -> HubClient:
         """Give a client with the admin's token."""
         tokens = json.loads((self.home / "tokens.json").read_text())["tokens"]
-        return connect(self.address, tokens[self.address], retry_for_s=30.0)
+        return connect(self.address, tokens[self.address], retry_for_s=retry_for_s)
 
     def relive(
         self, *args: str, folder: Path | None = None, check: bool = True

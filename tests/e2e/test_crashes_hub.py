@@ -58,6 +58,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
 def test_killed_at_an_exact_point_everything_goes_on_and_nothing_happens_twice(
     hub: RealHub, place: Path, point: str
 ) -> None:
+    die_at(hub, place, point)
+
+
+def die_at(hub: RealHub, place: Path, point: str) -> None:
+    """Let a hub die at a point of a pipeline; the next one must bring it to its end."""
     gate = Gate(place / "gate")
     gate.open()
     files = tiny(point, gate=gate)

@@ -21,6 +21,7 @@ from relive.services.view import load_view
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_ROUTER_LOOK_S = 0.05
 _HUB_LEASE_S = 60.0
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 60.0
@@ -80,12 +81,13 @@ class Background:
         holds_lock = False
         while not self.stopping.is_set():
             self.services.wakeup.clear()
+            pause_s = _TICK_S
             try:
                 if not holds_lock:
                     self.peers.free_what_the_dead_hold()
                 holds_lock = scheduler.tick()
                 if holds_lock:
-                    self.router.keep(self.services)
+                    pause_s = _TICK_S if self.router.keep(self.services) else _ROUTER_LOOK_S
                     if time.monotonic() - reconciled_at >= self.poll_s:
                         reconciled_at = time.monotonic()
                         reconcile(self.services)
@@ -97,7 +99,7 @@ class Background:
                 _log.exception("the scheduler failed, it tries again")
                 self.stopping.wait(_RETRY_S)
             self._work.set()
-            self.services.wakeup.wait(_TICK_S)
+            self.services.wakeup.wait(pause_s)
 
     def _work_on_jobs(self) -> None:
         store = self.services.store

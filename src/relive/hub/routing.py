@@ -4,12 +4,15 @@ The table is derived from the database and written whole, so losing it loses not
 with the first endpoint, outlives the hub, and is found again by (pid, start time), or by its socket.
 """
 
+import http.client
 import logging
 import os
+import re
 import socket
 import struct
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -17,11 +20,14 @@ import msgspec
 from relive.core.endpoint import Endpoint, Revision, Route, RoutingTable, Target, decode_table, encode_table
 from relive.errors import InvalidInput
 from relive.services.context import Services
+from relive.services.endpoints import note_routed
 
 _log = logging.getLogger(__name__)
 
 # struct ucred (unix(7)): pid, uid, gid.
 _UCRED = struct.Struct("3i")
+_VERSION = re.compile(rb"^relive_routing_table_version (\S+)$", re.MULTILINE)
+_ANSWER_S = 2.0
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -41,15 +47,20 @@ class RouterKeeper:
         self._mark = folder / "router.pid"
         self._written: dict[str, Route] | None = None
         self._version = 0
+        self._is_used = False
         self._child: subprocess.Popen[bytes] | None = None
 
-    def keep(self, services: Services) -> None:
-        """Write the table if the traffic changed, and start the router if it is needed and not there."""
+    def keep(self, services: Services) -> bool:
+        """Write the table if the traffic changed, and start the router if it is needed and not there.
+
+        Returns:
+            Whether the router uses the newest table, or none is needed.
+        """
         endpoints = services.store.list_endpoints()
         if not endpoints:
             if self._mark.exists():
                 self.stop()
-            return
+            return True
         self._folder.mkdir(parents=True, exist_ok=True)
         revisions = {
             endpoint.live: services.store.get_revision(endpoint.live)
@@ -60,12 +71,16 @@ class RouterKeeper:
         if routes != self._written:
             self._version = max(self._version, self._version_on_disk()) + 1
             _write(self._table, encode_table(RoutingTable(version=self._version, endpoints=routes)))
-            self._written = routes
+            self._written, self._is_used = routes, False
         if self._child is not None and self._child.poll() is not None:
             _log.warning("the router ended with %s, starting it again", self._child.returncode)
             self._child = None
         if not self._is_alive() and not self._find():
             self._start()
+        if not self._is_used and _version_in_use(self.socket) == self._version:
+            note_routed(services, (it for it in revisions.values() if it.address))
+            self._is_used = True
+        return self._is_used
 
     def stop(self) -> None:
         """End the router."""
@@ -137,6 +152,28 @@ def routes_of(endpoints: list[Endpoint], revisions: dict[str, Revision]) -> dict
             )
             routes[endpoint.name] = Route(stable=target)
     return routes
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("router", timeout=_ANSWER_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _version_in_use(path: Path) -> int | None:
+    """Ask the router which table it uses; None if it does not answer."""
+    with closing(_Connection(path)) as connection:
+        try:
+            connection.request("GET", "/metrics")
+            found = _VERSION.search(connection.getresponse().read())
+        except (OSError, http.client.HTTPException):
+            return None
+    return int(float(found[1])) if found else None
 
 
 def _listening_pid(path: Path) -> int | None:

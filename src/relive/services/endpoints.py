@@ -1,6 +1,7 @@
 """Endpoints: revisions, the traffic, rollback, and the table the router reads."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _WANTED = tuple(state for state in RevisionState if state.is_wanted)
 _RESTARTS_BEFORE_GIVING_UP = 5
 # What had the traffic once kept its contract then: it is tried again until what stops it has passed.
 _RETRY_SERVED_S = 30.0
+_ROUTED = "routed"
 
 
 def create_revision(
@@ -99,6 +101,22 @@ def _why_no_traffic(services: Services, endpoint: Endpoint, revision: Revision) 
     served = [services.store.get_revision(it).number for it in (endpoint.live, endpoint.previous) if it]
     newest = max(served, default=0)
     return f"revision {newest} is newer and was ready before it" if newest > revision.number else ""
+
+
+def is_routed(revision: Revision) -> bool:
+    """Tell whether the router has ever sent it requests."""
+    return bool(revision.facts.get(_ROUTED))
+
+
+def note_routed(services: Services, revisions: Iterable[Revision]) -> None:
+    """Note that the router now sends requests to these revisions."""
+    for revision in revisions:
+        if is_routed(revision):
+            continue
+        with services.store.transaction():
+            now = services.store.get_revision(revision.id)
+            _changed(services, now, facts=now.facts | {_ROUTED: True})
+        services.wake()
 
 
 def roll_back(services: Services, name: str, *, by: str) -> Endpoint:

@@ -4,9 +4,12 @@ from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.pipeline import Stage, StageStatus
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
-from relive.services.endpoints import create_revision, move_traffic, retire
+from relive.services.endpoints import create_revision, is_routed, move_traffic, retire
 from relive.services.stages.outcome import fail, refuse, skip, succeed
 from relive.services.view import PipelineView, registered_version
+
+_ROUTER_S = 60.0
+_LOG = "see serving/router.log in the hub's data folder"
 
 
 def start(services: Services, view: PipelineView, stage: Stage) -> None:
@@ -68,11 +71,25 @@ def check(services: Services, view: PipelineView, stage: Stage) -> None:
 def _route(
     services: Services, view: PipelineView, stage: Stage, endpoint: Endpoint, revision: Revision
 ) -> None:
-    try:
-        move_traffic(services, endpoint, revision, by=f"pipeline {view.project.name} #{view.pipeline.number}")
-    except Conflict as error:
-        retire(services, revision)
-        skip(services, stage, error.what())
-    else:
+    if is_routed(revision):
         reason = f"revision {revision.number} passed its contract test and has the traffic"
         succeed(services, stage, reason=reason)
+    elif endpoint.live == revision.id:
+        _await_router(services, stage)
+    else:
+        by = f"pipeline {view.project.name} #{view.pipeline.number}"
+        try:
+            move_traffic(services, endpoint, revision, by=by)
+        except Conflict as error:
+            retire(services, revision)
+            skip(services, stage, error.what())
+
+
+def _await_router(services: Services, stage: Stage) -> None:
+    """Leave it to the router to take the traffic over, but not for ever: one that cannot run never will."""
+    now = services.store.now()
+    since = stage.result.setdefault("moved_at", now)
+    if now - since > _ROUTER_S:
+        fail(services, stage, f"the router did not take the traffic over within {_ROUTER_S:g} s: {_LOG}")
+    elif since == now:
+        services.store.set_stage(stage.id, expect=stage.status, result=stage.result)
