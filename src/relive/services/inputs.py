@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -16,6 +17,8 @@ from relive.services.planning import PIPELINE_FILE
 from relive.services.view import PipelineView
 
 WHOLE_TREE = "."
+# In a bucket each costs a request, and the scheduler waits for it.
+_MOST_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,16 @@ def find_out(
             if wanted == made or wanted.startswith(f"{made}/"):
                 return artifact, source
     return None
+
+
+def has_outs(services: Services, run_id: str) -> bool:
+    """Tell whether the blob store still has what a run made; of very many files it looks at the first."""
+    blobs = services.blobs
+    manifests = [item.manifest for item in services.store.list_artifacts(run_id) if item.kind == "out"]
+    if blobs.missing(manifests):
+        return False
+    files = (digest for it in manifests for digest in load_manifest(services, it).digests)
+    return not blobs.missing(islice(files, _MOST_LOOKED_AT))
 
 
 def _resolve(

@@ -54,9 +54,10 @@ def start(services: Services, request: StartPipeline, *, by: str) -> StartedPipe
     if request.rerun_of:
         return _rerun(services, request, by=by)
     rev = request.rev or project.default_branch
-    commit = services.repositories.resolve(project.name, rev)
-    refs = services.repositories.refs(project.name)
-    ref = f"refs/heads/{rev}" if f"refs/heads/{rev}" in refs else _branch_at(refs, commit)
+    refs, ref = services.repositories.refs(project.name), f"refs/heads/{rev}"
+    # To git a tag of the same name would come first, and would be trusted as the branch.
+    commit = refs.get(ref) or services.repositories.resolve(project.name, rev)
+    ref = ref if ref in refs else _branch_at(refs, commit)
     plan = PlanRequest(project_id=project.id, ref=ref, commit=commit, trigger="manual", actor=by)
     return StartedPipeline(id=queue_plan(services, plan).id)
 

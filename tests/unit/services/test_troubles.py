@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
+from relive.core.digest import canonical_json
 from relive.core.pipeline import Action, PipelineStatus, StageStatus
+from relive.core.recipe import EnvironmentLock, LockedPackage
 from relive.errors import Conflict, StoreFull
-from relive.services import registry, scheduling
+from relive.services import jobs, registry, scheduling
+from relive.services.pipelines import start
 from relive.services.view import PipelineView
+from relive.wire.hub import StartPipeline
+from relive.wire.jobs import EnvironmentReport
 from tests.support.bench import Bench
 
 ONE = """
@@ -101,3 +106,57 @@ def test_a_pool_that_nobody_has_fails_the_stage_that_wants_it(bench: Bench, cach
         (True, True)
     ]
     assert bench.again(pipeline).status is PipelineStatus.FAILED
+
+
+def outs_of(bench: Bench, run_id: str) -> tuple[str, str]:
+    """Give the digests of the manifest and of the file of a run's only out."""
+    (artifact,) = bench.services.store.list_artifacts(run_id)
+    (entry,) = bench.manifest(artifact.manifest).entries
+    return artifact.manifest, entry.digest
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["manifest", "file"])
+def test_an_earlier_run_whose_out_is_lost_is_made_again(bench: Bench, lost: int) -> None:
+    first = bench.start({"relive.yaml": ONE, "train.py": "1"})
+    bench.finish(bench.stages(first)["train"], outs={"model/m": b"m"})
+    bench.services.blobs.delete(outs_of(bench, bench.stages(first)["train"].run_id)[lost])
+    second = bench.start({})
+    stage = bench.stages(second)["train"]
+    assert stage.status is StageStatus.QUEUED
+    bench.finish(stage, outs={"model/m": b"m"})
+    third = bench.start({})
+    assert bench.stages(third)["train"].status is StageStatus.CACHED
+
+
+@pytest.mark.parametrize("lost", ["lock", "wheel"])
+def test_an_environment_of_which_something_is_lost_is_resolved_again(bench: Bench, lost: str) -> None:
+    pipeline = bench.push({"relive.yaml": ONE, "train.py": "1"})
+    bench.tick()
+    wheel = bench.services.blobs.put(b"wheel").digest
+    package = LockedPackage(
+        name="a", version="1", filename="a-1.whl", sha256="0" * 64, size_bytes=5, blob=wheel
+    )
+    lock = EnvironmentLock(
+        python="3.11.7", implementation="cpython", platform="linux_x86_64", source="", packages=(package,)
+    )
+    kept = bench.services.blobs.put(canonical_json(lock)).digest
+    job = bench.services.store.get_job(bench.stages(pipeline)["environment"].job_id)
+    jobs.finish(bench.services, job.id, EnvironmentReport(fence=job.fence, lock=kept, packages=1))
+    bench.tick()
+    again = bench.push({})
+    bench.tick()
+    assert bench.stages(again)["environment"].status is StageStatus.CACHED
+    bench.services.blobs.delete(kept if lost == "lock" else wheel)
+    last = bench.push({})
+    bench.tick()
+    assert bench.stages(last)["environment"].status is StageStatus.QUEUED
+
+
+def test_a_tag_with_a_branchs_name_is_not_taken_for_it(bench: Bench) -> None:
+    main = bench.push({"relive.yaml": ONE, "train.py": "1"})
+    bench.commit({"train.py": "2"}, branch="try")
+    bare = str(bench.services.place.data_dir / "git" / "digits.git")
+    bench.git("-c", "core.hooksPath=/dev/null", "push", "-q", bare, "HEAD:refs/tags/main")
+    started = start(bench.services, StartPipeline(project="digits", rev="main"), by="mia")
+    again = bench.plan(bench.services.store.get_job(started.id))
+    assert (again.ref, again.commit) == ("refs/heads/main", main.commit)

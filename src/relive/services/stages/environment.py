@@ -13,6 +13,7 @@ from relive.formats.locks import environment_files, environment_key
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import keep_manifest, load_manifest, select_paths
+from relive.services.registry import load_environment
 from relive.services.stages.outcome import fail, refuse, retry_or_fail, succeed
 from relive.services.view import PipelineView
 from relive.wire.jobs import EnvironmentWork
@@ -27,7 +28,8 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     except ReliveError as error:
         refuse(services, stage, error)
         return
-    known = next((lock for key in keys if (lock := services.store.find_environment(key))), None)
+    found = (lock for key in keys if (lock := services.store.find_environment(key)))
+    known = next((lock for lock in found if _is_whole(services, lock)), None)
     if known is not None:
         _use(services, view, stage, known, status=StageStatus.CACHED, reason="resolved and kept before")
         return
@@ -58,6 +60,15 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         )
         if moved is not None:
             services.store.put(job)
+
+
+def _is_whole(services: Services, lock: str) -> bool:
+    """Tell whether the blob store still has a lock and its wheels: without them no command could start."""
+    if services.blobs.missing([lock]):
+        return False
+    environment = load_environment(services, lock)
+    packages = environment.packages if environment else ()
+    return not services.blobs.missing(package.blob for package in packages if package.blob)
 
 
 def check(services: Services, view: PipelineView, stage: Stage) -> None:

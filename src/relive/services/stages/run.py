@@ -13,7 +13,7 @@ from relive.errors import ReliveError
 from relive.formats.cachekey import cache_key
 from relive.services.context import Services
 from relive.services.ids import new_id
-from relive.services.inputs import ResolvedInput, as_facts, resolve_inputs, resolve_params
+from relive.services.inputs import ResolvedInput, as_facts, has_outs, resolve_inputs, resolve_params
 from relive.services.stages.outcome import refuse, retry_or_fail
 from relive.services.view import PipelineView
 from relive.wire.jobs import StageWork
@@ -59,7 +59,7 @@ def _link_cached(services: Services, view: PipelineView, stage: Stage) -> bool:
     if not stage.planned.spec.cache or stage.result.get("fresh") or stage.attempts:
         return False
     run_id = services.store.find_cached(view.project.id, stage.cache_key, protected=view.is_protected)
-    if run_id is None:
+    if run_id is None or not has_outs(services, run_id):
         return False
     now = services.store.now()
     services.store.set_stage(
