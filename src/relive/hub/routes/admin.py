@@ -15,7 +15,7 @@ from relive.core.job import Pool
 from relive.errors import InvalidInput, NotFound
 from relive.formats.pipeline_file import json_schema
 from relive.hub.config import HubConfig
-from relive.hub.http import HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
+from relive.hub.http import OPEN, HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
 from relive.services import accounts, catalog, projects
 from relive.wire.hub import (
     CreatedToken,
@@ -114,7 +114,7 @@ def list_events(
     )
 
 
-@get("/keys", sync_to_thread=True)
+@get("/keys", sync_to_thread=True, opt=OPEN)
 def list_keys(request: HubRequest) -> list[dict[str, Any]]:
     """List the public keys that statements are verified with; open to everyone."""
     return services_of(request).signer.public_keys()
@@ -173,7 +173,7 @@ def create_login_link(request: HubRequest) -> LoginLink:
     return LoginLink(url=f"{services.place.public_url}/login?link={token}")
 
 
-@get("/relive.schema.json", sync_to_thread=False)
+@get("/relive.schema.json", sync_to_thread=False, opt=OPEN)
 def get_schema(request: HubRequest) -> Response[bytes]:
     """Give the JSON Schema of relive.yaml, for editors."""
     return Response(msgspec.json.encode(json_schema()), media_type="application/schema+json")
