@@ -33,7 +33,7 @@ from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
 from relive.hub.git.slots import PackSlots
-from relive.hub.http import read_page
+from relive.hub.http import HubRequest, only_known, read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
 from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs, webhooks
@@ -55,7 +55,8 @@ __all__ = ["Hub", "HubConfig", "build_litestar", "listen", "run_hub"]
 
 _log = logging.getLogger(__name__)
 
-_INFERENCE = ("/v2", "/endpoints")
+# `/endpoints` itself is the page that lists them.
+_INFERENCE = ("/v2", "/endpoints/")
 _OPEN_LOCALLY = (*_INFERENCE, "/api/2.0/mlflow", "/api/3.0/mlflow", "/api/2.0/mlflow-artifacts")
 # How long pushes may go unheard when one of two hubs on the same data folder has ended.
 _HOOKS_LOOK_S = 2.0
@@ -173,16 +174,19 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
     api = Router(
         "/api/v1",
         response_class=ApiResponse,
+        guards=[only_known],
         dependencies={"page": Provide(read_page, sync_to_thread=False)},
         route_handlers=[handler for module in modules for handler in module.ROUTES],
     )
+    # Any: the framework's type knows nothing of `request_class`.
+    handlers: Any = {
+        ReliveError: answer_known,
+        HTTPException: answer_framework,
+        Exception: answer_unknown,
+    }
     return Litestar(
         route_handlers=[health, api, webhooks.receive, *mlflow.ROUTES, *pages.ROUTES],
-        exception_handlers={
-            ReliveError: answer_known,
-            HTTPException: answer_framework,
-            Exception: answer_unknown,
-        },
+        exception_handlers=handlers,
         openapi_config=OpenAPIConfig(
             title="relive",
             version=__version__,
@@ -190,6 +194,7 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
             # The document alone: the framework's own viewers load their scripts from elsewhere.
             render_plugins=[JsonRenderPlugin()],
         ),
+        request_class=HubRequest,
         request_max_body_size=_LARGEST_MESSAGE,
         state=State({"services": services, "config": config, "forging": forging}),
         logging_config=None,
@@ -286,7 +291,7 @@ async def _send_problem(send: Send, error: ReliveError) -> None:
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+    return any(path == prefix or path.startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
 
 
 def _is_good(services: Services, text: str) -> bool:

@@ -55,6 +55,9 @@ _STATUSES: tuple[tuple[type[ReliveError], int], ...] = (
 )
 
 
+_FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed", 413: "message_too_large"}
+
+
 def status_of(error: ReliveError) -> int:
     """Give the status that an error is answered with."""
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
@@ -71,17 +74,27 @@ def answer_known(_request: HubRequest, error: ReliveError) -> Response[Problem]:
     return _answer(problem_of(error), status_of(error))
 
 
-def answer_framework(_request: HubRequest, error: HTTPException) -> Response[Problem]:
+def answer_framework(request: HubRequest, error: HTTPException) -> Response[Problem]:
     """Answer what the framework found wrong with the request itself."""
     extra: Any = error.extra
+    faults = extra if isinstance(extra, list) else []
+    said = "; ".join(_fault(fault) for fault in faults) or error.detail or f"HTTP {error.status_code}"
     return _answer(
         Problem(
-            code="not_found" if error.status_code == 404 else "invalid_request",
-            message=error.detail or f"HTTP {error.status_code}",
-            facts={"details": extra} if extra else {},
+            code=_FRAMEWORK_CODES.get(error.status_code, "invalid_request"),
+            message=f"{request.method} {request.url.path}: {said}",
+            facts={"details": faults} if faults else {},
         ),
         error.status_code,
     )
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    """Say which part of a request is wrong, and how."""
+    key, source = fault.get("key", "data"), fault.get("source", "body")
+    part = "the message" if key == "data" else f"{key!r} in the {getattr(source, 'value', source)}"
+    said = str(fault.get("message", ""))
+    return f"{part} is missing" if said == f"'{key}'" else f"{part}: {said}"
 
 
 def answer_unknown(request: HubRequest, error: Exception) -> Response[Problem]:

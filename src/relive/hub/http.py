@@ -4,7 +4,9 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromQuery
 
 from relive.core.access import Caller, Scope
@@ -16,8 +18,30 @@ MSGPACK = "application/x-msgpack"
 
 LONGEST_PAGE = 1000
 
+# What a decoder raises for bytes that are no message: also one nested deeper than Python's stack.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+# Option of the API's routes that need no login.
+OPEN = {"open": True}
+
 T = TypeVar("T")
-HubRequest = Request[Any, Any, State]
+
+
+class HubRequest(Request[Any, Any, State]):
+    """A request whose messages may be JSON or MessagePack, by their content type."""
+
+    async def json(self) -> Any:
+        """Read the body as values.
+
+        Raises:
+            InvalidInput: It is neither; names the place in it.
+        """
+        body = await self.body()
+        decode = msgspec.msgpack.decode if _is_packed(self) else msgspec.json.decode
+        try:
+            return decode(body)
+        except _UNREADABLE as error:
+            raise InvalidInput(field="message", value=_shown(body), wanted=f"values ({error})") from error
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -53,7 +77,7 @@ def known_caller(request: HubRequest) -> Caller:
     """
     caller: Caller | None = request.scope["state"].get("caller")
     if caller is None:
-        raise NotLoggedIn(action="do this", who="an unknown caller", needs="a token, or a browser session")
+        raise _unknown()
     return caller
 
 
@@ -67,6 +91,16 @@ def allowed(request: HubRequest, scope: Scope, action: str) -> Caller:
     caller = caller_of(request)
     require(caller, scope, action)
     return caller
+
+
+def only_known(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let nobody unknown as far as having a message read, but where a route is open.
+
+    Raises:
+        NotLoggedIn: Nobody we know.
+    """
+    if not handler.opt.get("open") and connection.scope["state"].get("caller") is None:
+        raise _unknown()
 
 
 def reader_of(request: HubRequest, project_id: str = "") -> Caller:
@@ -97,11 +131,25 @@ async def read_message(request: HubRequest, kind: type[T]) -> T:
         InvalidInput: It is not such a message; names the place in it.
     """
     body = await request.body()
-    packed = request.headers.get("content-type", "").startswith(MSGPACK)
+    packed = _is_packed(request)
     try:
         return msgspec.msgpack.decode(body, type=kind) if packed else msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(field="message", value=body[:60], wanted=f"{kind_name(kind)} ({error})") from error
+    except _UNREADABLE as error:
+        raise InvalidInput(
+            field="message", value=_shown(body), wanted=f"{kind_name(kind)} ({error})"
+        ) from error
+
+
+def _unknown() -> NotLoggedIn:
+    return NotLoggedIn(action="do this", who="an unknown caller", needs="a token, or a browser session")
+
+
+def _is_packed(request: HubRequest) -> bool:
+    return request.headers.get("content-type", "").startswith(MSGPACK)
+
+
+def _shown(body: bytes) -> str:
+    return body[:60].decode(errors="replace")
 
 
 def kind_name(kind: Any) -> str:

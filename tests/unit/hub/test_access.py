@@ -134,6 +134,7 @@ class World:
 
 BODIES: dict[str, object] = {
     "POST /api/v1/projects": {"name": "digits"},
+    "POST /api/v1/projects/{name:str}/follow": {"url": "x"},
     "POST /api/v1/blobs/missing": {"digests": []},
     "POST /api/v1/runs": {"project": "digits"},
     "POST /api/v1/tokens": {"label": "x"},
@@ -248,6 +249,14 @@ def test_each_route_lets_in_whom_the_table_says(world: World, route: str) -> Non
     refused_first = sorted(CALLERS, key=lambda name: name[0] in TABLE[route])
     for caller in refused_first:
         judge(world.ask(caller, narrowed(route)), caller, TABLE[route], route)
+
+
+def test_nobody_learns_what_a_message_should_be(world: World) -> None:
+    """Whoever may not use a route is refused before what was sent is looked at."""
+    for route, allowed in TABLE.items():
+        method, path = route.split(" ", 1)
+        if method in ("POST", "PUT") and "n" not in allowed:
+            assert world.live.ask(method, path, body=b"{", token="").status == 401, route
 
 
 def test_the_table_holds_every_route_of_the_api(bench: Bench) -> None:

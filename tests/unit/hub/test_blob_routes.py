@@ -66,7 +66,7 @@ def test_a_body_larger_than_any_message_is_taken(live: LiveHub) -> None:
 def test_a_message_larger_than_any_is_refused(live: LiveHub) -> None:
     answer = live.ask("POST", "/api/v1/blobs/missing", body=b" " * ((64 << 20) + 1))
     assert answer.status == 413
-    assert answer.code == "invalid_request"
+    assert answer.code == "message_too_large"
 
 
 def test_other_bytes_than_announced_are_refused_and_not_kept(bench: Bench, live: LiveHub) -> None:

@@ -37,7 +37,7 @@ def _reader(request: HubRequest) -> Caller:
     return caller
 
 
-@post("/blobs/missing", status_code=HTTP_200_OK)
+@post("/blobs/missing", status_code=HTTP_200_OK, include_in_schema=False)
 async def find_missing(request: HubRequest) -> MissingBlobsReply:
     """Tell which digests are not here."""
     _writer(request)

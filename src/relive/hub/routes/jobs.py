@@ -14,6 +14,7 @@ from relive.errors import AccessDenied, Superseded
 from relive.hub.http import (
     LONGEST_PAGE,
     MSGPACK,
+    OPEN,
     HubRequest,
     known_caller,
     read_message,
@@ -50,7 +51,7 @@ async def _said(request: HubRequest, job_id: str, kind: type[Said]) -> Said:
     return message
 
 
-@post("/jobs/{job_id:str}/token", include_in_schema=False)
+@post("/jobs/{job_id:str}/token", include_in_schema=False, opt=OPEN)
 async def redeem_ticket(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Exchange a job's ticket for its runner's token; needs none before."""
     asked = await read_message(request, RedeemTicket)

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from relive.core.access import Scope
 from relive.core.run import Metric, Run
@@ -66,12 +66,10 @@ def list_runs(
     )
 
 
-@post("/runs", status_code=HTTP_201_CREATED)
-async def create_run(request: HubRequest) -> CreatedRun:
+@post("/runs", status_code=HTTP_201_CREATED, sync_to_thread=True)
+def create_run(request: HubRequest, data: JSONBody[CreateRun]) -> CreatedRun:
     """Make a run that no job places."""
-    caller = allowed(request, Scope.LOCAL, "create a run")
-    asked = await read_message(request, CreateRun)
-    return await asyncio.to_thread(runs.create, services_of(request), asked, caller)
+    return runs.create(services_of(request), data, allowed(request, Scope.LOCAL, "create a run"))
 
 
 @get("/runs/{run_id:str}", sync_to_thread=True)
@@ -127,12 +125,11 @@ def cancel(request: HubRequest, run_id: FromPath[str]) -> Run:
     return runs.cancel(services_of(request), run_id, by=caller.name)
 
 
-@post("/runs/{run_id:str}/tags", status_code=HTTP_200_OK)
-async def set_tags(request: HubRequest, run_id: FromPath[str]) -> None:
+@post("/runs/{run_id:str}/tags", status_code=HTTP_204_NO_CONTENT)
+async def set_tags(request: HubRequest, run_id: FromPath[str], data: JSONBody[SetTags]) -> None:
     """Set tags."""
     run = await _writable(request, run_id)
-    asked = await read_message(request, SetTags)
-    await asyncio.to_thread(services_of(request).store.set_tags, run.id, asked.tags)
+    await asyncio.to_thread(services_of(request).store.set_tags, run.id, data.tags, fence=run.fence or None)
 
 
 @get("/runs/{run_id:str}/metrics", sync_to_thread=True)
@@ -179,7 +176,7 @@ def get_file(request: HubRequest, run_id: FromPath[str], path: FromQuery[str]) -
     return reply
 
 
-@post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED)
+@post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED, include_in_schema=False)
 async def record_verdict(request: HubRequest, run_id: FromPath[str]) -> Verdict:
     """Keep what a replay showed."""
     caller = allowed(request, Scope.MEMBER, "record a verdict")

@@ -3,11 +3,11 @@
 import asyncio
 
 from litestar import post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from relive.core.access import Scope
-from relive.hub.http import HubRequest, allowed, read_message, services_of
+from relive.hub.http import HubRequest, allowed, services_of
 from relive.services.forging import Forging
 from relive.wire.hub import Follow, WebhookTaken
 
@@ -30,13 +30,12 @@ async def receive(request: HubRequest, kind: FromPath[str]) -> WebhookTaken:
 
 
 @post("/projects/{name:str}/follow", status_code=HTTP_204_NO_CONTENT)
-async def follow(request: HubRequest, name: FromPath[str]) -> None:
+async def follow(request: HubRequest, name: FromPath[str], data: JSONBody[Follow]) -> None:
     """Let a project follow a repository of a code host."""
     caller = allowed(request, Scope.ADMIN, "let a project follow a repository")
-    asked = await read_message(request, Follow)
     forging = forging_of(request)
     link = forging.link(
-        _KIND, asked.url, token=asked.token, webhook_secret=asked.webhook_secret, api_url=asked.api_url
+        _KIND, data.url, token=data.token, webhook_secret=data.webhook_secret, api_url=data.api_url
     )
     project = await asyncio.to_thread(services_of(request).store.get_project, name)
     await asyncio.to_thread(forging.follow, project, link, by=caller.name)
