@@ -46,6 +46,10 @@ class Forwarder:
         exchange = _Exchange(reader, writer, send)
         try:
             await exchange.run(scope, receive)
+        except h11.LocalProtocolError as error:
+            if exchange.answered:
+                raise
+            await _answer(send, 400, f"this is no request that can be handed on: {error}")
         except (OSError, h11.RemoteProtocolError):
             if exchange.answered:
                 raise
@@ -61,14 +65,16 @@ class _Exchange:
         self.answered = False
 
     async def run(self, scope: Scope, receive: Receive) -> None:
-        upload = asyncio.create_task(self._upload(scope, receive))
+        # Not in the task: if h11 refuses the head, a router that hears nothing would be waited for for ever.
+        await self._ask(scope)
+        upload = asyncio.create_task(self._upload(receive))
         try:
             await self._download()
         finally:
             upload.cancel()
             await asyncio.gather(upload, return_exceptions=True)
 
-    async def _upload(self, scope: Scope, receive: Receive) -> None:
+    async def _ask(self, scope: Scope) -> None:
         query = scope["query_string"]
         target = scope["raw_path"] or scope["path"].encode()
         headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _HOP_BY_HOP]
@@ -79,6 +85,8 @@ class _Exchange:
             method=scope["method"], target=target + (b"?" + query if query else b""), headers=headers
         )
         await self._write(request)
+
+    async def _upload(self, receive: Receive) -> None:
         while True:
             message: Any = await receive()
             if message["type"] == "http.disconnect":
@@ -117,11 +125,15 @@ class _Exchange:
 
 
 async def _unavailable(send: Send, reason: str) -> None:
+    await _answer(send, 503, reason, (b"retry-after", b"1"))
+
+
+async def _answer(send: Send, status: int, reason: str, *more: tuple[bytes, bytes]) -> None:
     body = msgspec.json.encode({"error": reason})
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"1"),
+        *more,
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -79,7 +79,7 @@ def test_a_defect_that_one_pipeline_meets_stops_no_other(
 ) -> None:
     broken = bench.push({"relive.yaml": ONE, "train.py": "1"})
     good = bench.push({"train.py": "2"})
-    settle = scheduling.settle_promotions
+    settle = registry.settle_promotions
 
     def fails_for_one(services: Any, view: PipelineView) -> bool:
         if view.pipeline.id == broken.id:
