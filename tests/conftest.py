@@ -1,6 +1,7 @@
 """What every test may use: real components, or a clear word that one is missing."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,10 @@ from tests.postgres import PostgresServer, find_binaries, running_server
 # A deadline would measure the machine; an example that hangs is ended by pytest's own timeout.
 settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relive")
+
+# Started in the background of a script, pytest and all that it starts ignore Ctrl-C; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def require(component_available: bool, reason: str) -> None:

@@ -22,9 +22,13 @@ expect.set_options(timeout=30_000)
 _ISOLATED = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--no-proxy-server"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests: starting it costs seconds."""
+    """One Chromium for the tests of a module: starting it costs seconds.
+
+    Not for the whole session: Playwright keeps an event loop running in this thread, and every later test of
+    this worker that wants one of its own would fail.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require(path is not None, "Chromium is not installed (Debian, Ubuntu: apt install chromium)")
     with sync_playwright() as playwright:

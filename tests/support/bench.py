@@ -215,7 +215,7 @@ class Bench:
         job_calls.finish(self.services, job.id, report)
         self.tick()
 
-    def ready(self, revision_id: str, address: str = "unix:/tmp/none") -> None:
+    def ready(self, revision_id: str, address: str = "unix:/nowhere/none") -> None:
         """Say as a revision's serve job that it passed its contract test."""
         revision = self.services.store.get_revision(revision_id)
         job = self.services.store.get_job(revision.job_id)
