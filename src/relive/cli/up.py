@@ -110,7 +110,9 @@ def _ends_jobs(running: int, keep: bool | None) -> bool:
 
 
 def _announce(local_url: str, url: str, token: str) -> None:
-    store_token(local_url, token)
+    # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
+    for address in {local_url, url}:
+        store_token(address, token)
     announce_hub(HubAddress(address=local_url, pid=os.getpid()))
     out.print(f"relive is up at [bold]{url}[/]   (log in: relive open)")
     out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")

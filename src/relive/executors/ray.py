@@ -1,27 +1,33 @@
 """Places jobs on a Ray cluster through its Jobs API; Ray itself is never imported.
 
-Source: Ray's Jobs REST API, as its dashboard serves it (Ray 2.60). A job carries relive's runner with it and
-reaches the hub at its public address. Ray retries nothing here: a job whose node died has failed, the hub
-notices that it ended without a report, and starts it again as it does with every lost worker.
+A job carries relive's runner with it and reaches the hub at its public address; see `docs/design/ray.md`. Ray
+retries nothing here: a job whose node died has failed, the hub notices that it ended without a report, and
+starts the work again as it does with every lost worker.
 """
 
 import shlex
 import sys
 import threading
+import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from relive.errors import InvalidInput, LaunchFailed, PoolUnreachable
-from relive.executors.ray_bundle import START, build_bundle
+from relive.core.ids import check_name
+from relive.core.pipeline import Resources
+from relive.errors import LaunchFailed, PoolUnfit, PoolUnreachable
+from relive.executors.ray_bundle import START, Bundle
+from relive.executors.ray_dashboard import Dashboard, said
 from relive.ports.executors import Launch, ProcessState
 
-_TIMEOUT_S: Final = 30.0
-_UPLOAD_TIMEOUT_S: Final = 300.0
-_ALIVE: Final = frozenset({"PENDING", "RUNNING"})
-_STOP_LOOKS: Final = 20
-_CPUS: Final = "entrypoint_num_cpus"
+_STATES: Final = {"PENDING": "waiting", "RUNNING": "alive"}
+# How long Ray lets a job end by itself. The runner gives its command ten seconds.
+_STOP_S: Final = 12
+_STOP_LOOK_S: Final = 0.2
+_LONGEST_DETAIL: Final = 500
+_OF_RAY: Final = ("Running entrypoint for job relive-", " -- Runtime env is setting up.")
 
 
 class _Details(msgspec.Struct):
@@ -37,26 +43,38 @@ class _Logs(msgspec.Struct):
 class RayExecutor:
     """Places jobs on one Ray cluster; see `ports.executors.Executor`.
 
-    The order, with the runner's token, travels in the job's environment, which whoever may read the
-    cluster's job list can read as well: a cluster is as trusted as the people who may submit to it.
-
     Args:
-        data_dir: The hub's data folder; unused, jobs keep nothing there.
+        data_dir: The hub's data folder; what every job brings along is kept in `ray/` below it.
         address: The dashboard's address, http://HOST:8265.
-        token: For clusters that ask for one; empty for none.
+        token_file: File of the hub's machine with the token of a cluster that asks for one; empty for none.
         python: The interpreter on the cluster's machines.
+
+    Raises:
+        InvalidInput: The address is not one of HTTP.
     """
 
-    def __init__(self, data_dir: Path, address: str, token: str = "", python: str = "python3") -> None:
-        if not address.startswith(("http://", "https://")):
-            raise InvalidInput(
-                field="ray", value=address, wanted="the dashboard's address, such as http://head:8265"
-            )
-        self._address = address.rstrip("/")
+    def __init__(self, data_dir: Path, address: str, token_file: str = "", python: str = "python3") -> None:
+        self._dashboard = Dashboard(address, token_file)
+        self._bundle = Bundle(data_dir / "ray", sys.version_info[:2])
         self._python = python
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._uploading = threading.Lock()
-        self._package = ""
+
+    def check(self) -> None:
+        """Do nothing if the cluster answers and fits the hub, else raise what is wrong.
+
+        Raises:
+            PoolUnreachable: It does not answer, or it is no cluster of Ray.
+            PoolUnfit: Its Ray or its Python does not fit, or a part of what jobs bring along is missing.
+        """
+        self._dashboard.check()
+        try:
+            self._bundle.prepare()
+        except PackageNotFoundError as error:
+            raise PoolUnfit(
+                pool=self._dashboard.address,
+                reason=f"the package {error.name}, which they bring along, is not installed beside the hub",
+                hint="pip install 'relive[hub]'",
+            ) from error
 
     def launch(self, request: Launch) -> dict[str, Any]:
         """Submit a job; of two launches of one claim the second finds the first.
@@ -65,111 +83,117 @@ class RayExecutor:
             LaunchFailed: The cluster refused it.
             PoolUnreachable: The cluster does not answer.
         """
-        package = self._upload()
+        name = _name(request.job_id, request.fence)
         order = {
             "hub": request.hub_url,
             "job": request.job_id,
             "fence": request.fence,
             "token": request.token,
         }
-        name = f"relive-{request.job_id}-{request.fence}"
-        resources = request.resources
-        body: dict[str, Any] = {
-            "entrypoint": shlex.join([self._python, START, request.module]),
-            "submission_id": name,
-            "runtime_env": {
-                "working_dir": f"gcs://{package}",
-                "env_vars": {"RELIVE_ORDER": msgspec.json.encode(order).decode()},
+        status, data = self._dashboard.post(
+            "/api/jobs/",
+            {
+                # exec, so that a signal reaches the process and its exit code comes back.
+                "entrypoint": shlex.join(["exec", self._python, "-u", START, request.module]),
+                "submission_id": name,
+                "runtime_env": {
+                    "working_dir": f"gcs://{self._upload(request)}",
+                    "env_vars": {
+                        "RELIVE_ORDER": msgspec.json.encode(order).decode(),
+                        "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_S),
+                    },
+                },
+                "metadata": {"relive": request.name},
+                **_resources(request.resources),
             },
-            "metadata": {"relive": request.name},
-            _CPUS: resources.cpu,
-            "entrypoint_num_gpus": resources.gpu,
-        }
-        if resources.memory_bytes:
-            body["entrypoint_memory"] = resources.memory_bytes
-        status, data = self._call("POST", "/api/jobs/", msgspec.json.encode(body))
+        )
         if status >= 300 and self._find(name) is None:
-            raise LaunchFailed(job=request.job_id, executor="ray", reason=_text(data))
-        return {"submission": name, "address": self._address}
+            raise LaunchFailed(job=request.job_id, executor="ray", reason=said(data))
+        return {"job_id": request.job_id, "fence": request.fence, "submission": name}
 
     def poll(self, handle: dict[str, Any]) -> ProcessState:
         """Ask the cluster what became of a job; "unknown" while it does not answer."""
         try:
-            details = self._find(str(handle["submission"]))
+            details = self._find(_submission(handle))
         except PoolUnreachable as error:
-            return ProcessState(state="unknown", detail=error.reason)
+            return ProcessState(state="unknown", detail=error.what())
         if details is None:
-            return ProcessState(state="gone")
-        if details.status in _ALIVE:
-            return ProcessState(state="alive", detail=details.message or "")
-        return ProcessState(state="ended", exit_code=details.driver_exit_code, detail=details.message or "")
+            return ProcessState(state="gone", detail="the cluster does not know it")
+        state, message = _STATES.get(details.status, "ended"), (details.message or "").strip()
+        if state == "ended":
+            return ProcessState(state=state, exit_code=details.driver_exit_code, detail=_why(details))
+        return ProcessState(state=state, detail=message.partition("\n")[0][:_LONGEST_DETAIL])
 
     def stop(self, handle: dict[str, Any], *, grace_s: float = 10.0) -> None:
-        """Ask the cluster to end a job, SIGTERM first, and wait until it has or the time is over."""
-        name = str(handle["submission"])
-        self._call("POST", f"/api/jobs/{name}/stop", b"")
-        pause = threading.Event()
-        for _ in range(_STOP_LOOKS):
-            if self.poll(handle).state != "alive":
-                return
-            pause.wait(grace_s / _STOP_LOOKS)
+        """Ask the cluster to end a job, and wait until it has.
+
+        Ray sends SIGTERM, and SIGKILL twelve seconds later, whatever the grace. A job that waits for room is
+        ended as soon as it gets some, which may be later than anyone waits for here.
+
+        Raises:
+            PoolUnreachable: The cluster does not answer.
+        """
+        self._dashboard.post(f"/api/jobs/{_submission(handle)}/stop", {})
+        give_up_at = time.monotonic() + max(grace_s, _STOP_S) + _STOP_S
+        while self.poll(handle).state in ("waiting", "alive") and time.monotonic() < give_up_at:
+            time.sleep(_STOP_LOOK_S)
 
     def output(self, handle: dict[str, Any], *, limit_bytes: int = 65536) -> str:
-        """Give the end of what the job's process printed."""
-        status, data = self._call("GET", f"/api/jobs/{handle['submission']}/logs", None)
-        return _decode(data, _Logs).logs[-limit_bytes:] if status == 200 else ""
+        """Give the end of what the job's process printed; empty while its machine cannot be asked."""
+        status, data = self._dashboard.call("GET", f"/api/jobs/{_submission(handle)}/logs")
+        if status != 200:
+            return ""
+        lines = msgspec.json.decode(data, type=_Logs).logs.splitlines(keepends=True)
+        # Ray writes into the same file, and not always before the process does.
+        printed = "".join(line for line in lines if not any(mark in line for mark in _OF_RAY)).encode()
+        return printed[-limit_bytes:].decode(errors="replace")
 
     def close(self) -> None:
         """Nothing stays open between calls."""
 
     def _find(self, name: str) -> _Details | None:
-        status, data = self._call("GET", f"/api/jobs/{name}", None)
-        if status == 404:
-            return None
-        if status >= 300:
-            raise PoolUnreachable(pool=self._address, reason=_text(data))
-        details: _Details = _decode(data, _Details)
-        return details
+        return self._dashboard.get(f"/api/jobs/{name}", _Details)
 
-    def _upload(self) -> str:
-        """Bring relive's runner to the cluster, unless it is there."""
+    def _upload(self, request: Launch) -> str:
+        """Bring relive's runner to the cluster unless it is there, and give its name.
+
+        To ask for it keeps it there for some minutes; else Ray drops what no job uses.
+        """
+        path = f"/api/packages/gcs/{self._bundle.name}"
         with self._uploading:
-            if not self._package:
-                name, data = build_bundle(sys.version_info[:2])
-                path = f"/api/packages/gcs/{name}"
-                if self._call("GET", path, None)[0] != 200:
-                    status, answer = self._call("PUT", path, data, timeout_s=_UPLOAD_TIMEOUT_S)
-                    if status >= 300:
-                        raise LaunchFailed(
-                            job="", executor="ray", reason=f"the package was refused: {_text(answer)}"
-                        )
-                self._package = name
-            return self._package
-
-    def _call(
-        self, method: str, path: str, body: bytes | None, *, timeout_s: float = _TIMEOUT_S
-    ) -> tuple[int, bytes]:
-        import urllib3  # late: a hub without a cluster never needs it
-
-        headers = self._headers | ({"Content-Type": "application/json"} if method == "POST" else {})
-        try:
-            reply = urllib3.request(
-                method, self._address + path, body=body, headers=headers, timeout=timeout_s, retries=False
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise PoolUnreachable(pool=self._address, reason=str(error)) from error
-        if reply.status in (401, 403):
-            raise PoolUnreachable(pool=self._address, reason=f"it refuses us: {_text(reply.data)}")
-        return reply.status, reply.data
+            if self._dashboard.call("GET", path)[0] != 200:
+                with self._bundle.open() as file:
+                    status, data = self._dashboard.put(path, file)
+                if status >= 300:
+                    reason = f"it did not take relive's runner: {said(data)}"
+                    raise LaunchFailed(job=request.job_id, executor="ray", reason=reason)
+        return self._bundle.name
 
 
-def _decode(data: bytes, kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise PoolUnreachable(pool="ray", reason=f"it answered with something else: {error}") from error
+def _name(job_id: str, fence: int) -> str:
+    return f"relive-{check_name('job', job_id)}-{int(fence)}"
 
 
-def _text(data: bytes) -> str:
-    text = data.decode(errors="replace").strip()
-    return text.splitlines()[-1][:500] if text else "it gave no reason"
+def _submission(handle: dict[str, Any]) -> str:
+    return _name(handle["job_id"], handle["fence"])
+
+
+def _resources(wanted: Resources) -> dict[str, Any]:
+    """Say what a job needs in Ray's words; without any of them it would run on the head."""
+    asked: dict[str, Any] = {"entrypoint_num_cpus": wanted.cpu, "entrypoint_num_gpus": wanted.gpu}
+    if wanted.memory_bytes:
+        asked["entrypoint_memory"] = wanted.memory_bytes
+    if wanted.gpu_type:
+        # Ray's own way to ask for a kind of machine: it has one of these, and each job takes a crumb.
+        asked["entrypoint_resources"] = {f"accelerator_type:{wanted.gpu_type}": 0.001}
+    return asked
+
+
+def _why(details: _Details) -> str:
+    """Say in one line how a job ended; Ray's own words go on for pages."""
+    code = details.driver_exit_code
+    if code is not None:
+        return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+    lines = [line.strip() for line in (details.message or details.status.lower()).splitlines()]
+    told = [line for line in lines if "because" in line and len(line) < _LONGEST_DETAIL] or lines
+    return told[0][:_LONGEST_DETAIL]

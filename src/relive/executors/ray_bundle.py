@@ -1,113 +1,150 @@
 """What a Ray job brings along: relive's runner and what it stands on, as one package for the cluster.
 
 The cluster's machines need nothing of ours installed, only a Python of the same minor version and platform
-as the hub's, because two of the packages are compiled. The package is named by its content, so each hub
-version uploads it once.
+as the hub's, because two of the packages are compiled. The package is named by its content, so each version
+of the hub uploads it once.
 """
 
 import hashlib
-import io
+import os
+import platform
+import threading
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from functools import cached_property
+from importlib.metadata import distribution
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import relive
-from relive.errors import LaunchFailed
 
 START: Final = "relive_start.py"
 
 _DISTRIBUTIONS: Final = ("blake3", "h11", "msgspec", "packaging", "pyyaml", "urllib3", "uv")
-_LEFT_OUT: Final = ("hub", "stores", "services", "forges", "executors", "testing", "cli", "examples")
+# The other side, and what a person runs. The testing folder has the probe that the contract suite launches.
+_LEFT_OUT: Final = ("hub", "stores", "services", "forges", "executors", "ports", "cli", "examples")
 # Zip files cannot say "no time"; a fixed one keeps equal contents equal.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _EXECUTABLE: Final = 0o755 << 16
 _PLAIN: Final = 0o644 << 16
 
-# Runs on the cluster before anything of relive is there: the standard library of any Python 3 only.
+# Runs on the cluster before anything of relive is there: the standard library of any Python 3 only. With
+# `wanted`, the hub's version and machine, it is one file; what was built for others cannot be loaded.
 _START_TEXT: Final = '''"""Start one of relive's jobs on a machine of the cluster."""
 import os
+import platform
 import runpy
+import shutil
 import sys
 import tempfile
 
-WANTED = {wanted!r}
+VERSION, MACHINE = {version!r}, {machine!r}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+if sys.version_info[:2] != VERSION:
+    other = shutil.which("python%d.%d" % VERSION)
+    if other is None or os.path.realpath(other) == os.path.realpath(sys.executable):
+        versions = VERSION + sys.version_info[:2]
+        sys.exit("relive's hub runs Python %d.%d, this machine %d.%d: they must be the same" % versions)
+    os.execv(other, [other, "-u"] + sys.argv)
+if platform.machine() != MACHINE:
+    machines = (MACHINE, platform.machine())
+    sys.exit("relive's hub runs on %s, this machine is %s: they must be the same" % machines)
+
 order = os.environ.pop("RELIVE_ORDER")
-if sys.version_info[:2] != WANTED:
-    versions = WANTED + sys.version_info[:2]
-    sys.exit("relive's hub runs Python %d.%d, this machine %d.%d: they must be the same" % versions)
-uv = os.path.join(HERE, "bin", "uv")
-if os.path.exists(uv):
-    os.chmod(uv, 0o755)
-    os.environ["PATH"] = os.path.join(HERE, "bin") + os.pathsep + os.environ.get("PATH", "")
-os.environ["PYTHONPATH"] = HERE
+os.environ.pop("RAY_JOB_CONFIG_JSON_ENV_VAR", None)  # it holds the order as well
+os.environ.pop("PYTHONPATH", None)  # of Ray's own workers
 reading, writing = os.pipe()
 os.write(writing, order.encode() + b"\\n")
 os.close(writing)
 os.dup2(reading, 0)
-sys.path.insert(0, HERE)
+os.close(reading)
+
 # The package's own folder is shared by all jobs of this machine.
-os.chdir(tempfile.mkdtemp(prefix="relive-job-"))
+folder = tempfile.mkdtemp(prefix="relive-job-")
+os.chdir(folder)
 sys.argv = [sys.argv[1]]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+finally:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass  # the runner keeps there what the hub did not take
 '''
 
 
-def build_bundle(wanted: tuple[int, int]) -> tuple[str, bytes]:
-    """Make the package; gives its name and its bytes.
+class Bundle:
+    """The package; its file is made when it is first needed, and kept.
 
     Args:
-        wanted: Python's major and minor version that the compiled parts are for.
-
-    Raises:
-        LaunchFailed: A package that the runner needs is not installed beside the hub.
+        folder: Where the file lies.
+        version: Python's major and minor version that the compiled parts are for.
     """
-    files = dict(_files())
-    files[START] = (_START_TEXT.format(wanted=wanted).encode(), False)
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{len(files[name][0])}\0".encode() + files[name][0])
-    return f"_ray_pkg_{digest.hexdigest()[:32]}.zip", _zipped(files)
+
+    def __init__(self, folder: Path, version: tuple[int, int]) -> None:
+        self._folder = folder
+        self._version = version
+
+    @cached_property
+    def name(self) -> str:
+        """The package's name, made of its content."""
+        digest = hashlib.sha256()
+        for name, source, is_executable in self._entries():
+            data = source.read_bytes() if isinstance(source, Path) else source
+            digest.update(f"{name}\0{len(data)}\0{is_executable}\0".encode() + data)
+        return f"_ray_pkg_{digest.hexdigest()[:32]}.zip"
+
+    def prepare(self) -> Path:
+        """Make the package's file unless it is there, and give its path.
+
+        Raises:
+            PackageNotFoundError: A package that the runner needs is not installed beside the hub.
+        """
+        path = self._folder / self.name
+        if not path.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
+            try:
+                self._write(partial)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+        return path
+
+    def open(self) -> IO[bytes]:
+        """Open the package's file; raises as `prepare` does."""
+        return open(self.prepare(), "rb")
+
+    def _write(self, path: Path) -> None:
+        # The level is the fastest: three quarters of the bytes are uv's, which do not get much smaller.
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, source, is_executable in self._entries():
+                entry = zipfile.ZipInfo(name, _TIME)
+                entry.external_attr = _EXECUTABLE if is_executable else _PLAIN
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, source.read_bytes() if isinstance(source, Path) else source)
+
+    def _entries(self) -> Iterator[tuple[str, Path | bytes, bool]]:
+        text = _START_TEXT.format(version=self._version, machine=platform.machine())
+        yield START, text.encode(), False
+        root = Path(relive.__file__).parent
+        for path in sorted(root.rglob("*")):
+            relative = path.relative_to(root)
+            if path.is_file() and relative.parts[0] not in _LEFT_OUT and _is_wanted(relative):
+                yield f"relive/{relative.as_posix()}", path, False
+        for name in _DISTRIBUTIONS:
+            yield from _distribution(name)
 
 
-def _files() -> Iterator[tuple[str, tuple[bytes, bool]]]:
-    root = Path(relive.__file__).parent
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.is_file() and relative.parts[0] not in _LEFT_OUT and "__pycache__" not in relative.parts:
-            yield f"relive/{relative.as_posix()}", (path.read_bytes(), False)
-    for name in _DISTRIBUTIONS:
-        yield from _distribution_files(name)
+def _distribution(name: str) -> Iterator[tuple[str, Path, bool]]:
+    for path in sorted(distribution(name).files or ()):
+        located = Path(str(path.locate()))
+        if path.name == "uv" and path.parent.name == "bin":
+            yield "bin/uv", located, True  # where the package `uv` looks for it, beside its own folder
+        elif ".." not in path.parts and _is_wanted(path) and located.is_file():
+            yield path.as_posix(), located, False
 
 
-def _distribution_files(name: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
-    try:
-        found = distribution(name)
-    except PackageNotFoundError as error:
-        raise LaunchFailed(
-            job="",
-            executor="ray",
-            reason=f"the package {name} is not installed",
-            hint="pip install 'relive[hub]'",
-        ) from error
-    for path in found.files or ():
-        located = Path(str(found.locate_file(path)))
-        if path.name == "uv" and ".." in path.parts:
-            yield "bin/uv", (located.read_bytes(), True)
-        elif ".." not in path.parts and "__pycache__" not in path.parts and located.is_file():
-            yield path.as_posix(), (located.read_bytes(), False)
-
-
-def _zipped(files: dict[str, tuple[bytes, bool]]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files):
-            data, executable = files[name]
-            entry = zipfile.ZipInfo(name, _TIME)
-            entry.external_attr = _EXECUTABLE if executable else _PLAIN
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, data)
-    return buffer.getvalue()
+def _is_wanted(path: Path | os.PathLike[str]) -> bool:
+    return "__pycache__" not in Path(path).parts

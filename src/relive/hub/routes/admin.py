@@ -10,10 +10,10 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from relive.core.access import Scope, Token
 from relive.core.event import Event
-from relive.core.ids import check_name
 from relive.core.job import Pool
 from relive.errors import InvalidInput, NotFound
 from relive.formats.pipeline_file import json_schema
+from relive.hub import pools
 from relive.hub.config import HubConfig
 from relive.hub.http import OPEN, HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
 from relive.services import accounts, catalog, projects
@@ -79,9 +79,8 @@ def list_pools(request: HubRequest) -> list[Pool]:
 def create_pool(request: HubRequest, data: JSONBody[CreatePool]) -> Pool:
     """Add compute under a name."""
     allowed(request, Scope.ADMIN, "add a pool")
-    check_name("pool", data.name)
     pool = Pool(name=data.name, executor=data.executor, config=data.config, slots=data.slots)
-    return services_of(request).store.create_pool(pool)
+    return pools.add_pool(services_of(request), pool)
 
 
 @delete("/pools/{name:str}", sync_to_thread=True)
