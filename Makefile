@@ -12,6 +12,9 @@ UV := $(BIN)/uv
 UV_STAMP := $(VENV)/.relive-uv
 SYNC_STAMP := $(VENV)/.relive-synced
 READY := $(VENV)/.relive-ready
+# A real Ray for its tests; in an environment of its own, because it pins much and is large.
+RAY_VENV := .venv-ray
+RAY_READY := $(RAY_VENV)/.relive-ready
 
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -84,6 +87,17 @@ lock: $(UV_STAMP)  ## Pin requirements again, with hashes and without addresses 
 	echo uv | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  --no-deps --constraints requirements/dev.txt - -o requirements/uv.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  $(if $(UPGRADE),--upgrade) requirements/ray.in -o requirements/ray.txt
+
+.PHONY: ray-env
+ray-env: $(RAY_READY)  ## A real Ray for its tests, in .venv-ray (320 MB)
+
+$(RAY_READY): requirements/ray.txt $(UV_STAMP)
+	$(BIN)/python -m venv --without-pip $(RAY_VENV)
+	$(UV) pip sync --quiet --require-hashes --python $(RAY_VENV)/bin/python requirements/ray.txt
+	@touch $@
 
 $(BIN)/python:
 	@set -eu; \

@@ -140,8 +140,9 @@ def test_a_push_trains_on_the_cluster(hub: RealHub, cluster: RayCluster, place: 
     assert [(it.key, it.last) for it in detail.metrics] == [("accuracy", 0.75)]
     assert detail.params == {"depth": 3}
     assert [it.path for it in detail.artifacts] == ["metrics.json", "model"]
-    recipe = hub.client().get_recipe(trained.run_id)
-    assert recipe.observed.hardware.cores > 0
+    observed = hub.client().get_recipe(trained.run_id).observed
+    assert observed is not None
+    assert observed.hardware.cores > 0
 
     for key in ("environment", "train", "use"):
         wait_for(partial(has_succeeded, cluster, stage_of(repository, key).job_id))
