@@ -5,6 +5,7 @@ that a hub which never registers a model never loads the cryptography library.
 """
 
 import os
+import secrets
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,17 +48,19 @@ class FileSigner:
 
     def _keys(self) -> list[KeyPair]:
         with self._lock:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files = sorted(self._folder.glob("signing-*.pem"))
+            # Another hub on the same folder may have rotated: what it signs must verify here, too.
+            self._pairs += [KeyPair.from_pem(file.read_bytes()) for file in files[len(self._pairs) :]]
             if not self._pairs:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                files = sorted(self._folder.glob("signing-*.pem"))
-                self._pairs = [KeyPair.from_pem(file.read_bytes()) for file in files] or [self._create(1)]
+                self._pairs.append(self._create(1))
             return list(self._pairs)
 
     def _create(self, number: int) -> KeyPair:
         pair = KeyPair.generate()
         path = self._folder / f"signing-{number:04d}.pem"
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
+        # Of its own: two hubs that start at once must not write, or remove, one another's.
+        partial = path.with_suffix(f".{secrets.token_hex(4)}.partial")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pair.to_pem())
@@ -70,4 +73,14 @@ class FileSigner:
             return KeyPair.from_pem(path.read_bytes())
         finally:
             partial.unlink()
+            sync_folder(self._folder)
         return pair
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on the disk: a key that a power cut takes back is worse than none."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

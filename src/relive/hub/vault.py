@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from relive import settings
 from relive.errors import SecretUnreadable
+from relive.hub.keys import sync_folder
 
 
 class FileVault:
@@ -41,8 +43,8 @@ class FileVault:
 
     def _make(self) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        partial = self._file.with_suffix(f".{secrets.token_hex(4)}.partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(base64.urlsafe_b64encode(os.urandom(32)))
             file.flush()
@@ -53,3 +55,4 @@ class FileVault:
             return  # another process was quicker, and its key is the one that counts
         finally:
             partial.unlink()
+            sync_folder(self._file.parent)
