@@ -153,6 +153,10 @@ def _close(services: Services, view: PipelineView) -> None:
                 actor="hub",
                 subject=f"pipeline:{view.pipeline.id}",
                 project=view.project.name,
-                facts={"number": view.pipeline.number, "commit": view.pipeline.commit},
+                facts={
+                "number": view.pipeline.number,
+                "commit": view.pipeline.commit,
+                "title": view.pipeline.title,
+            },
             )
         )
