@@ -28,6 +28,9 @@ from relive.wire.hub import (
 )
 
 
+_JSON_SCHEMA = "application/schema+json"
+
+
 @get("/info", sync_to_thread=False)
 def get_info(request: HubRequest) -> HubInfo:
     """Tell what this hub is."""
@@ -172,10 +175,10 @@ def create_login_link(request: HubRequest) -> LoginLink:
     return LoginLink(url=f"{services.place.public_url}/login?link={token}")
 
 
-@get("/relive.schema.json", sync_to_thread=False, opt=OPEN)
+@get("/relive.schema.json", sync_to_thread=False, opt=OPEN, media_type=_JSON_SCHEMA)
 def get_schema(request: HubRequest) -> Response[bytes]:
     """Give the JSON Schema of relive.yaml, for editors."""
-    return Response(msgspec.json.encode(json_schema()), media_type="application/schema+json")
+    return Response(msgspec.json.encode(json_schema()), media_type=_JSON_SCHEMA)
 
 
 ROUTES = [
