@@ -139,19 +139,21 @@ class TestPushes:
     ) -> None:
         a = remote.move()
         remote.tell("", a)
+        b = remote.move()
         look = remote.services.repositories.refs
         moved: list[str] = []
 
         def look_late(project: str) -> dict[str, str]:
             found = look(project)
-            if not moved:  # the branch moves, and its hook is heard, right after the look
+            if not moved:  # right after the look the hook is heard, and a second push
                 moved.append(remote.move())
-                remote.tell(a, moved[0])
+                remote.tell(a, b)
+                remote.tell(b, moved[0])
             return found
 
         monkeypatch.setattr(remote.services.repositories, "refs", look_late)
         pushes.reconcile(remote.services)
-        assert remote.planned() == [a, *moved]
+        assert remote.planned() == [a, b, *moved]
         assert remote.services.store.list_refs(remote.project.id) == {BRANCH: moved[0]}
         assert pushes.reconcile(remote.services) == 0
 

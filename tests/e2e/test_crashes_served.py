@@ -15,7 +15,7 @@ import pytest
 from relive.core.digest import canonical_json
 from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.job import Job, JobKind, JobState
-from relive.core.pipeline import Action, PipelineStatus, PlannedStage, Register, StageSpec, StageStatus
+from relive.core.pipeline import Action, PlannedStage, Register, StageSpec, StageStatus
 from relive.core.recipe import Code, Declared, Recipe
 from relive.errors import Conflict
 from relive.executors.processes import identify
@@ -144,7 +144,9 @@ class TestRevisions:
         assert [it.id for it in queued] == [current(services, revision).job_id]
 
 
-def test_a_version_is_promoted_once_though_two_hubs_see_its_gates_pass(services: Services) -> None:
+def test_a_version_is_promoted_once_though_two_hubs_see_its_gates_pass(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = services.store
     pipeline = a_pipeline(store)
     spec = StageSpec(name="register", register=Register(model="digits", artifact="model/"))
@@ -152,12 +154,12 @@ def test_a_version_is_promoted_once_though_two_hubs_see_its_gates_pass(services:
     stage = stage_of(pipeline, "register", planned=node, action=Action.REGISTER, status=StageStatus.SUCCEEDED)
     store.create_stages([stage])
     version = a_version(store, stage_id=stage.id, pipeline_id=pipeline.id)
-    first, second = load_view(services, pipeline.id), load_view(services, pipeline.id)
-    assert settle_promotions(services, first)
-    assert not settle_promotions(services, second)
+    view = load_view(services, pipeline.id)
+    assert settle_promotions(services, view)
+    monkeypatch.setattr(store, "find_version_of_stage", lambda _: version)  # as it was a moment ago
+    assert not settle_promotions(services, view)
     assert store.get_version("digits", "champion").id == version.id
     assert len(store.list_events(kind="alias.moved")) == 1
-    assert pipeline.status is PipelineStatus.RUNNING
 
 
 class TestPeers:
