@@ -176,7 +176,7 @@ def create_login_link(request: HubRequest) -> LoginLink:
 
 
 @get("/relive.schema.json", sync_to_thread=False, opt=OPEN, media_type=_JSON_SCHEMA)
-def get_schema(request: HubRequest) -> Response[bytes]:
+def get_schema(request: HubRequest) -> Response[Any]:
     """Give the JSON Schema of relive.yaml, for editors."""
     return Response(msgspec.json.encode(json_schema()), media_type=_JSON_SCHEMA)
 
