@@ -27,7 +27,6 @@ from relive.wire.hub import (
     ProjectDetail,
 )
 
-
 _JSON_SCHEMA = "application/schema+json"
 
 
