@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-
 # A stream of this ending holds one step only: the final state, always digested.
 FINAL = " final"
 

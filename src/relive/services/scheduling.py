@@ -154,9 +154,9 @@ def _close(services: Services, view: PipelineView) -> None:
                 subject=f"pipeline:{view.pipeline.id}",
                 project=view.project.name,
                 facts={
-                "number": view.pipeline.number,
-                "commit": view.pipeline.commit,
-                "title": view.pipeline.title,
-            },
+                    "number": view.pipeline.number,
+                    "commit": view.pipeline.commit,
+                    "title": view.pipeline.title,
+                },
             )
         )

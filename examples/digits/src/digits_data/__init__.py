@@ -21,9 +21,7 @@ def split(test_fraction: float, seed: int) -> tuple[Part, Part]:
     """Give the training part and the test part, with every digit in the same proportion in both."""
     images, digits = load_digits(return_X_y=True)
     scaled = (images / 16.0).astype(np.float32)
-    parts = train_test_split(
-        scaled, digits, test_size=test_fraction, random_state=seed, stratify=digits
-    )
+    parts = train_test_split(scaled, digits, test_size=test_fraction, random_state=seed, stratify=digits)
     train_images, test_images, train_digits, test_digits = parts
     return Part(train_images, train_digits), Part(test_images, test_digits)
 
