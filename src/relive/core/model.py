@@ -40,7 +40,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
         manifest: Digest of the model folder's manifest.
         sha256: SHA-256 over the folder's files, as signed.
         loader: "auto" or "module:function".
-        stage_id: The register stage; registering twice gives the same version.
+        contract: Digest of the manifest of signature, example and predictions; empty without example.
         signature: What it takes and gives; None without an example.
         provenance: Digest of the signed statement's blob.
         status: "candidate", "promoted" or "rejected" (a gate failed).
