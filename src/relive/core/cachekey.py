@@ -3,11 +3,13 @@
 The key itself is the digest of these facts (`formats.cachekey`). They are kept beside it, so that one can say
 why a stage ran again: "param train.lr: 0.1 → 0.2".
 
-Resources, timeouts, retries and the branch are not among them: they do not change what comes out.
+Timeouts, retries, the branch and resources are not among them, because they do not change what comes out;
+of the resources only the threads do.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ _KINDS: Final = {
     "command": "command",
     "workdir": "working folder",
     "environment": "environment",
+    "threads": "threads",
     "image": "image",
     "param": "param",
     "env": "variable",
@@ -48,6 +51,10 @@ def cache_facts(
         Kind and name → value, such as "param train.lr" → "0.1"; long values as a digest.
     """
     facts = {"command": _kept(json.dumps(spec.cmd, ensure_ascii=False)), "environment": environment}
+    # The runner sizes every thread pool by it, and the size of a team changes bits.
+    threads = max(1, math.floor(spec.resources.cpu))
+    if threads > 1:
+        facts["threads"] = str(threads)
     if spec.wdir != ".":
         facts["workdir"] = spec.wdir
     if spec.image:

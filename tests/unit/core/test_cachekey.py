@@ -90,7 +90,7 @@ def test_changes_are_told_in_the_order_people_ask():
 @pytest.mark.parametrize(
     "spec",
     [
-        changed(resources=Resources(cpu=8)),
+        changed(resources=Resources(cpu=1.5, memory_bytes=1 << 30, gpu=1)),
         changed(timeout_s=5.0),
         changed(retry=Retry(max=0)),
         changed(condition="true"),
@@ -101,6 +101,13 @@ def test_changes_are_told_in_the_order_people_ask():
 )
 def test_what_does_not_change_the_result_is_no_part(spec):
     assert facts(spec=spec) == facts()
+
+
+def test_the_size_of_thread_pools_is_a_part():
+    more = facts(spec=changed(resources=Resources(cpu=4)))
+    assert more == {**facts(), "threads": "4"}
+    (sentence,) = explain(facts(), more)
+    assert sentence.startswith("threads")
 
 
 def test_long_values_are_kept_as_a_digest_and_still_tell_apart():
