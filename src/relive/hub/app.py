@@ -28,7 +28,7 @@ from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
 from relive.hub.config import HubConfig
-from relive.hub.errors import problem_of, status_of
+from relive.hub.errors import PROBLEMS, problem_of, status_of
 from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
@@ -171,26 +171,30 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
     from litestar.openapi.plugins import JsonRenderPlugin
 
     modules = (admin, blobs, jobs, models, pipelines, runs, webhooks)
+    handlers = [handler for module in modules for handler in module.ROUTES]
+    for handler in handlers:
+        handler.responses = PROBLEMS
     api = Router(
         "/api/v1",
         response_class=ApiResponse,
         guards=[only_known],
         dependencies={"page": Provide(read_page, sync_to_thread=False)},
-        route_handlers=[handler for module in modules for handler in module.ROUTES],
+        route_handlers=handlers,
     )
     # Any: the framework's type knows nothing of `request_class`.
-    handlers: Any = {
+    answers: Any = {
         ReliveError: answer_known,
         HTTPException: answer_framework,
         Exception: answer_unknown,
     }
     return Litestar(
         route_handlers=[health, api, webhooks.receive, *mlflow.ROUTES, *pages.ROUTES],
-        exception_handlers=handlers,
+        exception_handlers=answers,
         openapi_config=OpenAPIConfig(
             title="relive",
             version=__version__,
             path="/api/v1/schema",
+            use_handler_docstrings=True,
             # The document alone: the framework's own viewers load their scripts from elsewhere.
             render_plugins=[JsonRenderPlugin()],
         ),

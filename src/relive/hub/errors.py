@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Response
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 
 from relive.errors import (
     AccessDenied,
@@ -55,6 +56,21 @@ _STATUSES: tuple[tuple[type[ReliveError], int], ...] = (
 )
 
 
+_MEANINGS = {
+    400: "What was sent cannot be read or used",
+    401: "No token, or one that is no good",
+    403: "This token may not do this",
+    404: "There is no such thing",
+    409: "The present state does not allow it",
+    422: "It was read, and is not what it should be",
+    503: "Not now: try again after Retry-After",
+    507: "The disk is full: try again after Retry-After",
+}
+# What the published description says of errors: each is a `Problem`.
+PROBLEMS = {
+    status: ResponseSpec(Problem, description=meaning, generate_examples=False)
+    for status, meaning in _MEANINGS.items()
+}
 _FRAMEWORK_CODES = {404: "not_found", 405: "method_not_allowed", 413: "message_too_large"}
 
 

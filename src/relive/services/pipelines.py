@@ -1,5 +1,7 @@
 """Reading, starting and explaining pipelines."""
 
+import re
+
 from relive.core.cachekey import explain
 from relive.core.ids import is_id, short_id
 from relive.core.pipeline import Pipeline, Stage, StageStatus
@@ -10,6 +12,7 @@ from relive.services.pushes import queue_plan
 from relive.wire.hub import PipelineDetail, StartedPipeline, StartPipeline, WhyStage
 
 _LOOK_BACK = 50
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 def find(services: Services, ref: str) -> Pipeline:
@@ -22,7 +25,7 @@ def find(services: Services, ref: str) -> Pipeline:
     if is_id(ref):
         return services.store.get_pipeline(ref)
     name, _, number = ref.rpartition(":")
-    if not name or not number.isdigit():
+    if not name or not _NUMBER.fullmatch(number):
         raise InvalidInput(field="pipeline", value=ref, wanted="an id, or PROJECT:NUMBER such as digits:3")
     project = services.store.get_project(name)
     found = services.store.find_pipeline(project.id, int(number))

@@ -12,6 +12,8 @@ from relive.hub.http import HubRequest, allowed, caller_of, project_of, reader_o
 from relive.services import catalog, endpoints, registry
 from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlias
 
+_ENVELOPE = "application/vnd.dsse.envelope.v1+json"
+
 
 def _readable(request: HubRequest, model: str) -> None:
     caller_of(request)
@@ -39,13 +41,13 @@ def get_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) ->
     return services_of(request).store.get_version(name, ref)
 
 
-@get("/models/{name:str}/versions/{ref:str}/provenance", sync_to_thread=True)
-def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
+@get("/models/{name:str}/versions/{ref:str}/provenance", sync_to_thread=True, media_type=_ENVELOPE)
+def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[Any]:
     """Give a version's signed statement, byte for byte."""
     _readable(request, name)
     services = services_of(request)
     envelope = registry.read_provenance(services, services.store.get_version(name, ref))
-    return Response(envelope, media_type="application/vnd.dsse.envelope.v1+json")
+    return Response(envelope, media_type=_ENVELOPE)
 
 
 @post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)

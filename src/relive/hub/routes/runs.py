@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
@@ -141,20 +141,20 @@ def get_series(
     return services_of(request).store.get_series(run.id, key, max_points=max_points or None)
 
 
-@get("/runs/{run_id:str}/log", sync_to_thread=True)
+@get("/runs/{run_id:str}/log", sync_to_thread=True, media_type=MediaType.TEXT)
 def get_log(request: HubRequest, run_id: FromPath[str], start: FromQuery[int] = 0) -> Stream:
     """Give a run's log from a byte on."""
     services, run = services_of(request), _readable(request, run_id)
     headers = {"x-relive-run-status": run.status.value}
     return Stream(
         runs.read_log(services, run, start=max(0, start)),
-        media_type="text/plain; charset=utf-8",
+        media_type=MediaType.TEXT,
         headers=headers,
     )
 
 
 @get("/runs/{run_id:str}/recipe", sync_to_thread=True)
-def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
+def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[Any]:
     """Give the document of all inputs, byte for byte as it was signed for."""
     services, run = services_of(request), _readable(request, run_id)
     if not run.recipe:
@@ -162,7 +162,7 @@ def get_recipe(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     return Response(services.blobs.read(run.recipe), media_type="application/json")
 
 
-@get("/runs/{run_id:str}/file", sync_to_thread=True)
+@get("/runs/{run_id:str}/file", sync_to_thread=True, media_type="application/octet-stream")
 def get_file(request: HubRequest, run_id: FromPath[str], path: FromQuery[str]) -> Stream:
     """Give one file of a run's artifacts."""
     services, run = services_of(request), _readable(request, run_id)
