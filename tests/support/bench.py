@@ -4,7 +4,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +54,9 @@ class Remembered:
 
     launched: list[Launch] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
+    on_poll: Callable[[], object] = lambda: None
     away: ReliveError | None = None
 
     def check(self) -> None:
@@ -69,7 +71,9 @@ class Remembered:
 
     def poll(self, handle: dict[str, Any]) -> ProcessState:
         """Give what the test said, else alive."""
-        return ProcessState(state=self.states.get(handle["job"], "alive"))
+        self.on_poll()
+        job = handle["job"]
+        return ProcessState(state=self.states.get(job, "alive"), detail=self.details.get(job, ""))
 
     def stop(self, handle: dict[str, Any], *, grace_s: float = 10.0) -> None:
         """Remember who was stopped."""
