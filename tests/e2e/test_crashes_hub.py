@@ -178,6 +178,27 @@ def test_a_hub_that_was_away_for_longer_than_a_lease_loses_nobody(tmp_path: Path
         assert gate.starts() == [command]
 
 
+def test_a_process_that_a_dying_hub_had_no_time_to_note_is_adopted_all_the_same(tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    with running_hub(tmp_path / "home", RELIVE_LEASE_S="3") as hub:
+        make_repository(hub, tmp_path / "warm", waiting(gate)).push("-o", "nowait")
+        gate.await_start()
+        gate.open()
+        await_rest(hub, "warm", pipelines=1)  # from now on the environment is known, and no job of its own
+        closed = Gate(tmp_path / "closed")
+        repository = make_repository(hub, tmp_path / "unnoted", waiting(closed))
+        hub.stop()
+        hub.start(doomed.__file__, *POINTS["a-job-is-launched"])
+        repository.push("-o", "nowait", check=False)
+        await_death(hub)
+        await_expired_leases(hub)  # the process waits for a hub that tells it what to do
+        hub.start()
+        closed.open()
+        await_rest(hub, "unnoted", pipelines=1)
+        assert_sound(hub)
+        assert repository.pipeline(1).stages[-1].attempts == 1
+
+
 def test_a_hub_that_was_asleep_for_longer_than_a_lease_loses_nobody(tmp_path: Path) -> None:
     """As a laptop that was closed: its clock went on, its processes did not, or not all at the same time."""
     gate = Gate(tmp_path / "gate")
