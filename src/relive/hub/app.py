@@ -28,7 +28,7 @@ from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
 from relive.hub.config import HubConfig
-from relive.hub.errors import PROBLEMS, problem_of, status_of
+from relive.hub.errors import PROBLEMS, headers_for, problem_of, status_of
 from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
@@ -287,9 +287,8 @@ async def _serve(
 async def _send_problem(send: Send, error: ReliveError) -> None:
     status = status_of(error)
     body = msgspec.json.encode(problem_of(error))
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="relive"'))
+    said = {"content-type": "application/json", "content-length": str(len(body))} | headers_for(status)
+    headers = [(name.encode(), value.encode()) for name, value in said.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -128,8 +128,12 @@ def answer_unknown(request: HubRequest, error: Exception) -> Response[Problem]:
     )
 
 
+def headers_for(status: int) -> dict[str, str]:
+    """Give what an error's headers say besides its body."""
+    if status == 401:
+        return {"www-authenticate": 'Bearer realm="relive"'}
+    return {"retry-after": "5"} if status in (503, 507) else {}
+
+
 def _answer(problem: Problem, status: int) -> Response[Problem]:
-    headers = {"www-authenticate": 'Bearer realm="relive"'} if status == 401 else {}
-    if status in (503, 507):
-        headers["retry-after"] = "5"
-    return Response(problem, status_code=status, media_type=MediaType.JSON, headers=headers)
+    return Response(problem, status_code=status, media_type=MediaType.JSON, headers=headers_for(status))

@@ -22,6 +22,8 @@ from relive.wire.jobs import HeartbeatReply, LogChunk, LogReply, Progress, Recor
 from relive.wire.runs import CreatedRun, CreateRun
 
 LIVE_LOG_PIECE = 1 << 20
+# Databases count to here; no log is as long.
+_FARTHEST = 1 << 62
 # The run whose command made another one has its id here.
 MAKER = "relive.maker"
 
@@ -221,11 +223,18 @@ def page_of(services: Services, run: Run) -> str:
 
 
 def read_log(services: Services, run: Run, *, start: int = 0) -> Iterator[bytes]:
-    """Give a run's log from a byte on, as far as it is known now."""
+    """Give a run's log from a byte on, as far as it is known now.
+
+    Raises:
+        BlobNotFound: The kept log is gone; before the first byte is given.
+    """
     if run.log:
         size = services.blobs.get(run.log).size_bytes
-        yield from services.blobs.iter_chunks(run.log, min(start, size))
-        return
+        return services.blobs.iter_chunks(run.log, min(start, size))
+    return _read_live_log(services, run, min(start, _FARTHEST))
+
+
+def _read_live_log(services: Services, run: Run, start: int) -> Iterator[bytes]:
     while piece := services.store.read_log(run.id, start=start, limit=LIVE_LOG_PIECE):
         yield piece
         start += len(piece)
