@@ -21,7 +21,7 @@ from tests.contract.disks import is_mountable, small_disk
 from tests.e2e import inside
 from tests.e2e.hub import RealHub, Repository, make_repository, running_hub, wait_for
 from tests.e2e.invariants import assert_sound
-from tests.e2e.tiny import Gate, waiting
+from tests.e2e.tiny import Gate, tiny, waiting
 
 MIB = 1 << 20
 DISK_MIB, RESERVE_MIB = 96, 24
@@ -57,7 +57,7 @@ class Cramped:
         """Stop the hub and check what it has kept; SQLite follows no path into another's mounts."""
         self.hub.stop()
         copy = self.hub.home / "copy"
-        shutil.copytree(self.disk / "hub", copy, ignore=shutil.ignore_patterns("jobs", "run"))
+        shutil.copytree(self.disk / "hub", copy, ignore=shutil.ignore_patterns("jobs", "run", "serving"))
         assert_sound(RealHub(self.hub.home, ("--data", str(copy))))
 
 
@@ -137,6 +137,17 @@ def test_an_out_for_which_there_is_no_room_above_the_reserve_is_refused_before_t
     cramped.assert_sound()
 
 
+def test_an_environment_waits_for_room(cramped: Cramped, tmp_path: Path) -> None:
+    repository = make_repository(cramped.hub, tmp_path / "wheels", tiny("wheels"))
+    cramped.fill(leave=(RESERVE_MIB + 8) * MIB)  # for what git and SQLite need, not for NumPy's wheel
+    repository.push("-o", "nowait")
+    wait_for(lambda: "waits for room: No room for" in reason(repository, 0))
+    cramped.free()
+    await_end(repository, 1)
+    assert repository.pipeline(1).pipeline.status is PipelineStatus.SUCCEEDED
+    cramped.assert_sound()
+
+
 def test_an_out_waits_for_room_and_is_kept_when_there_is_some(cramped: Cramped, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
     out = "import os\nwith open('big.bin', 'wb') as file:\n    file.write(os.urandom(8 << 20))\n"
@@ -154,10 +165,10 @@ def test_an_out_waits_for_room_and_is_kept_when_there_is_some(cramped: Cramped, 
     cramped.assert_sound()
 
 
-def reason(repository: Repository) -> str:
-    """Say what is told of the command's stage of the first pipeline."""
+def reason(repository: Repository, stage: int = -1) -> str:
+    """Say what is told of a stage of the first pipeline; the last runs the command."""
     try:
-        text: str = repository.pipeline(1).stages[-1].reason
+        text: str = repository.pipeline(1).stages[stage].reason
     except HubRefused:
         return ""  # it is not planned yet
     return text

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 _ROOM_LOOK_S: Final = 5.0
 # What a disk that is full by accident gets, not what is simply too large: then somebody wants to know.
-_OUTS_PATIENCE_S: Final = 900.0
+ROOM_PATIENCE_S: Final = 900.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
 
     def store(found: list[Found]) -> tuple[Artifact, ...]:
         put = partial(keep, found, execution.run_id, desk.blobs)
-        return desk.wait_for_room(put, patience_s=_OUTS_PATIENCE_S)
+        return desk.wait_for_room(put, patience_s=ROOM_PATIENCE_S)
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
     environ = execution.plan.environment

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from relive.formats.locks import lock_bytes
 from relive.runner.checkout import checkout
 from relive.runner.environment.build import build_environment, resolve_environment
 from relive.runner.environment.wheels import WheelStore
-from relive.runner.execution import Desk, failed_report
+from relive.runner.execution import ROOM_PATIENCE_S, Desk, failed_report
 from relive.runner.lease import Lease, Over, is_passing
 from relive.runner.order import Order, read_order
 from relive.runner.stage import run_stage
@@ -133,7 +134,8 @@ def _resolve(work: EnvironmentWork, desk: Desk) -> EnvironmentReport:
         checkout(desk.blobs, work.code, tree)
         desk.say("environment", work.env.lock)
         wheels = WheelStore(desk.blobs)
-        lock = resolve_environment(tree, work.env, wheels)
+        resolve = partial(resolve_environment, tree, work.env, wheels)
+        lock = desk.wait_for_room(resolve, patience_s=ROOM_PATIENCE_S)
         build_environment(lock, wheels)
         digest = desk.store(lock_bytes(lock))
     except Superseded:
