@@ -86,31 +86,49 @@ def _record(
     Args:
         is_lost: No hook told it; what a hook tells meanwhile is the better known.
     """
-    store, old, new = services.store, _commit(push.old), _commit(push.new)
-    with store.transaction():
-        seen = store.list_refs(project.id).get(push.ref, "")
-        if is_lost and seen != old:
+    push = Push(ref=push.ref, old=_commit(push.old), new=_commit(push.new))
+    while True:
+        seen = _seen(services, project, push.ref)
+        if is_lost and seen != push.old:
             return None
-        if seen == new:  # the hook and the reconciler both saw it
-            return _find_plan(services, project, push.ref, new)
-        if seen == old or services.repositories.refs(project.name).get(push.ref, "") != seen:
-            store.set_ref(project.id, push.ref, old=seen, new=new)
-        # Else a later push was told before this one, and the ref is where that one left it.
-        services.record(
-            Event(
-                kind="push",
-                actor=actor,
-                subject=f"project:{project.id}",
-                project=project.name,
-                facts={"ref": push.ref, "old": old, "new": new, "branch": branch_of(push.ref)},
-            )
+        if seen == push.new:  # the hook and the reconciler both saw it
+            return _find_plan(services, project, push.ref, push.new)
+        # A later push may have been told before this one: then the ref is where that one left it, and stays.
+        is_newest = seen == push.old or _actual(services, project, push.ref) != seen
+        with services.store.transaction():
+            if _seen(services, project, push.ref) == seen:
+                if is_newest:
+                    services.store.set_ref(project.id, push.ref, old=seen, new=push.new)
+                # What a lost push changed belongs to this one's changes, too.
+                push = msgspec.structs.replace(push, old=seen) if is_newest else push
+                return _write_down(services, project, push, actor=actor, trigger=trigger)
+
+
+def _write_down(services: Services, project: Project, push: Push, *, actor: str, trigger: str) -> Job | None:
+    branch = branch_of(push.ref)
+    services.record(
+        Event(
+            kind="push",
+            actor=actor,
+            subject=f"project:{project.id}",
+            project=project.name,
+            facts={"ref": push.ref, "old": push.old, "new": push.new, "branch": branch},
         )
-        if not new or not push.ref.startswith("refs/heads/"):
-            return None
-        request = PlanRequest(
-            project_id=project.id, ref=push.ref, commit=new, old=seen, trigger=trigger, actor=actor
-        )
-        return queue_plan(services, request)
+    )
+    if not push.new or not push.ref.startswith("refs/heads/"):
+        return None
+    request = PlanRequest(
+        project_id=project.id, ref=push.ref, commit=push.new, old=push.old, trigger=trigger, actor=actor
+    )
+    return queue_plan(services, request)
+
+
+def _seen(services: Services, project: Project, ref: str) -> str:
+    return services.store.list_refs(project.id).get(ref, "")
+
+
+def _actual(services: Services, project: Project, ref: str) -> str:
+    return services.repositories.refs(project.name).get(ref, "")
 
 
 def _find_plan(services: Services, project: Project, ref: str, commit: str) -> Job | None:
