@@ -1,4 +1,4 @@
-"""Write the reference pages that the code can tell by itself: commands, settings, errors.
+"""Write the reference pages that the code can tell by itself: commands, settings, errors, MLflow's calls.
 
     make docs-reference
 
@@ -15,10 +15,44 @@ import click
 
 import relive.errors
 from relive.errors import ReliveError
+from relive.hub.routes import mlflow
 from relive.settings import SETTINGS, Setting
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/reference"
 _WRITTEN_BY = "<!-- Written by `make docs-reference` from the code; change it there. -->"
+_MLFLOW = """# MLflow compatibility
+
+MLflow's own clients record with a hub as they are: `MLFLOW_TRACKING_URI=http://127.0.0.1:7878`, and
+`MLFLOW_TRACKING_TOKEN` where the hub asks for a token. A run that they make is a run like any other.
+
+Inside a stage, and under `relive run`, the address, a token and the run's id are set already:
+`mlflow.start_run()` attaches to the run that records the command, and a nested one is its child. The status
+that the client sets does not end the run: its process does.
+
+## Tracking
+
+Below `/api/2.0/mlflow/`, `/api/3.0/mlflow/` and `/ajax-api/2.0/mlflow/`:
+
+| call | what it does |
+|---|---|
+ROWS
+
+Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was: searching runs and experiments,
+logged models, data sets as inputs, the model registry, traces. Models are registered by a pipeline
+(`register:`), where gates and a signature come with it.
+
+## Artifacts
+
+Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range that
+is asked for, `GET ?path=` lists a folder. What a stage declares as `outs` is not among them: `relive show RUN`
+lists it.
+
+## What is different
+
+- An experiment belongs to a project. A new one is made in the project `mlflow`, inside a stage in the stage's.
+- A run is written by whoever began it and by users; the client of a stage writes its stage's run and those
+  that it makes, and reads its own project.
+"""
 _ROOT_NAMES = ("relive", "main", "cli")
 
 
@@ -28,6 +62,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(find_command_line()),
         "settings.md": settings_page(SETTINGS),
         "errors.md": errors_page(relive.errors),
+        "mlflow-compatibility.md": mlflow_page(mlflow.TABLE),
     }
 
 
@@ -94,6 +129,15 @@ HTTP, in the log.
 | error | is a | code | when | facts |
 |---|---|---|---|---|
 {_lines(rows)}"""
+
+
+def mlflow_page(table: mlflow.Table) -> str:
+    """Write the page of MLflow's calls: those that are served, and what a client meets with the others."""
+    rows = [
+        f"| `{method} {path}` | {_cell(inspect.getdoc(handle) or '')} |"
+        for (method, path), (_, handle) in table.items()
+    ]
+    return f"{_WRITTEN_BY}\n\n{_MLFLOW}".replace("ROWS\n", _lines(rows))
 
 
 def public_errors(module: ModuleType) -> list[type[ReliveError]]:

@@ -90,6 +90,15 @@ def test_an_error_shows_its_code_parents_and_facts():
     assert "| `LostForever` | `Lost` | `lost` | It will not come back. | `where` |\n" in page
 
 
+def test_a_call_of_mlflow_shows_what_its_handler_says():
+    def give(*_: object) -> dict[str, object]:
+        """Give | it."""
+        return {}
+
+    page = reference.mlflow_page({("GET", "runs/get"): (None, give)})
+    assert "| `GET runs/get` | Give \\| it. |\n" in page
+
+
 def test_only_pages_that_differ_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "pages", lambda: {"a.md": "A\n", "b.md": "B\n"})
     (tmp_path / "a.md").write_text("A\n")

@@ -109,6 +109,7 @@ MLFLOW = {
     "POST runs/delete-tag": "cma",
     "GET metrics/get-history?run_id={run_id}&metric_key=loss": CLIENTS,
     "GET artifacts/list?run_id={run_id}": CLIENTS,
+    "POST logged-models/search": CLIENTS,
 }
 CALLERS = ("nobody", "command", "runner", "local", "member", "admin")
 

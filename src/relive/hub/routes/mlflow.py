@@ -14,7 +14,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from relive.core.access import Caller, Scope
-from relive.errors import AccessDenied, ReliveError
+from relive.errors import AccessDenied, Conflict, ReliveError, Superseded
 from relive.hub.errors import status_of
 from relive.hub.http import HubRequest, allowed, read_message, services_of
 from relive.hub.routes.blobs import read_range, receive_blob, stream
@@ -25,6 +25,7 @@ from relive.wire import mlflow as wire
 
 Handler = Callable[[Services, Caller, Any], dict[str, Any]]
 Query = dict[str, str]
+Table = dict[tuple[str, str], tuple[Any, Handler]]
 
 _PREFIXES = ["/api/2.0/mlflow/{rest:path}", "/ajax-api/2.0/mlflow/{rest:path}", "/api/3.0/mlflow/{rest:path}"]
 _CODES = {
@@ -39,33 +40,40 @@ _CODES = {
 
 
 def _get_experiment(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    """Give an experiment by its id; "0" is the default one."""
     found = mlflow.get_experiment(services, query["experiment_id"], caller)
     return {"experiment": mlflow.experiment_json(found)}
 
 
 def _get_by_name(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    """Give an experiment by its name."""
     found = mlflow.find_by_name(services, query["experiment_name"], caller)
     return {"experiment": mlflow.experiment_json(found)}
 
 
 def _create_experiment(services: Services, caller: Caller, message: wire.CreateExperiment) -> dict[str, Any]:
+    """Make an experiment, or give the one of that name."""
     return {"experiment_id": mlflow.ensure_experiment(services, message.name, caller).id}
 
 
 def _create_run(services: Services, caller: Caller, message: wire.CreateRun) -> dict[str, Any]:
+    """Begin a run; inside a stage it is a child of the stage's run."""
     return {"run": mlflow.run_json(services, mlflow.create_run(services, message, caller))}
 
 
 def _get_run(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    """Give a run with its last metrics, params and tags."""
     run_id = query.get("run_uuid") or query["run_id"]
     return {"run": mlflow.run_json(services, mlflow.get_run(services, run_id, caller))}
 
 
 def _update_run(services: Services, caller: Caller, message: wire.UpdateRun) -> dict[str, Any]:
+    """Change a run's name, or end it; the run of a stage is ended by its stage alone."""
     return {"run_info": mlflow.run_json(services, mlflow.update_run(services, message, caller))["info"]}
 
 
 def _log_metric(services: Services, caller: Caller, message: wire.LogMetric) -> dict[str, Any]:
+    """Keep one point of a metric; NaN and infinities too."""
     point = wire.MetricPoint(
         key=message.key, value=message.value, timestamp=message.timestamp, step=message.step
     )
@@ -74,36 +82,47 @@ def _log_metric(services: Services, caller: Caller, message: wire.LogMetric) -> 
 
 
 def _log_parameter(services: Services, caller: Caller, message: wire.LogParameter) -> dict[str, Any]:
+    """Keep a param, once."""
     param = wire.KeyValue(key=message.key, value=message.value)
     mlflow.log_batch(services, wire.LogBatch(run_id=message.run_id, params=(param,)), caller)
     return {}
 
 
 def _log_batch(services: Services, caller: Caller, message: wire.LogBatch) -> dict[str, Any]:
+    """Keep metrics, params and tags, all or none."""
     mlflow.log_batch(services, message, caller)
     return {}
 
 
 def _set_tag(services: Services, caller: Caller, message: wire.SetTag) -> dict[str, Any]:
+    """Set a tag."""
     tag = wire.KeyValue(key=message.key, value=message.value)
     mlflow.log_batch(services, wire.LogBatch(run_id=message.run_id, tags=(tag,)), caller)
     return {}
 
 
 def _delete_tag(services: Services, caller: Caller, message: wire.DeleteTag) -> dict[str, Any]:
+    """Take a tag away."""
     services.store.delete_tag(may_write(services, caller, message.run_id).id, message.key)
     return {}
 
 
 def _get_history(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    """Give every point of a metric."""
     run = mlflow.get_run(services, query.get("run_uuid") or query["run_id"], caller)
     return {"metrics": mlflow.history_json(services, run, query["metric_key"])}
 
 
 def _list_artifacts(services: Services, caller: Caller, query: Query) -> dict[str, Any]:
+    """List a folder of a run's artifacts."""
     run = mlflow.get_run(services, query.get("run_uuid") or query["run_id"], caller)
     files = mlflow.list_artifacts(services, run.id, query.get("path", ""))
     return {"root_uri": mlflow.artifact_uri(run), "files": files}
+
+
+def _search_logged_models(_services: Services, _caller: Caller, _message: Query) -> dict[str, Any]:
+    """Give no logged model: models are registered by pipelines. Clients ask before they read an artifact."""
+    return {"models": []}
 
 
 def _client(request: HubRequest, action: str) -> Caller:
@@ -114,8 +133,8 @@ def _client(request: HubRequest, action: str) -> Caller:
     return caller
 
 
-# (method, path) → message type (None: the query) and handler.
-TABLE: dict[tuple[str, str], tuple[Any, Handler]] = {
+# (method, path) → message type (None: the query) and handler, whose docstring the documentation shows.
+TABLE: Table = {
     ("GET", "experiments/get"): (None, _get_experiment),
     ("GET", "experiments/get-by-name"): (None, _get_by_name),
     ("POST", "experiments/create"): (wire.CreateExperiment, _create_experiment),
@@ -129,6 +148,7 @@ TABLE: dict[tuple[str, str], tuple[Any, Handler]] = {
     ("POST", "runs/delete-tag"): (wire.DeleteTag, _delete_tag),
     ("GET", "metrics/get-history"): (None, _get_history),
     ("GET", "artifacts/list"): (None, _list_artifacts),
+    ("POST", "logged-models/search"): (None, _search_logged_models),
 }
 
 
@@ -147,7 +167,7 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
     except KeyError as error:
         return _failure(400, f"Missing value for required parameter '{error.args[0]}'.")
     except ReliveError as error:
-        return _failure(status_of(error), str(error))
+        return _failure(_status_of(error), str(error))
 
 
 @get("/api/2.0/mlflow-artifacts/artifacts", include_in_schema=False)
@@ -183,6 +203,12 @@ def get_file(request: HubRequest, path: FromPath[str]) -> Stream:
     start, end = read_range(request.headers.get("range", ""), info.size_bytes)
     pieces = services.blobs.iter_chunks(info.digest, start, end)
     return stream(pieces, info, start, end, "application/octet-stream")
+
+
+def _status_of(error: ReliveError) -> int:
+    # A param that is set again to another value is a bad value to MLflow's clients.
+    is_plain = isinstance(error, Conflict) and not isinstance(error, Superseded)
+    return 400 if is_plain else status_of(error)
 
 
 def _failure(status: int, message: str) -> Response[Any]:
