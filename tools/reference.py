@@ -44,12 +44,12 @@ logged models, data sets as inputs, the model registry, traces. Models are regis
 ## Artifacts
 
 Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range that
-is asked for, `GET ?path=` lists a folder. What a stage declares as `outs` is not among them: `relive show RUN`
-lists it.
+is asked for, `GET ?path=` lists a folder. What a stage declares as `outs` is not among them:
+`relive show RUN` lists it.
 
 ## What is different
 
-- An experiment belongs to a project. A new one is made in the project `mlflow`, inside a stage in the stage's.
+- An experiment belongs to a project. A new one is made in the project `mlflow`, or in that of the stage.
 - A run is written by whoever began it and by users; the client of a stage writes its stage's run and those
   that it makes, and reads its own project.
 """
