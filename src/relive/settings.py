@@ -52,6 +52,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "RELIVE_POLL_S", "60", "Seconds between looks for pushes that neither a hook nor a webhook told of."
     ),
+    Setting(
+        "RELIVE_ROOM_S", "900", "Seconds that a run's outs wait for room in the hub's store before it fails."
+    ),
     Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
 )
 

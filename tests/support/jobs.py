@@ -35,6 +35,7 @@ class Jobs:
         variables |= {
             "RELIVE_HOME": str(self.folder / "home"),
             "RELIVE_CACHE": str(self.cache),
+            "RELIVE_ROOM_S": "5",
             "PIP_NO_INDEX": "1",
             "PIP_CONFIG_FILE": os.devnull,
         }

@@ -46,7 +46,7 @@ _PASSED_ON: Final = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
         *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH"),
-        *("RELIVE_HOME", "RELIVE_CACHE", "RELIVE_LOG_LEVEL", "RELIVE_RESERVE_MIB"),
+        *("RELIVE_HOME", "RELIVE_CACHE", "RELIVE_LOG_LEVEL", "RELIVE_RESERVE_MIB", "RELIVE_ROOM_S"),
     }
 )
 _PASSED_ON_PREFIXES: Final = ("LC_", "SSL_", "PIP_", "UV_", "NVIDIA_")

@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
+from relive import settings
 from relive.capture.observed import observe
 from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
@@ -40,8 +41,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ROOM_LOOK_S: Final = 5.0
-# What a disk that is full by accident gets, not what is simply too large: then somebody wants to know.
-ROOM_PATIENCE_S: Final = 900.0
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
 
     def store(found: list[Found]) -> tuple[Artifact, ...]:
         put = partial(keep, found, execution.run_id, desk.blobs)
-        return desk.wait_for_room(put, patience_s=ROOM_PATIENCE_S)
+        return desk.wait_for_room(put, patience_s=room_patience_s())
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
     environ = execution.plan.environment
@@ -219,3 +218,8 @@ def _report(
         params=recipe.declared.params,
         tests=results.tests,
     )
+
+
+def room_patience_s() -> float:
+    """Give how many seconds outs and wheels wait for room on the hub; what is simply too large then fails."""
+    return float(settings.get_int("RELIVE_ROOM_S"))

@@ -27,7 +27,7 @@ from relive.formats.locks import lock_bytes
 from relive.runner.checkout import checkout
 from relive.runner.environment.build import build_environment, resolve_environment
 from relive.runner.environment.wheels import WheelStore
-from relive.runner.execution import ROOM_PATIENCE_S, Desk, failed_report
+from relive.runner.execution import Desk, failed_report, room_patience_s
 from relive.runner.lease import Lease, Over, is_passing
 from relive.runner.order import Order, read_order
 from relive.runner.stage import run_stage
@@ -135,7 +135,7 @@ def _resolve(work: EnvironmentWork, desk: Desk) -> EnvironmentReport:
         desk.say("environment", work.env.lock)
         wheels = WheelStore(desk.blobs)
         resolve = partial(resolve_environment, tree, work.env, wheels)
-        lock = desk.wait_for_room(resolve, patience_s=ROOM_PATIENCE_S)
+        lock = desk.wait_for_room(resolve, patience_s=room_patience_s())
         build_environment(lock, wheels)
         digest = desk.store(lock_bytes(lock))
     except Superseded:
