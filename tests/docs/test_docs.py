@@ -124,7 +124,7 @@ def test_every_variable_in_the_docs_is_a_setting(texts):
     # What a command finds in its environment: named by the runner and by the hooks.
     sources = [ROOT / "src/relive/runner/variables.py", *(ROOT / "src/relive/capture/hooks").glob("*.py")]
     given = [name for path in sources for name in re.findall(r'"(RELIVE_[A-Z_]+)"', path.read_text())]
-    known = {it.name for it in SETTINGS} | {"RELIVE_CI"} | set(given)
+    known = {it.name for it in SETTINGS} | {"RELIVE_CI", "RELIVE_SLOW"} | set(given)
     mentioned = {
         (name, word)
         for name, text in texts
