@@ -67,7 +67,8 @@ def await_rest(hub: RealHub, project: str, *, pipelines: int) -> None:
 
 
 def assert_sound(hub: RealHub) -> None:
-    """Check everything of a hub at rest."""
+    """Check everything of a hub at rest; a defect that it survived would show in its log."""
+    assert "Traceback" not in hub.log(), hub.log()
     with facts_of(hub) as facts:
         assert _unfinished(facts.store) == []
         stages = {it.id: facts.store.list_stages(it.id) for it in facts.pipelines()}
