@@ -159,6 +159,7 @@ class Bench:
 
     def resolve_environment(self, pipeline: Pipeline) -> None:
         """Report an empty environment as its runner would, if the pipeline waits for one."""
+        assert not pipeline.error, pipeline.error
         stage = self.stages(pipeline)["environment"]
         if not stage.job_id or stage.status.is_final:
             return

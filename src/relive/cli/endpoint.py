@@ -74,13 +74,14 @@ def rollback(name: str, as_json: bool) -> None:
         print_json(detail)
     else:
         serves, state = _live(detail)
-        out.print(f"{name} serves {serves} again ({state}).")
+        out.print(escape(f"{name} serves {serves} again ({state})."))
 
 
 @endpoint.command()
 @click.argument("name")
 @click.confirmation_option(prompt="Stop every revision of this endpoint and forget it?")
-def delete(name: str) -> None:
+@json_option
+def delete(name: str, as_json: bool) -> None:
     """Stop an endpoint and forget it.
 
     \b
@@ -88,7 +89,10 @@ def delete(name: str) -> None:
       relive endpoint delete digits --yes
     """
     connect().delete_endpoint(name)
-    out.print(f"Endpoint {escape(name)} is gone.")
+    if as_json:
+        print_json({"deleted": name})
+    else:
+        out.print(f"Endpoint {escape(name)} is gone.")
 
 
 @click.command()

@@ -8,11 +8,21 @@ import click
 
 from relive import __version__
 from relive.cli.output import print_error
-from relive.errors import CommandFailed, HubUnreachable, InvalidInput, ReliveError
+from relive.errors import (
+    CommandFailed,
+    HubRefused,
+    HubUnknown,
+    HubUnreachable,
+    InvalidInput,
+    ReliveError,
+)
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 5
+
+# The hub's way to say "usage".
+_BAD_REQUEST: Final = 400
 
 # Command → its module: a module is imported only when its command is used, so that each starts quickly.
 COMMANDS: Final = {
@@ -89,7 +99,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command and end with its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="relive", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -110,8 +120,8 @@ def main() -> None:
 
 def exit_code_of(error: ReliveError) -> int:
     """Give the exit code for an error that ends a command."""
-    if isinstance(error, HubUnreachable):
+    if isinstance(error, HubUnreachable | HubUnknown):
         return EXIT_UNREACHABLE
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput) or (isinstance(error, HubRefused) and error.status == _BAD_REQUEST):
         return EXIT_USAGE
     return error.exit_code if isinstance(error, CommandFailed) and error.exit_code > 0 else EXIT_FAILED

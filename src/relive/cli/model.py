@@ -5,7 +5,7 @@ import time
 import click
 import msgspec
 
-from relive.cli.output import ago, json_option, number, out, print_json, print_table
+from relive.cli.output import ago, escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 from relive.errors import InvalidInput
@@ -100,9 +100,8 @@ def verify(version: str, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        out.print(
-            f"✓ {name} v{result['version']}: {result['files']} files as signed by {result['key_id'][:16]}…"
-        )
+        files, signer = plural(result["files"], "file"), result["key_id"][:16]
+        out.print(f"✓ {name} v{result['version']}: {files} as signed by {signer}…")
 
 
 @model.command()
@@ -158,7 +157,8 @@ def download(version: str, folder: str, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
-        out.print(f"{manifest.n_files} files, {manifest.size_bytes:,} bytes in {folder}")
+        size = f"{plural(manifest.n_files, 'file')}, {plural(manifest.size_bytes, 'byte')}"
+        out.print(escape(f"{size} in {folder}"))
 
 
 def split_version(text: str) -> tuple[str, str]:

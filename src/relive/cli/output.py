@@ -1,16 +1,22 @@
 """How commands speak: tables and sentences for people, JSON for programs."""
 
+import itertools
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape as escape_markup
 
-from relive.errors import ReliveError
+from relive.errors import HubRefused, ReliveError
+
+# All but tab and line break: a terminal would act on them.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -28,8 +34,8 @@ def print_json(value: Any) -> None:
 
 def print_error(error: ReliveError) -> None:
     """Print an error: what happened, what was expected, what to do; as JSON if the command prints JSON."""
-    if "--json" in sys.argv:
-        click.echo(json.dumps({"error": error.code, "message": str(error)}, ensure_ascii=False), err=True)
+    if wants_json(sys.argv):
+        click.echo(json.dumps(_as_json(error), ensure_ascii=False, default=str), err=True)
         return
     first, *rest = str(error).splitlines()
     err.print(f"[bold red]✗[/] {escape(first)}")
@@ -37,24 +43,55 @@ def print_error(error: ReliveError) -> None:
         err.print(escape(line))
 
 
+def wants_json(argv: Sequence[str]) -> bool:
+    """Tell whether a command line asks for JSON; what follows `--` is another program's."""
+    return "--json" in itertools.takewhile(lambda word: word != "--", argv)
+
+
+def _as_json(error: ReliveError) -> dict[str, Any]:
+    # What the hub refused is told by the hub's own code and facts.
+    if isinstance(error, HubRefused):
+        return {"error": error.error_code, "message": str(error), "facts": error.details}
+    return {"error": error.code, "message": str(error), "facts": error.facts()}
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows under their columns' names, or the sentence for none; an empty sentence prints nothing."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    count = 0
-    for row in rows:
-        table.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-        count += 1
-    if count:
-        out.print(table)
-    elif empty:
-        out.print(escape(empty))
+    """Print rows under their columns' names, or the sentence for none; an empty sentence prints nothing.
+
+    A row is one line, however long: what a terminal breaks at its edge, a pipe gets whole.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    if not cells:
+        if empty:
+            out.print(escape(empty))
+        return
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    out.print(f"[bold]{escape(_line(columns, widths))}[/]")
+    for row in cells:
+        out.print(escape(_line(row, widths)))
+
+
+def _cell(value: object) -> str:
+    return " ".join(_harmless("" if value is None else str(value)).split("\n"))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip()
 
 
 def escape(text: str) -> str:
-    """Give text that rich prints as it is; what a run wrote must not be read as markup."""
-    return text.replace("[", r"\[")
+    """Give text that is printed as it is: what a run wrote is no markup, and moves no cursor."""
+    return escape_markup(_harmless(text))
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a number of things: "1 file", "3 files"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def ago(at: float | None, now: float) -> str:

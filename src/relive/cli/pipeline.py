@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from relive.cli.output import ago, duration, escape, json_option, out, print_json, print_table
+from relive.cli.output import ago, duration, escape, json_option, out, plural, print_json, print_table
 from relive.cli.repository import current_project
 from relive.client.hub import HubClient, connect
 from relive.core.expand import plan
 from relive.core.ids import short_id
+from relive.core.job import JobState
 from relive.core.pipeline import PipelineStatus, Stage, StageStatus
-from relive.errors import HubRefused
+from relive.errors import Conflict, HubRefused
 from relive.formats.pipeline_file import parse_pipeline
 from relive.wire.hub import PipelineDetail, StartPipeline
 
@@ -92,14 +93,15 @@ def show(ref: str, as_json: bool) -> None:
 
 @pipeline.command()
 @click.argument("ref")
-def watch(ref: str) -> None:
+@json_option
+def watch(ref: str, as_json: bool) -> None:
     """Follow a pipeline to its end; exits with 0, 1 (failed) or 3 (stopped by a gate).
 
     \b
     Example:
       relive pipeline watch 3
     """
-    raise SystemExit(follow(connect(retry_for_s=60.0), _full(ref)))
+    raise SystemExit(follow(connect(retry_for_s=60.0), _full(ref), as_json=as_json))
 
 
 @pipeline.command()
@@ -145,7 +147,8 @@ def cancel(ref: str, as_json: bool) -> None:
 @click.argument("ref")
 @click.option("--from", "from_stage", default="", help="Take nothing from the cache from this stage on.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end.")
-def rerun(ref: str, from_stage: str, wait: bool) -> None:
+@json_option
+def rerun(ref: str, from_stage: str, wait: bool, as_json: bool) -> None:
     """Run a pipeline's commit again.
 
     \b
@@ -155,14 +158,15 @@ def rerun(ref: str, from_stage: str, wait: bool) -> None:
     hub = connect(retry_for_s=60.0)
     earlier = hub.get_pipeline(_full(ref))
     request = StartPipeline(project=earlier.project, rerun_of=earlier.pipeline.id, from_stage=from_stage)
-    _started(hub, hub.start_pipeline(request).id, wait)
+    _started(hub, hub.start_pipeline(request).id, wait=wait, as_json=as_json)
 
 
 @pipeline.command()
 @click.option("--project", default="", help="The project; default: this repository's.")
 @click.option("--rev", default="", help="Branch or commit on the hub; default: the default branch.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end.")
-def start(project: str, rev: str, wait: bool) -> None:
+@json_option
+def start(project: str, rev: str, wait: bool, as_json: bool) -> None:
     """Start a pipeline without a push.
 
     \b
@@ -171,7 +175,7 @@ def start(project: str, rev: str, wait: bool) -> None:
     """
     hub = connect(retry_for_s=60.0)
     request = StartPipeline(project=project or current_project(), rev=rev)
-    _started(hub, hub.start_pipeline(request).id, wait)
+    _started(hub, hub.start_pipeline(request).id, wait=wait, as_json=as_json)
 
 
 @pipeline.command()
@@ -189,47 +193,63 @@ def check(path: Path, as_json: bool) -> None:
     if as_json:
         print_json(planned)
         return
-    out.print(f"{path} is fine: {len(planned)} stages")
+    out.print(escape(f"{path} is fine: {plural(len(planned), 'stage')}"))
     for node in planned:
         needs = f"   after {', '.join(node.needs)}" if node.needs else ""
         out.print(escape(f"  {node.key}{needs}"))
 
 
-def follow(hub: HubClient, ref: str) -> int:
-    """Print a pipeline's stages as they end; gives the exit code for its outcome."""
+def follow(hub: HubClient, ref: str, *, as_json: bool = False) -> int:
+    """Print a pipeline's stages as they end, or all of it as JSON at its end; gives its exit code."""
     said: set[str] = set()
-    announced = False
     while True:
         detail = _find(hub, ref)
         if detail is None:
             time.sleep(_POLL_S)
             continue
-        if not announced:
-            announced = True
-            _print_head(detail)
-        for stage in detail.stages:
-            if stage.status.is_final and stage.id not in said:
-                said.add(stage.id)
-                _print_stage(stage)
+        if not as_json:
+            _print_news(detail, said)
         if detail.pipeline.status.is_final:
-            out.print(f"{detail.pipeline.status.value}   {detail.url}")
+            if as_json:
+                print_json(detail)
+            else:
+                out.print(f"{detail.pipeline.status.value}   {detail.url}")
             return _EXIT.get(detail.pipeline.status, 1)
         time.sleep(_POLL_S)
 
 
+def _print_news(detail: PipelineDetail, said: set[str]) -> None:
+    if detail.pipeline.id not in said:
+        said.add(detail.pipeline.id)
+        _print_head(detail)
+    for stage in detail.stages:
+        if stage.status.is_final and stage.id not in said:
+            said.add(stage.id)
+            _print_stage(stage)
+
+
 def _find(hub: HubClient, ref: str) -> PipelineDetail | None:
+    """Give a pipeline; None while its planning, which has the same id, is still queued."""
     try:
         return hub.get_pipeline(ref)
     except HubRefused as error:
-        if error.status == 404:
-            return None  # its planning is still queued
-        raise
+        planning = next((job for job in hub.list_jobs(limit=1000) if job.id == ref), None)
+        if error.status != 404 or planning is None:
+            raise
+    if not planning.state.is_final:
+        return None
+    if planning.state is JobState.DONE:
+        return hub.get_pipeline(ref)  # planned just now
+    raise Conflict(subject=f"pipeline {short_id(ref)}", reason=f"its planning failed: {planning.error}")
 
 
-def _started(hub: HubClient, pipeline_id: str, wait: bool) -> None:
+def _started(hub: HubClient, pipeline_id: str, *, wait: bool, as_json: bool) -> None:
     if wait:
-        raise SystemExit(follow(hub, pipeline_id))
-    out.print(f"Pipeline {pipeline_id} is queued: relive pipeline watch {pipeline_id}")
+        raise SystemExit(follow(hub, pipeline_id, as_json=as_json))
+    if as_json:
+        print_json({"id": pipeline_id})
+    else:
+        out.print(f"Pipeline {pipeline_id} is queued: relive pipeline watch {pipeline_id}")
 
 
 def _full(ref: str) -> str:

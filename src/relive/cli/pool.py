@@ -2,14 +2,14 @@
 
 import click
 
-from relive.cli.output import json_option, out, print_json, print_table
+from relive.cli.output import escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 
 
 @click.group()
 def pool() -> None:
-    """Pools: list, add, remove.
+    """Pools: list, add, remove, and the jobs on them.
 
     A stage names its pool in relive.yaml (`resources: {pool: NAME}`); without one it runs
     on the hub's machine.
@@ -78,7 +78,8 @@ def add(name: str, ray: str, slots: int, python: str, token_file: str, as_json: 
 
 @pool.command()
 @click.argument("name")
-def remove(name: str) -> None:
+@json_option
+def remove(name: str, as_json: bool) -> None:
     """Take a pool away; what runs there goes on to its end.
 
     \b
@@ -86,7 +87,10 @@ def remove(name: str) -> None:
       relive pool remove gpu
     """
     connect().delete_pool(name)
-    out.print(f"Pool {name} is gone.")
+    if as_json:
+        print_json({"removed": name})
+    else:
+        out.print(f"Pool {escape(name)} is gone.")
 
 
 @pool.command()

@@ -2,7 +2,7 @@
 
 import click
 
-from relive.cli.output import json_option, out, print_json, print_table
+from relive.cli.output import escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.wire.hub import Follow
 
@@ -48,7 +48,8 @@ def list_(as_json: bool) -> None:
     help="Secret of the webhook; without it the hub looks each minute.",
 )
 @click.option("--api-url", default="", help="API of a GitHub of your own; default: from the address.")
-def follow(name: str, url: str, token: str, webhook_secret: str, api_url: str) -> None:
+@json_option
+def follow(name: str, url: str, token: str, webhook_secret: str, api_url: str, as_json: bool) -> None:
     """Let project NAME follow the GitHub repository at URL: its pushes start pipelines, results go back.
 
     At GitHub add a webhook for push events with the address HUB/webhooks/github, content type
@@ -61,5 +62,8 @@ def follow(name: str, url: str, token: str, webhook_secret: str, api_url: str) -
     hub = connect()
     hub.create_project(name)
     hub.follow(name, Follow(url=url, token=token, webhook_secret=webhook_secret, api_url=api_url))
+    if as_json:
+        print_json(hub.get_project(name))
+        return
     how = "its webhook starts pipelines" if webhook_secret else "the hub looks each minute"
-    out.print(f"{name} follows {url}: {how}.")
+    out.print(escape(f"{name} follows {url}: {how}."))

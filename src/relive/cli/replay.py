@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from relive.cli.output import escape, json_option, number, out, print_json, print_table
+from relive.cli.output import escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 from relive.core.trajectory import Verdict, VerdictLevel
@@ -68,12 +68,11 @@ def _announce(plan: ReplayPlan) -> None:
     run = plan.detail.run
     name = f"{plan.model}, " if plan.model else ""
     out.print(escape(f"replaying {name}run {short_id(run.id)} ({run.name}) of commit {short_id(run.commit)}"))
-    packages = len(plan.lock.packages) if plan.lock else 0
+    packages = plural(len(plan.lock.packages) if plan.lock else 0, "package")
     python = f"Python {plan.lock.python}, " if plan.lock else ""
-    steps = f", {len(plan.trajectory.steps)} recorded steps" if plan.trajectory else ""
-    out.print(
-        f"  {python}{packages} packages from kept wheels, {len(plan.recipe.declared.data)} inputs{steps}"
-    )
+    steps = f", {plural(len(plan.trajectory.steps), 'recorded step')}" if plan.trajectory else ""
+    inputs = plural(len(plan.recipe.declared.data), "input")
+    out.print(f"  {python}{packages} from kept wheels, {inputs}{steps}")
 
 
 def _print(verdict: Verdict, url: str) -> None:

@@ -37,7 +37,6 @@ def current_project() -> str:
     url = git("remote", "get-url", REMOTE, check=False)
     name = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
     if not name:
-        raise NotFound(
-            kind="project", name="of this folder", hint="relive init    (or name it: PROJECT:NUMBER)"
-        )
+        hint = "relive init    (or name the project)"
+        raise NotFound(kind="git remote of this folder", name=REMOTE, hint=hint)
     return name

@@ -8,7 +8,7 @@ import click
 from relive.cli.output import ago, duration, escape, json_option, number, out, print_json, print_table
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
-from relive.core.run import RunStatus
+from relive.core.run import Run, RunStatus
 from relive.core.trajectory import Verdict
 from relive.wire.hub import RunDetail
 
@@ -60,7 +60,7 @@ def runs(project: str, status: str, text: str, order: str, limit: int, as_json: 
                 run.name,
                 _GLYPHS[run.status],
                 short_id(run.commit),
-                duration(run.usage.wall_s if run.usage else None),
+                duration(_took(run)),
                 ago(run.started_at or run.created_at, now),
             )
             for run in found
@@ -115,6 +115,12 @@ def show(run: str, as_json: bool) -> None:
         )
 
 
+def _took(run: Run) -> float | None:
+    if run.usage is not None:
+        return run.usage.wall_s
+    return run.ended_at - run.started_at if run.ended_at and run.started_at else None
+
+
 def _print_head(detail: RunDetail) -> None:
     run = detail.run
     out.print(f"[bold]{escape(run.name)}[/]  {run.id}")
@@ -124,7 +130,7 @@ def _print_head(detail: RunDetail) -> None:
         out.print(escape(f"replay     {verdict_line(verdict)}"))
     out.print(escape(f"command    {run.command}"))
     tainted = "   tainted: an input changed while it ran" if run.tainted else ""
-    out.print(f"commit     {run.commit or 'none'}{tainted}")
+    out.print(escape(f"commit     {run.commit or 'none'}{tainted}"))
     out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
     out.print(f"page       {detail.url}")
 

@@ -2,7 +2,7 @@
 
 import click
 
-from relive.cli.output import json_option, out, print_json
+from relive.cli.output import json_option, out, plural, print_json
 from relive.client.hub import connect
 from relive.client.spool import pending, ship
 
@@ -22,4 +22,5 @@ def sync(as_json: bool) -> None:
     if as_json:
         print_json({"spools": len(waiting), "sent": sent})
     else:
-        out.print(f"{len(waiting)} runs had something to send." if waiting else "Nothing is waiting.")
+        had = f"{plural(len(waiting), 'run')} had something to send."
+        out.print(had if waiting else "Nothing is waiting.")

@@ -4,11 +4,12 @@ import time
 
 import click
 
-from relive.cli.output import ago, json_option, out, print_json, print_table
+from relive.cli.output import ago, escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.wire.hub import CreateToken
 
 _DAY_S = 86400.0
+_MOST_DAYS = 36500
 
 
 @click.group()
@@ -60,6 +61,8 @@ def create(label: str, scope: str, user: str, days: float | None, as_json: bool)
     Example:
       relive token create ci --days 90
     """
+    if days is not None and not 0 < days <= _MOST_DAYS:
+        raise click.BadParameter(f"{days} is not in 0 to {_MOST_DAYS}.", param_hint="--days")
     life_s = None if days is None else days * _DAY_S
     text = connect().create_token(CreateToken(label=label, scope=scope, user=user, life_s=life_s))
     if as_json:
@@ -70,7 +73,8 @@ def create(label: str, scope: str, user: str, days: float | None, as_json: bool)
 
 @token.command()
 @click.argument("token_id")
-def revoke(token_id: str) -> None:
+@json_option
+def revoke(token_id: str, as_json: bool) -> None:
     """End a token at once.
 
     \b
@@ -78,4 +82,7 @@ def revoke(token_id: str) -> None:
       relive token revoke 3f9a2c1b7d5e4f60
     """
     connect().revoke_token(token_id)
-    out.print(f"Token {token_id} is revoked.")
+    if as_json:
+        print_json({"revoked": token_id})
+    else:
+        out.print(f"Token {escape(token_id)} is revoked.")

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from relive import settings
-from relive.errors import InvalidInput, NotFound
+from relive.errors import HubUnknown, InvalidInput
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def find_hub() -> str:
     RELIVE_HUB wins, then the hub of the last login, then the one that runs on this machine.
 
     Raises:
-        NotFound: None of them is known.
+        HubUnknown: None of them is known.
         InvalidInput: A file that names it is damaged.
     """
     address = settings.get("RELIVE_HUB") or _read_tokens().current
@@ -46,7 +46,7 @@ def find_hub() -> str:
         return normalised(address)
     local = local_hub()
     if local is None:
-        raise NotFound(kind="hub", name="this machine", hint="relive up    (or: relive login URL)")
+        raise HubUnknown
     return normalised(local.address)
 
 

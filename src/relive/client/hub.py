@@ -33,7 +33,7 @@ def connect(address: str = "", token: str = "", *, retry_for_s: float = 0.0) -> 
         retry_for_s: Patience with a hub that does not answer.
 
     Raises:
-        NotFound: No hub is known.
+        HubUnknown: No hub is known.
     """
     url = address or find_hub()
     return HubClient(Transport(url, token or find_token(url), retry_for_s=retry_for_s))

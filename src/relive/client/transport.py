@@ -344,5 +344,7 @@ def _error_of(status: int, problem: Problem) -> ReliveError:
             free_bytes=facts.get("free_bytes"),
             limit=str(facts.get("limit", "disk")),
         )
-    message = problem.message if problem.todo is None else f"{problem.message}\n  try:      {problem.todo}"
+    # Most messages end with what to do already.
+    is_told = problem.todo is None or problem.todo in problem.message
+    message = problem.message if is_told else f"{problem.message}\n  try:      {problem.todo}"
     return HubRefused(status=status, error_code=problem.code, message=message, details=facts)

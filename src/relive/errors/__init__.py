@@ -8,7 +8,8 @@
     │   ├── InvalidRange
     │   └── InvalidPipelineFile   every problem of a relive.yaml at once
     ├── NotFound                  no such run, project, blob, …
-    │   └── BlobNotFound
+    │   ├── BlobNotFound
+    │   └── HubUnknown            no hub runs here, and nobody logged in to one
     ├── Ambiguous                 a short id that fits several
     ├── Conflict                  the state does not allow it (exists already, finished already)
     │   └── Superseded            a stale worker's write, refused by its fence
@@ -82,6 +83,7 @@ from relive.errors.work import (
     ForgeUnreachable,
     GitFailed,
     HubRefused,
+    HubUnknown,
     HubUnreachable,
     LaunchFailed,
     PoolUnfit,
@@ -107,6 +109,7 @@ __all__ = [
     "ForgeUnreachable",
     "GitFailed",
     "HubRefused",
+    "HubUnknown",
     "HubUnreachable",
     "InvalidDigest",
     "InvalidInput",

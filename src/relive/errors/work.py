@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relive.errors.base import ReliveError
+from relive.errors.inputs import NotFound
 
 
 @dataclass(eq=False)
@@ -126,6 +127,21 @@ class HubUnreachable(ReliveError):
 
     def what(self) -> str:
         return f"The hub at {self.url} does not answer: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return "relive up    (or: relive login URL, for a hub elsewhere)"
+
+
+@dataclass(eq=False)
+class HubUnknown(NotFound):
+    """No hub runs on this machine, and nobody logged in to one."""
+
+    code = "hub_unknown"
+    kind: str = "hub"
+    name: str = "of this machine"
+
+    def what(self) -> str:
+        return "No hub is known on this machine."
 
     def to_do(self) -> str | None:
         return "relive up    (or: relive login URL, for a hub elsewhere)"

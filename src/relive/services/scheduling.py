@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from relive.core.event import Event
 from relive.core.graph import blocked, outcome, ready
 from relive.core.pipeline import Action, Stage, StageStatus
-from relive.errors import ReliveError
+from relive.errors import Conflict, ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import abandon, keep_served
 from relive.services.faults import is_passing
@@ -97,11 +97,20 @@ def advance(services: Services, pipeline_id: str) -> PipelineView:
 
 
 def cancel_pipeline(services: Services, pipeline_id: str, *, by: str) -> None:
-    """End a pipeline: what waits will not start, what runs is asked to end."""
+    """End a pipeline: what waits will not start, what runs is asked to end.
+
+    Raises:
+        Conflict: It has ended already.
+    """
     reason = f"cancelled by {by}"
     with services.store.transaction():
         # Read inside it: a stage that the scheduler starts just now is either seen waiting or seen started.
-        for stage in load_view(services, pipeline_id).stages.values():
+        view = load_view(services, pipeline_id)
+        status = view.pipeline.status
+        if status.is_final:
+            name = f"pipeline {view.project.name}:{view.pipeline.number}"
+            raise Conflict(subject=name, reason=f"it has already ended as {status.value}")
+        for stage in view.stages.values():
             if stage.status.is_final:
                 continue
             if stage.status is not StageStatus.WAITING and stage.job_id:
@@ -110,7 +119,14 @@ def cancel_pipeline(services: Services, pipeline_id: str, *, by: str) -> None:
             cancel(services, stage, reason)
             if "revision_id" in stage.result:
                 abandon(services, str(stage.result["revision_id"]))
-        services.record(Event(kind="pipeline.cancel_asked", actor=by, subject=f"pipeline:{pipeline_id}"))
+        services.record(
+            Event(
+                kind="pipeline.cancel_asked",
+                actor=by,
+                subject=f"pipeline:{pipeline_id}",
+                project=view.project.name,
+            )
+        )
 
 
 def _step(services: Services, view: PipelineView) -> None:
