@@ -125,7 +125,7 @@ def test_without_any_known_hub_it_is_the_same(script):
     del script.env["RELIVE_HUB"]
     done = script.run(HEAD + "relive.log({'x': 1})\nrelive.finish()\nprint('trained')\n")
     assert (done.returncode, done.stdout) == (0, "trained\n")
-    assert "There is no hub" in done.stderr
+    assert "No hub is known on this machine" in done.stderr
     assert len(script.waiting()) == 1
 
 
