@@ -113,6 +113,9 @@ class Background:
                     run_hub_job(self.services, job, self.jobs[job.kind])
                     self.services.wake()
                     continue
+            except ReliveError as error:
+                _log.error("no hub job could be worked on, it tries again: %s", error)
+                self.stopping.wait(_RETRY_S)
             except Exception:  # noqa: BLE001  # as above
                 _log.exception("a hub job could not be worked on, it tries again")
                 self.stopping.wait(_RETRY_S)
