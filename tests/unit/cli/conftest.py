@@ -1,5 +1,6 @@
-"""The command line against a hub on a real port, in this process: as a person types it, without the start-up."""
+"""The command line against a hub on a real port, in this process: as typed, without the start-up."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Shell:
         """Run a command; fails unless it ends with this code (None: with any)."""
         self._capfd.readouterr()
         self.patch.setattr(sys, "argv", ["relive", *args])
+        self.patch.setattr(sys, "stdin", io.StringIO())  # nobody is there to be asked
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = self._capfd.readouterr()
