@@ -140,7 +140,7 @@ INDEXED: list[tuple[str, Any]] = [
     ("all pipelines", lambda store, ids: store.list_pipelines()),
     ("pipelines of a commit", lambda store, ids: store.list_pipelines(commit="x")),
     ("a pipeline", lambda store, ids: store.find_pipeline(ids["project"], 1)),
-    ("cached", lambda store, ids: store.find_cached(ids["project"], "x", protected=False)),
+    ("cached", lambda store, ids: store.find_cached(ids["project"], "x", scopes=("protected",))),
     ("jobs of a subject", lambda store, ids: store.list_jobs(subject="x")),
     ("jobs of a pool", lambda store, ids: store.list_jobs(pool="x")),
     ("jobs", lambda store, ids: store.list_jobs()),

@@ -72,7 +72,7 @@ def _fill_work(store: Store, project_id: str) -> None:
     )
     store.create_pipeline(pipeline)
     store.create_stages([stage])
-    store.record_cached(project_id, "cache key", RUN, protected=True)
+    store.record_cached(project_id, "cache key", RUN, scope="protected")
     store.record_environment("environment key", "lock digest")
     store.create_pool(Pool(name="local", executor="local", config={"a": 1}))
     store.hold_lock("scheduler", "hub 1", lease_s=10.0)
@@ -159,7 +159,7 @@ def read_back(store: Store) -> dict[str, Any]:
         "verdicts": store.list_verdicts(RUN),
         "pipelines": store.list_pipelines(),
         "stages": store.list_stages(PIPELINE),
-        "cached": store.find_cached(project.id, "cache key", protected=True),
+        "cached": store.find_cached(project.id, "cache key", scopes=("protected",)),
         "environment": store.find_environment("environment key"),
         "jobs": store.list_jobs(),
         "job is new": store.put(Job(id="x", kind=JobKind.PLAN, state=JobState.QUEUED), unique="once"),

@@ -8,6 +8,7 @@ from relive.core.pipeline import Stage
 from relive.core.run import FailureReason, Run, RunStatus
 from relive.services.context import Services
 from relive.services.stages.outcome import is_active, retry_or_fail, succeed
+from relive.services.view import load_view
 from relive.wire.jobs import StageReport
 
 _STATES = {
@@ -101,10 +102,8 @@ def _settle(services: Services, stage: Stage, run: Run, report: StageReport) -> 
     reason = f"tainted: {report.reason}" if report.tainted else _summary(report)
     succeed(services, stage, reason=reason, result=tests)
     if stage.cache_key and stage.planned.spec.cache and not report.tainted:
-        pipeline = services.store.get_pipeline(stage.pipeline_id)
-        project = services.store.get_project(pipeline.project_id)
-        protected = pipeline.ref == f"refs/heads/{project.default_branch}"
-        services.store.record_cached(project.id, stage.cache_key, run.id, protected=protected)
+        view = load_view(services, stage.pipeline_id)
+        services.store.record_cached(view.project.id, stage.cache_key, run.id, scope=view.scopes[-1])
 
 
 def _summary(report: StageReport) -> str:

@@ -9,6 +9,7 @@ from relive.core.project import Project
 from relive.services.context import Services
 
 ENVIRONMENT_KEY = "environment"
+PROTECTED = "protected"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,14 @@ class PipelineView:
     def is_protected(self) -> bool:
         """Tell whether it runs on the default branch: only then do aliases and traffic move."""
         return self.pipeline.ref == f"refs/heads/{self.project.default_branch}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Give the scopes of trust whose caches it reads; it writes to the last.
+
+        What an unprotected ref made is read by that ref alone, what the protected one made by all.
+        """
+        return (PROTECTED,) if self.is_protected else (PROTECTED, self.pipeline.ref)
 
     @property
     def branch(self) -> str:

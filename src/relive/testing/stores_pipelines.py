@@ -103,19 +103,20 @@ class StageContract:
         with pytest.raises(NotFound):
             store.set_stage(new_id(), expect="waiting", reason="x")
 
-    def test_protected_pipelines_see_only_what_protected_ones_made(self, store: Store) -> None:
-        store.record_cached("p", "key", "from a branch", protected=False)
-        assert store.find_cached("p", "key", protected=True) is None
-        assert store.find_cached("p", "key", protected=False) == "from a branch"
-        store.record_cached("p", "key", "from main", protected=True)
-        assert store.find_cached("p", "key", protected=True) == "from main"
-        assert store.find_cached("p", "key", protected=False) == "from main"
-        assert store.find_cached("other", "key", protected=False) is None
+    def test_a_scope_of_trust_is_read_only_by_those_who_name_it(self, store: Store) -> None:
+        store.record_cached("p", "key", "from a branch", scope="refs/heads/a")
+        assert store.find_cached("p", "key", scopes=("protected",)) is None
+        assert store.find_cached("p", "key", scopes=("protected", "refs/heads/b")) is None
+        assert store.find_cached("p", "key", scopes=("protected", "refs/heads/a")) == "from a branch"
+        store.record_cached("p", "key", "from main", scope="protected")
+        assert store.find_cached("p", "key", scopes=("protected",)) == "from main"
+        assert store.find_cached("p", "key", scopes=("protected", "refs/heads/a")) == "from main"
+        assert store.find_cached("other", "key", scopes=("protected", "refs/heads/a")) is None
 
     def test_the_newest_run_of_a_key_is_found(self, store: Store) -> None:
-        store.record_cached("p", "key", "one", protected=True)
-        store.record_cached("p", "key", "two", protected=True)
-        assert store.find_cached("p", "key", protected=True) == "two"
+        store.record_cached("p", "key", "one", scope="protected")
+        store.record_cached("p", "key", "two", scope="protected")
+        assert store.find_cached("p", "key", scopes=("protected",)) == "two"
 
     def test_an_environment_is_found_by_its_key(self, store: Store) -> None:
         assert store.find_environment("key") is None

@@ -280,7 +280,7 @@ CREATE TABLE public.schema_version (
 CREATE TABLE public.stage_cache (
     project_id text NOT NULL COLLATE pg_catalog."C",
     cache_key text NOT NULL COLLATE pg_catalog."C",
-    protected bigint NOT NULL,
+    scope text NOT NULL COLLATE pg_catalog."C",
     run_id text NOT NULL COLLATE pg_catalog."C",
     created_at double precision NOT NULL
 );
@@ -341,10 +341,10 @@ INSERT INTO public.aliases VALUES ('digits', 'champion', 1, NULL, 'ann', 1800000
 INSERT INTO public.artifacts VALUES ('11111111111111111111111111111111', 'model', 'm', 1099511627776, 2, 'out');
 INSERT INTO public.counters VALUES ('routing', 1);
 INSERT INTO public.deliveries VALUES ('github', 'delivery-1', 1800000000.5);
-INSERT INTO public.endpoints VALUES ('5bb9eeed72435f3f61cc17e55d01881e', 'b53e0968d751a54fd5eaff241d9cad9c', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
+INSERT INTO public.endpoints VALUES ('41e66cf119050ab3ab9581a8ac4574a6', 'ee9352dbbc3fcaaf681da7b1e64dc94a', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
 INSERT INTO public.environments VALUES ('environment key', 'lock digest', 1800000000.5);
 INSERT INTO public.events VALUES (1, 'push', 'ann', 'run:11111111111111111111111111111111', '', '{"ref":"trunk"}', 1800000000.5);
-INSERT INTO public.experiments VALUES ('5812490089928706b02e89bb42fd23ea', 'b53e0968d751a54fd5eaff241d9cad9c', 'default', 1800000000.5);
+INSERT INTO public.experiments VALUES ('be598e8dafb90853be168b2a15acc56c', 'ee9352dbbc3fcaaf681da7b1e64dc94a', 'default', 1800000000.5);
 INSERT INTO public.inputs VALUES ('11111111111111111111111111111111', 'data', 'm', 'file', '11111111111111111111111111111111');
 INSERT INTO public.jobs VALUES (1, '22222222222222222222222222222222', 'stage', 'running', 'local', '', '', '{"n":[1]}', 0, 0, 1, 3, 1, 'hub 1', 1800000030.5, 30, '{}', false, '{}', '', 1800000000.5, 1800000000.5, NULL, 'once', DEFAULT);
 INSERT INTO public.locks VALUES ('scheduler', 'hub 1', 1800000010.5, 10);
@@ -357,21 +357,21 @@ INSERT INTO public.metric_points VALUES (1, 2, 1800000002.5, 0.2, 0);
 INSERT INTO public.metric_points VALUES (2, 0, 0, 'Infinity', 0);
 INSERT INTO public.metric_series VALUES (1, '11111111111111111111111111111111', 'acc', 0.2, 2, 1800000002.5, 0, 0, 1800000000.5, 0, 0.2, 3);
 INSERT INTO public.metric_series VALUES (2, '11111111111111111111111111111111', 'loss', 'Infinity', 0, 0, 'Infinity', 0, 0, 'Infinity', 'Infinity', 1);
-INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', 'e8f4e50bad8185bb3813315b288e4343', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5);
-INSERT INTO public.models VALUES ('e8f4e50bad8185bb3813315b288e4343', 'b53e0968d751a54fd5eaff241d9cad9c', 'digits', 1800000000.5, 1);
+INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', '22c1f70ad30ed61f8d87b7c8a60d9695', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5);
+INSERT INTO public.models VALUES ('22c1f70ad30ed61f8d87b7c8a60d9695', 'ee9352dbbc3fcaaf681da7b1e64dc94a', 'digits', 1800000000.5, 1);
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'lr', '0.1');
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'layers', '[3,null]');
-INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', 'b53e0968d751a54fd5eaff241d9cad9c', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
+INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', 'ee9352dbbc3fcaaf681da7b1e64dc94a', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
 INSERT INTO public.pools VALUES ('local', 'local', '{"a":1}', 2);
-INSERT INTO public.projects VALUES ('b53e0968d751a54fd5eaff241d9cad9c', 'demo', 'trunk', '', 1800000000.5, 1);
-INSERT INTO public.refs VALUES ('b53e0968d751a54fd5eaff241d9cad9c', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
-INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', '5bb9eeed72435f3f61cc17e55d01881e', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
+INSERT INTO public.projects VALUES ('ee9352dbbc3fcaaf681da7b1e64dc94a', 'demo', 'trunk', '', 1800000000.5, 1);
+INSERT INTO public.refs VALUES ('ee9352dbbc3fcaaf681da7b1e64dc94a', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', '41e66cf119050ab3ab9581a8ac4574a6', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
 INSERT INTO public.run_words VALUES ('11111111111111111111111111111111', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('brave', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('otter', '11111111111111111111111111111111');
-INSERT INTO public.runs VALUES ('11111111111111111111111111111111', 'b53e0968d751a54fd5eaff241d9cad9c', '5812490089928706b02e89bb42fd23ea', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL);
+INSERT INTO public.runs VALUES ('11111111111111111111111111111111', 'ee9352dbbc3fcaaf681da7b1e64dc94a', 'be598e8dafb90853be168b2a15acc56c', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL);
 INSERT INTO public.schema_version VALUES ('0001');
-INSERT INTO public.stage_cache VALUES ('b53e0968d751a54fd5eaff241d9cad9c', 'cache key', 1, '11111111111111111111111111111111', 1800000000.5);
+INSERT INTO public.stage_cache VALUES ('ee9352dbbc3fcaaf681da7b1e64dc94a', 'cache key', 'protected', '11111111111111111111111111111111', 1800000000.5);
 INSERT INTO public.stages VALUES ('44444444444444444444444444444444', '33333333333333333333333333333333', 'train', 'train', 'run', 'running', '{"key":"train","name":"train","action":"run","spec":{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""},"needs":[],"values":{},"skip":"","max_parallel":null,"sources":{}}', 0, '', '{"cmd":"x"}', '', '', 0, '', '{"tests":{"passed":3}}', NULL, NULL, NULL);
 INSERT INTO public.tags VALUES ('11111111111111111111111111111111', 'note', 'täg');
 INSERT INTO public.tokens VALUES ('t1', 'digest', 'member', 'user:ann', '', '', '', 0, 1800000060.5, NULL, 1800000000.5);
@@ -459,7 +459,7 @@ ALTER TABLE ONLY public.runs
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkc PRIMARY KEY (version_num);
 ALTER TABLE ONLY public.stage_cache
-    ADD CONSTRAINT stage_cache_pkey PRIMARY KEY (project_id, cache_key, protected);
+    ADD CONSTRAINT stage_cache_pkey PRIMARY KEY (project_id, cache_key, scope);
 ALTER TABLE ONLY public.stages
     ADD CONSTRAINT stages_pipeline_id_key_key UNIQUE (pipeline_id, key);
 ALTER TABLE ONLY public.stages

@@ -65,7 +65,7 @@ CREATE TABLE endpoints (
  STRICT
 
 ;
-INSERT INTO "endpoints" VALUES('5fabaed5144e0e75d99704d9cc004bc5','26f0dcdac1ea1eb8fcfb9bd4535c1eab','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
+INSERT INTO "endpoints" VALUES('3653f05a4c37aa49746ba071a71ea699','6cf7ab09e27df21ee405eccc88a230fa','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
 CREATE TABLE environments (
 	"key" TEXT NOT NULL, 
 	lock_digest TEXT NOT NULL, 
@@ -102,7 +102,7 @@ CREATE TABLE experiments (
  STRICT
 
 ;
-INSERT INTO "experiments" VALUES('8f128f938ecf70521050d657c22b791f','26f0dcdac1ea1eb8fcfb9bd4535c1eab','default',1800000000.5);
+INSERT INTO "experiments" VALUES('0050807ccf33f38569ae3f72d050e426','6cf7ab09e27df21ee405eccc88a230fa','default',1800000000.5);
 CREATE TABLE inputs (
 	run_id TEXT NOT NULL, 
 	path TEXT NOT NULL, 
@@ -256,7 +256,7 @@ CREATE TABLE model_versions (
  STRICT
 
 ;
-INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','c35b2da24d8a607f900d8710f17523c7','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5);
+INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','22284a1f38b2228c3d2e8ca4268c712b','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5);
 CREATE TABLE models (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -270,7 +270,7 @@ CREATE TABLE models (
  STRICT
 
 ;
-INSERT INTO "models" VALUES('c35b2da24d8a607f900d8710f17523c7','26f0dcdac1ea1eb8fcfb9bd4535c1eab','digits',1800000000.5,1);
+INSERT INTO "models" VALUES('22284a1f38b2228c3d2e8ca4268c712b','6cf7ab09e27df21ee405eccc88a230fa','digits',1800000000.5,1);
 CREATE TABLE params (
 	run_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -309,7 +309,7 @@ CREATE TABLE pipelines (
  STRICT
 
 ;
-INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','26f0dcdac1ea1eb8fcfb9bd4535c1eab',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
+INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','6cf7ab09e27df21ee405eccc88a230fa',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
 CREATE TABLE pools (
 	name TEXT NOT NULL, 
 	executor TEXT NOT NULL, 
@@ -334,7 +334,7 @@ CREATE TABLE projects (
  STRICT
 
 ;
-INSERT INTO "projects" VALUES('26f0dcdac1ea1eb8fcfb9bd4535c1eab','demo','trunk','',1800000000.5,1);
+INSERT INTO "projects" VALUES('6cf7ab09e27df21ee405eccc88a230fa','demo','trunk','',1800000000.5,1);
 CREATE TABLE refs (
 	project_id TEXT NOT NULL, 
 	ref TEXT NOT NULL, 
@@ -345,7 +345,7 @@ CREATE TABLE refs (
  STRICT
 
 ;
-INSERT INTO "refs" VALUES('26f0dcdac1ea1eb8fcfb9bd4535c1eab','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO "refs" VALUES('6cf7ab09e27df21ee405eccc88a230fa','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
 CREATE TABLE revisions (
 	id TEXT NOT NULL, 
 	endpoint_id TEXT NOT NULL, 
@@ -369,7 +369,7 @@ CREATE TABLE revisions (
  STRICT
 
 ;
-INSERT INTO "revisions" VALUES('66666666666666666666666666666666','5fabaed5144e0e75d99704d9cc004bc5',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
+INSERT INTO "revisions" VALUES('66666666666666666666666666666666','3653f05a4c37aa49746ba071a71ea699',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
 CREATE TABLE run_words (
 	word TEXT NOT NULL, 
 	run_id TEXT NOT NULL, 
@@ -420,7 +420,7 @@ CREATE TABLE runs (
  STRICT
 
 ;
-INSERT INTO "runs" VALUES('11111111111111111111111111111111','26f0dcdac1ea1eb8fcfb9bd4535c1eab','8f128f938ecf70521050d657c22b791f','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL);
+INSERT INTO "runs" VALUES('11111111111111111111111111111111','6cf7ab09e27df21ee405eccc88a230fa','0050807ccf33f38569ae3f72d050e426','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT schema_version_pkc PRIMARY KEY (version_num)
@@ -429,16 +429,16 @@ INSERT INTO "schema_version" VALUES('0001');
 CREATE TABLE stage_cache (
 	project_id TEXT NOT NULL, 
 	cache_key TEXT NOT NULL, 
-	protected INTEGER NOT NULL, 
+	scope TEXT NOT NULL, 
 	run_id TEXT NOT NULL, 
 	created_at REAL NOT NULL, 
-	CONSTRAINT stage_cache_pkey PRIMARY KEY (project_id, cache_key, protected)
+	CONSTRAINT stage_cache_pkey PRIMARY KEY (project_id, cache_key, scope)
 )
  WITHOUT ROWID,
  STRICT
 
 ;
-INSERT INTO "stage_cache" VALUES('26f0dcdac1ea1eb8fcfb9bd4535c1eab','cache key',1,'11111111111111111111111111111111',1800000000.5);
+INSERT INTO "stage_cache" VALUES('6cf7ab09e27df21ee405eccc88a230fa','cache key','protected','11111111111111111111111111111111',1800000000.5);
 CREATE TABLE stages (
 	id TEXT NOT NULL, 
 	pipeline_id TEXT NOT NULL, 
@@ -520,12 +520,12 @@ CREATE TABLE verdicts (
 ;
 INSERT INTO "verdicts" VALUES('v1','11111111111111111111111111111111',1800000000.5,'{"level":"bit_exact","run_id":"11111111111111111111111111111111","replay_run_id":"","metrics":[],"first_divergence":null,"outs":{},"steps_compared":3,"inputs_differ":[],"reason":"","facts":{},"at":0.0,"id":"v1"}');
 CREATE INDEX tokens_subject_created_at ON tokens (subject, created_at);
-CREATE INDEX events_kind_id ON events (kind, id);
 CREATE INDEX events_project_id ON events (project, id);
 CREATE INDEX events_subject_id ON events (subject, id);
+CREATE INDEX events_kind_id ON events (kind, id);
 CREATE INDEX inputs_source_run_id ON inputs (source_run_id);
-CREATE INDEX jobs_subject_seq ON jobs (subject, seq);
 CREATE INDEX jobs_claimable ON jobs (priority DESC, seq, claimable_at, pool, kind) WHERE claimable_at IS NOT NULL;
+CREATE INDEX jobs_subject_seq ON jobs (subject, seq);
 CREATE INDEX jobs_state_seq ON jobs (state, seq);
 CREATE INDEX experiments_name_created_at ON experiments (name, created_at);
 CREATE INDEX models_project_id_name ON models (project_id, name);
@@ -535,17 +535,17 @@ CREATE INDEX pipelines_commit_created_at_id ON pipelines ("commit", created_at, 
 CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
 CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id);
 CREATE INDEX model_versions_run_id ON model_versions (run_id);
+CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);
 CREATE INDEX runs_kind_created_at_id ON runs (kind, created_at, id);
-CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_project_id_created_at_id ON runs (project_id, created_at, id);
 CREATE INDEX runs_pipeline_id_created_at_id ON runs (pipeline_id, created_at, id);
 CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
+CREATE INDEX runs_project_id_ended_at_created_at_id ON runs (project_id, ended_at, created_at, id);
 CREATE INDEX runs_stage_id_created_at_id ON runs (stage_id, created_at, id);
 CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
 CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
 CREATE INDEX runs_project_id_started_at_created_at_id ON runs (project_id, started_at, created_at, id);
-CREATE INDEX runs_project_id_ended_at_created_at_id ON runs (project_id, ended_at, created_at, id);
 CREATE INDEX runs_created_at_id ON runs (created_at, id);
 CREATE INDEX revisions_state ON revisions (state);
 CREATE INDEX run_words_run_id ON run_words (run_id);

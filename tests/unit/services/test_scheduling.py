@@ -182,16 +182,17 @@ def test_another_branch_registers_a_candidate_and_moves_no_alias(bench: Bench) -
     assert bench.services.store.find_alias("digits", "champion") is None
 
 
-def test_what_another_branch_cached_is_not_used_by_the_protected_one(bench: Bench) -> None:
-    other = bench.push(FILES, branch="try")
+@pytest.mark.parametrize("reader", ["main", "other"])
+def test_what_a_branch_cached_is_not_used_by_another(bench: Bench, reader: str) -> None:
+    writer = bench.push(FILES, branch="try")
     bench.tick()
-    bench.resolve_environment(other)
-    bench.finish(bench.stages(other)["prepare"], outs={"data/rows.csv": b"planted"})
-    main = bench.push(FILES)
+    bench.resolve_environment(writer)
+    bench.finish(bench.stages(writer)["prepare"], outs={"data/rows.csv": b"planted"})
+    pipeline = bench.push(FILES, branch=reader)
     bench.tick()
-    assert bench.stages(main)["environment"].status is StageStatus.QUEUED  # its lock is not trusted either
-    bench.resolve_environment(main)
-    assert bench.stages(main)["prepare"].status is StageStatus.QUEUED
+    assert bench.stages(pipeline)["environment"].status is StageStatus.QUEUED  # its lock is not trusted either
+    bench.resolve_environment(pipeline)
+    assert bench.stages(pipeline)["prepare"].status is StageStatus.QUEUED
 
 
 def test_what_the_protected_branch_cached_serves_all(bench: Bench) -> None:

@@ -128,13 +128,11 @@ def _files(services: Services, view: PipelineView, env: EnvSpec) -> dict[str, by
 def _keys(services: Services, view: PipelineView, env: EnvSpec) -> list[str]:
     """Give the keys under which the lock may be known; what is resolved now is kept under the last.
 
-    Two Pythons and two platforms take different wheels of the same lock. What another ref resolved is never
-    used by the protected branch, whose own all may use.
+    Two Pythons and two platforms take different wheels of the same lock.
     """
     files, python = _files(services, view, env), platform.python_version()
     place = f"{_pool(view)}:{sysconfig.get_platform()}"
-    scopes = ["protected"] if view.is_protected else ["protected", view.pipeline.ref]
-    return [environment_key(files, env, python=python, platform=f"{place}:{scope}") for scope in scopes]
+    return [environment_key(files, env, python=python, platform=f"{place}:{scope}") for scope in view.scopes]
 
 
 def _pool(view: PipelineView) -> str:

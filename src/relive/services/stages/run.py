@@ -58,7 +58,7 @@ def check(services: Services, view: PipelineView, stage: Stage) -> None:
 def _link_cached(services: Services, view: PipelineView, stage: Stage) -> bool:
     if not stage.planned.spec.cache or stage.result.get("fresh") or stage.attempts:
         return False
-    run_id = services.store.find_cached(view.project.id, stage.cache_key, protected=view.is_protected)
+    run_id = services.store.find_cached(view.project.id, stage.cache_key, scopes=view.scopes)
     if run_id is None or not has_outs(services, run_id):
         return False
     now = services.store.now()

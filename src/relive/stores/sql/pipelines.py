@@ -89,19 +89,18 @@ class SqlPipelines(StorePart):
         with self._db.write() as connection:
             return _STAGES.change(connection, stage_id, changes, *where)
 
-    def find_cached(self, project_id: str, cache_key: str, *, protected: bool) -> str | None:
+    def find_cached(self, project_id: str, cache_key: str, *, scopes: Sequence[str]) -> str | None:
         cached = stage_cache.c
-        query = select(cached.run_id).where(cached.project_id == project_id, cached.cache_key == cache_key)
-        if protected:
-            query = query.where(cached.protected == 1)
-        # Should both have made it, what a protected pipeline made is the better known.
-        query = query.order_by(cached.protected.desc()).limit(1)
+        query = select(cached.scope, cached.run_id).where(
+            cached.project_id == project_id, cached.cache_key == cache_key, cached.scope.in_(scopes)
+        )
         with self._db.read() as connection:
-            return connection.execute(query).scalar()
+            made = {row.scope: row.run_id for row in connection.execute(query)}
+        return next((made[scope] for scope in scopes if scope in made), None)
 
-    def record_cached(self, project_id: str, cache_key: str, run_id: str, *, protected: bool) -> None:
+    def record_cached(self, project_id: str, cache_key: str, run_id: str, *, scope: str) -> None:
         at = self._db.moment()
-        key = {"project_id": project_id, "cache_key": cache_key, "protected": int(protected)}
+        key = {"project_id": project_id, "cache_key": cache_key, "scope": scope}
         upsert = self._db.insert(stage_cache).values(**key, run_id=run_id, created_at=at)
         newest = {"run_id": run_id, "created_at": at}
         with self._db.write() as connection:

@@ -255,10 +255,8 @@ def upgrade() -> None:
     )
     _make(
         "stage_cache",
-        "project_id cache_key protected",
-        *_some(TEXT, "project_id cache_key"),
-        *_some(WHOLE, "protected"),
-        *_some(TEXT, "run_id"),
+        "project_id cache_key scope",
+        *_some(TEXT, "project_id cache_key scope run_id"),
         *_some(REAL, "created_at"),
         sqlite_with_rowid=False,
     )
