@@ -24,7 +24,10 @@ from relive.core.trajectory import (
 SHARE_LIMIT: Final = 0.02
 RELATIVE_LIMIT: Final = 0.02
 
-SAME_OUTS: Final = frozenset({"same bytes", "same predictions"})
+SAME_BYTES: Final = "same bytes"
+# Every bit of the predictions that were kept at registration, for a file that differs in bytes.
+SAME_PREDICTIONS: Final = "same predictions"
+SAME_OUTS: Final = frozenset({SAME_BYTES, SAME_PREDICTIONS})
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +167,10 @@ def _all_equal(metrics: tuple[MetricDifference, ...], steps: Comparison | None, 
         )
         if count
     ]
-    return f"Equal: {', '.join(parts)}."
+    reason = f"Equal: {', '.join(parts)}."
+    if by_predictions := sorted(path for path, word in outs.items() if word == SAME_PREDICTIONS):
+        reason += f" Of {', '.join(by_predictions)} the recorded example's predictions, not the bytes."
+    return reason
 
 
 def _difference(key: str, recorded: float | None, replayed: float | None) -> MetricDifference:

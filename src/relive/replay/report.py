@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from relive.client.hub import HubClient
-from relive.core.compare import compare, judge
+from relive.core.compare import SAME_BYTES, SAME_PREDICTIONS, compare, judge
 from relive.core.recipe import Observed
 from relive.core.run import Artifact, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
@@ -56,9 +56,9 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
             continue
         other = theirs.get(item.path)
         if other is not None and other.manifest == item.manifest:
-            words[item.path] = "same bytes"
+            words[item.path] = SAME_BYTES
         elif other is not None and predicts_the_same(plan, item, other, hub):
-            words[item.path] = "same predictions"
+            words[item.path] = SAME_PREDICTIONS
         else:
             words[item.path] = "differs"
     return words

@@ -32,7 +32,9 @@ _OVER = ("ended", "gone")
 def launch_ready(services: Services) -> int:
     """Claim and start jobs while their pools have room; gives how many were started."""
     started = 0
-    for pool in services.store.list_pools():
+    pools = services.store.list_pools()
+    _explain_missing(services, {pool.name for pool in pools})
+    for pool in pools:
         if not _can_place(services, pool):
             continue
         started += _launch_kind(services, pool, (JobKind.SERVE,), room=64)
@@ -106,6 +108,13 @@ def _can_place(services: Services, pool: Pool) -> bool:
             _log.warning("%d jobs wait for pool %s: %s", len(queued), pool.name, error.what())
         return False
     return True
+
+
+def _explain_missing(services: Services, known: set[str]) -> None:
+    """Say of what was queued for a pool that is gone by now why it waits."""
+    for job in services.store.list_jobs(states=(JobState.QUEUED,), kinds=_PLACED, limit=100):
+        if job.pool not in known:
+            _note(services, job, f"waits for pool {job.pool}, which is gone; add it again or cancel")
 
 
 def _wait(services: Services, job: Job, why: str) -> None:

@@ -254,9 +254,17 @@ def find_file(services: Services, run_id: str, path: str) -> str:
 
 
 def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
-    """Keep what a replay showed."""
+    """Keep what a replay showed.
+
+    Raises:
+        NotFound: There is no such run, or no such replay.
+        InvalidInput: The replay repeats another run.
+    """
     store = services.store
     run = store.get_run(verdict.run_id)
+    if store.get_run(verdict.replay_run_id).replay_of != run.id:
+        wanted = f"a run that replays {run.id}"
+        raise InvalidInput(field="replay_run_id", value=verdict.replay_run_id, wanted=wanted)
     kept = msgspec.structs.replace(verdict, id=new_id(), run_id=run.id, at=store.now())
     with store.transaction():
         store.record_verdict(kept)

@@ -225,6 +225,13 @@ def test_equal_metrics_with_another_step_are_within_tolerance_and_say_where():
     assert "loss at step 1" in found.reason
 
 
+def test_equal_predictions_are_not_called_equal_bytes():
+    found = judge({"loss": 1.0}, {"loss": 1.0}, outs={"model": "same predictions", "rows": "same bytes"})
+    assert found.reason == (
+        "Equal: 1 metric, 2 outs. Of model the recorded example's predictions, not the bytes."
+    )
+
+
 def test_a_differing_out_is_not_bit_exact():
     assert judge({"acc": 0.9}, {"acc": 0.9}, outs={"model": "differs"}).level == WITHIN
     assert judge({}, {}, outs={"model": "differs"}).level == DIVERGED

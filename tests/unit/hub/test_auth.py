@@ -231,6 +231,13 @@ def test_a_login_link_works_once_and_logging_out_ends_the_session(bench: Bench, 
     assert live.ask("GET", "/api/v1/projects", token="", cookie=session).status == 401
 
 
+def test_logging_out_leaves_the_token_of_a_client_alone(live: LiveHub) -> None:
+    link = live.ask("POST", "/api/v1/login-link", {}).json["url"].partition("?link=")[2]
+    session = live.ask("GET", f"/login?link={link}", token="").headers["set-cookie"].partition(";")[0]
+    assert live.ask("POST", "/logout", cookie=session, origin=live.url).status == 303
+    assert live.ask("GET", "/api/v1/projects").status == 200
+
+
 def test_a_revoked_and_an_expired_token_let_nobody_in(bench: Bench, live: LiveHub) -> None:
     gone = live.ask("POST", "/api/v1/tokens", {"label": "gone"}).json["token"]
     brief = live.ask("POST", "/api/v1/tokens", {"label": "brief", "life_s": 1e-6}).json["token"]

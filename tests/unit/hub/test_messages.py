@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relive.client.hub import HubClient, connect
 from relive.core.job import Pool
-from relive.core.run import Artifact, Metric, MetricSummary, Run, RunStatus
+from relive.core.run import Artifact, Metric, MetricSummary, Run, RunKind, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.errors import HubRefused, NotFound
 from relive.wire.hub import CreateToken, DeployVersion, RunDetail
@@ -133,7 +133,9 @@ def test_a_limit_is_taken_within_bounds(live: LiveHub, bench: Bench, limit: int)
 
 def test_a_verdict_with_nan_comes_back(bench: Bench, client: HubClient) -> None:
     run = bench.by_hand().run_id
-    verdict = Verdict(level=VerdictLevel.UNRESOLVED, reason="no metric is a number", run_id=run)
+    copy = bench.by_hand(kind=RunKind.REPLAY, replay_of=run).run_id
+    reason = "no metric is a number"
+    verdict = Verdict(level=VerdictLevel.UNRESOLVED, reason=reason, run_id=run, replay_run_id=copy)
     assert client.record_verdict(verdict).reason == "no metric is a number"
     assert client.get_run(run).verdicts[0].level is VerdictLevel.UNRESOLVED
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from relive.core.job import Pool
-from relive.errors import Conflict, InvalidInput, InvalidName, PoolUnfit, PoolUnreachable
-from relive.hub.pools import add_pool
+from relive.core.job import Job, JobKind, JobState, Pool
+from relive.errors import Conflict, InvalidInput, InvalidName, NotFound, PoolUnfit, PoolUnreachable
+from relive.hub.pools import add_pool, remove_pool
 from relive.services.context import Services
+from relive.services.ids import new_id
 from tests.support.bench import Bench
 from tests.support.dashboard import Answers, answering
 from tests.support.live import LiveHub
@@ -46,6 +47,26 @@ def test_a_pool_whose_jobs_would_not_find_the_hub_is_refused(bench: Bench, ray: 
         add_pool(reached_at(bench, "http://127.0.0.1:7878"), pool(ray))
     assert "relive up --public-url" in (raised.value.to_do() or "")
     assert kept(bench) == []
+
+
+def test_a_pool_that_jobs_use_is_not_taken_away(bench: Bench, ray: Answers) -> None:
+    add_pool(bench.services, pool(ray))
+    job = Job(id=new_id(), kind=JobKind.STAGE, state=JobState.QUEUED, pool="gpu")
+    bench.services.store.put(job)
+    with pytest.raises(Conflict, match="1 of its jobs wait or run"):
+        remove_pool(bench.services, "gpu")
+    claimed = bench.services.store.claim("me", pools=["gpu"], kinds=[JobKind.STAGE], lease_s=60)
+    assert claimed is not None
+    bench.services.store.finish(job.id, claimed.fence, JobState.DONE, result={})
+    remove_pool(bench.services, "gpu")
+    assert kept(bench) == []
+    with pytest.raises(NotFound):
+        remove_pool(bench.services, "gpu")
+
+
+def test_the_pool_of_this_machine_is_never_taken_away(bench: Bench) -> None:
+    with pytest.raises(InvalidInput):
+        remove_pool(bench.services, "local")
 
 
 @pytest.mark.parametrize("hub", ["http://127.0.0.1:7878", "http://localhost:7878", "http://[::1]:7878"])

@@ -57,6 +57,15 @@ def test_that_a_pool_is_away_is_logged_once(bench: Bench, caplog: pytest.LogCapt
     ]
 
 
+def test_a_job_whose_pool_was_taken_away_says_so(bench: Bench) -> None:
+    bench.executor.away = AWAY
+    pipeline = bench.push(FILES)
+    bench.tick()
+    bench.services.store.delete_pool("local")
+    bench.tick()
+    assert "pool local, which is gone" in bench.stages(pipeline)["environment"].reason
+
+
 def test_a_pool_is_asked_only_if_something_waits_for_it(bench: Bench, stage: Stage) -> None:
     bench.executor.away = AWAY
     bench.tick()

@@ -290,7 +290,8 @@ def test_a_run_is_found_by_the_beginning_of_its_id_alone(bench: Bench) -> None:
 
 
 def test_a_verdict_is_kept_with_who_and_when(bench: Bench) -> None:
-    run, copy = made(bench), made(bench, kind=RunKind.REPLAY)
+    run = made(bench)
+    copy = made(bench, kind=RunKind.REPLAY, replay_of=run.id)
     verdict = Verdict(
         level=VerdictLevel.BIT_EXACT,
         reason="same",
@@ -306,6 +307,16 @@ def test_a_verdict_is_kept_with_who_and_when(bench: Bench) -> None:
     assert runs.get_detail(bench.services, run.id).verdicts == (kept,)
     ((_, facts),) = bench.events("replay.judged")
     assert facts == {"level": "bit_exact", "reason": "same", "replay": copy.id}
+
+
+def test_a_verdict_names_a_replay_of_its_run(bench: Bench) -> None:
+    run, other = made(bench), made(bench)
+    verdict = Verdict(level=VerdictLevel.BIT_EXACT, reason="same", run_id=run.id, replay_run_id=other.id)
+    with pytest.raises(InvalidInput):
+        runs.record_verdict(bench.services, verdict, by="ada")
+    unknown = msgspec.structs.replace(verdict, replay_run_id="f" * 32)
+    with pytest.raises(NotFound):
+        runs.record_verdict(bench.services, unknown, by="ada")
 
 
 def test_only_users_and_what_they_started_make_runs(bench: Bench) -> None:

@@ -190,7 +190,7 @@ def test_what_a_branch_cached_is_not_used_by_another(bench: Bench, reader: str) 
     bench.finish(bench.stages(writer)["prepare"], outs={"data/rows.csv": b"planted"})
     pipeline = bench.push(FILES, branch=reader)
     bench.tick()
-    assert bench.stages(pipeline)["environment"].status is StageStatus.QUEUED  # its lock is not trusted either
+    assert bench.stages(pipeline)["environment"].status is StageStatus.QUEUED  # nor is its lock trusted
     bench.resolve_environment(pipeline)
     assert bench.stages(pipeline)["prepare"].status is StageStatus.QUEUED
 

@@ -87,12 +87,9 @@ def create_pool(request: HubRequest, data: JSONBody[CreatePool]) -> Pool:
 
 @delete("/pools/{name:str}", sync_to_thread=True)
 def delete_pool(request: HubRequest, name: FromPath[str]) -> None:
-    """Take a pool away; its running jobs go on."""
+    """Take away a pool that no job uses."""
     allowed(request, Scope.ADMIN, "delete a pool")
-    if name == "local":
-        raise InvalidInput(field="pool", value=name, wanted="another than this machine's own")
-    if not services_of(request).store.delete_pool(name):
-        raise NotFound(kind="pool", name=name, hint="relive pool list")
+    pools.remove_pool(services_of(request), name)
 
 
 @get("/events", sync_to_thread=True)

@@ -41,7 +41,7 @@ async def logout(request: HubRequest) -> Redirect:
     """End this browser's session."""
     caller = reader(request)
     # The session of the cookie ends, never the token of a client that happens to call this.
-    if token_in({"cookie": request.headers.get("cookie", "")}):
+    if "authorization" not in request.headers and token_in({"cookie": request.headers.get("cookie", "")}):
         await asyncio.to_thread(services_of(request).store.revoke_token, caller.token_id)
     answer = go_to(request, "/login")
     answer.cookies.append(_cookie(request, "", 0))
