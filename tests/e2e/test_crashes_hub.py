@@ -180,7 +180,8 @@ def test_a_hub_that_was_away_for_longer_than_a_lease_loses_nobody(tmp_path: Path
 
 def test_a_process_that_a_dying_hub_had_no_time_to_note_is_adopted_all_the_same(tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
-    with running_hub(tmp_path / "home", RELIVE_LEASE_S="3") as hub:
+    # Longer than the pause between two tries of a process whose hub is away: a lease holds for several.
+    with running_hub(tmp_path / "home", RELIVE_LEASE_S="8") as hub:
         make_repository(hub, tmp_path / "warm", waiting(gate)).push("-o", "nowait")
         gate.await_start()
         gate.open()
