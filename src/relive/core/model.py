@@ -27,6 +27,9 @@ class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str
     name: str
     created_at: float = 0.0
+    description: str = ""
+    created_by: str = ""
+    updated_at: float | None = None
 
 
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,10 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
         provenance: Digest of the signed statement's blob.
         status: "candidate", "promoted" or "rejected" (a gate failed).
         facts: Metrics at registration, commit, environment, …
+        source: Address a client registered it from; empty for what a pipeline made.
+        run_link: A client's link to its run.
+        stage: The stage of MLflow's old life cycle; empty for none.
+        logged_model_id: The logged model it was registered from, if any.
     """
 
     id: str
@@ -64,6 +71,12 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
     created_by: str = ""
     created_at: float = 0.0
+    description: str = ""
+    source: str = ""
+    run_link: str = ""
+    stage: str = ""
+    logged_model_id: str = ""
+    updated_at: float | None = None
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True):

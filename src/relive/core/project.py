@@ -19,9 +19,19 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """A named set of runs."""
+    """A named set of runs.
+
+    Attributes:
+        artifact_location: Where clients of other systems keep its artifacts; empty for the hub.
+        created_by: Who made it; empty for the hub.
+        deleted_at: When it was put aside; it and its runs can be restored until they are purged.
+    """
 
     id: str
     project_id: str
     name: str
     created_at: float = 0.0
+    artifact_location: str = ""
+    created_by: str = ""
+    updated_at: float | None = None
+    deleted_at: float | None = None

@@ -86,6 +86,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         replay_of: The run this one repeats.
         superseded_by: The run that took over after its lease was lost.
         tainted: A declared input changed while it ran.
+        deleted_at: When it was put aside; it can be restored until it is purged.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    deleted_at: float | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):

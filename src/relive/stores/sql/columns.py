@@ -60,12 +60,12 @@ class Words(TypeDecorator[str]):
 
 
 class OptionalWords(Words):
-    """Text that is unique where it is set: the empty text of a struct is NULL, of which there may be many."""
+    """Text that may be absent: the empty text of a struct is NULL, of which a unique column may hold many."""
 
     cache_ok = True
 
-    def __init__(self, what: str = "text") -> None:
-        super().__init__(what, LONGEST_KEY_BYTES)
+    def __init__(self, what: str = "text", longest: int | None = LONGEST_KEY_BYTES) -> None:
+        super().__init__(what, longest)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Keep the empty text as NULL."""

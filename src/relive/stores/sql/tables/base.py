@@ -5,7 +5,16 @@ from typing import Any
 
 from sqlalchemy import Column, MetaData, Table
 
-from relive.stores.sql.columns import FLOAT, LONGEST_KEY_BYTES, WHOLE, Choice, Flag, Json, Words
+from relive.stores.sql.columns import (
+    FLOAT,
+    LONGEST_KEY_BYTES,
+    WHOLE,
+    Choice,
+    Flag,
+    Json,
+    OptionalWords,
+    Words,
+)
 
 # Constraints need names that a migration can drop them by.
 METADATA = MetaData(
@@ -51,6 +60,11 @@ def name(called: str, *parts: Any, unique: bool = False) -> Column[str]:
 def text(called: str) -> Column[str]:
     """Make a column of text of any length."""
     return Column(called, Words(called), nullable=False)
+
+
+def later(called: str) -> Column[str]:
+    """Make a column of text that a table got after it had rows: empty in those."""
+    return Column(called, OptionalWords(called, None), nullable=True)
 
 
 def choice(called: str, choices: type[StrEnum], *, nullable: bool = False) -> Column[Any]:

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 
 from relive.core.access import Scope
-from relive.stores.sql.tables.base import choice, json, key, name, real, serial, table, text, whole
+from relive.stores.sql.tables.base import choice, json, key, later, name, real, serial, table, text, whole
 
 users = table(
     "users",
@@ -43,9 +43,15 @@ experiments = table(
     name("project_id", ForeignKey("projects.id")),
     name("name"),
     real("created_at"),
+    later("artifact_location"),
+    later("created_by"),
+    real("updated_at", nullable=True),
+    real("deleted_at", nullable=True),
     UniqueConstraint("project_id", "name"),
     Index(None, "name", "created_at"),
+    Index(None, "created_at", "id"),
 )
+experiment_tags = table("experiment_tags", key("experiment_id"), key("key"), text("value"), rowid=False)
 refs = table("refs", key("project_id"), key("ref"), text("commit"), rowid=False)
 deliveries = table("deliveries", key("forge"), key("delivery_id"), real("at"), rowid=False)
 meta = table("meta", key("key"), text("value"), rowid=False)

@@ -5,7 +5,7 @@ from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueCo
 from relive.core.endpoint import RevisionState
 from relive.core.model import Signature
 from relive.stores.sql.columns import OptionalWords
-from relive.stores.sql.tables.base import choice, json, key, name, real, table, text, whole
+from relive.stores.sql.tables.base import choice, json, key, later, name, real, table, text, whole
 
 models = table(
     "models",
@@ -14,7 +14,18 @@ models = table(
     name("name", unique=True),
     real("created_at"),
     whole("last_version"),
+    later("description"),
+    later("created_by"),
+    real("updated_at", nullable=True),
     Index(None, "project_id", "name"),
+)
+model_tags = table(
+    "model_tags",
+    key("model_id"),
+    key("key"),
+    text("value"),
+    ForeignKeyConstraint(["model_id"], ["models.id"], ondelete="CASCADE"),
+    rowid=False,
 )
 model_versions = table(
     "model_versions",
@@ -35,8 +46,22 @@ model_versions = table(
     json("facts"),
     text("created_by"),
     real("created_at"),
+    later("description"),
+    later("source"),
+    later("run_link"),
+    later("stage"),
+    later("logged_model_id"),
+    real("updated_at", nullable=True),
     UniqueConstraint("model_id", "version"),
     Index(None, "run_id"),
+)
+version_tags = table(
+    "version_tags",
+    key("version_id"),
+    key("key"),
+    text("value"),
+    ForeignKeyConstraint(["version_id"], ["model_versions.id"], ondelete="CASCADE"),
+    rowid=False,
 )
 aliases = table(
     "aliases",

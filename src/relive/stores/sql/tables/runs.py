@@ -1,6 +1,6 @@
 """Tables of runs and what they record."""
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, func
 
 from relive.core.run import FailureReason, ResourceUse, RunKind, RunStatus
 from relive.core.trajectory import Verdict
@@ -19,6 +19,9 @@ from relive.stores.sql.tables.base import (
     text,
     whole,
 )
+
+# Of a param's or a tag's value; a search compares these first, and then the whole value.
+INDEXED_LETTERS = 200
 
 runs = table(
     "runs",
@@ -49,6 +52,7 @@ runs = table(
     flag("tainted"),
     json("usage", ResourceUse | None, nullable=True),
     *span(),
+    real("deleted_at", nullable=True),
     # What a table of runs is narrowed by, each in the orders it is shown in; see `run_pages`.
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
@@ -57,6 +61,7 @@ runs = table(
     Index(None, "project_id", "started_at", "created_at", "id"),
     Index(None, "project_id", "ended_at", "created_at", "id"),
     Index(None, "experiment_id", "created_at", "id"),
+    Index(None, "experiment_id", "started_at", "id"),
     Index(None, "status", "created_at", "id"),
     Index(None, "kind", "created_at", "id"),
     Index(None, "pipeline_id", "created_at", "id"),
@@ -73,6 +78,9 @@ run_words = table(
 )
 params = table("params", key("run_id"), key("key"), text("value"), rowid=False)
 tags = table("tags", key("run_id"), key("key"), text("value"), rowid=False)
+# Only the beginning of a value is in an index, because a value has no limit that an index could hold.
+Index("params_key_begin", params.c.key, func.substr(params.c.value, 1, INDEXED_LETTERS), params.c.run_id)
+Index("tags_key_begin", tags.c.key, func.substr(tags.c.value, 1, INDEXED_LETTERS), tags.c.run_id)
 # What is kept of each series, in the same transaction as its points. NULL stands for NaN.
 metric_series = table(
     "metric_series",
