@@ -15,7 +15,8 @@ import click
 
 import relive.errors
 from relive.errors import ReliveError
-from relive.hub.routes import mlflow
+from relive.hub.routes.mlflow import calls as mlflow
+from relive.hub.routes.mlflow.table import Table
 from relive.settings import SETTINGS, Setting
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/reference"
@@ -131,7 +132,7 @@ HTTP, in the log.
 {_lines(rows)}"""
 
 
-def mlflow_page(table: mlflow.Table) -> str:
+def mlflow_page(table: Table) -> str:
     """Write the page of MLflow's calls: those that are served, and what a client meets with the others."""
     rows = [
         f"| `{method} {path}` | {_cell(inspect.getdoc(handle) or '')} |"

@@ -36,7 +36,8 @@ from relive.hub.git.slots import PackSlots
 from relive.hub.http import HubRequest, only_known, read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
-from relive.hub.routes import admin, blobs, jobs, mlflow, models, pipelines, runs, webhooks
+from relive.hub.routes import admin, blobs, jobs, models, pipelines, runs, webhooks
+from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
 from relive.hub.vault import FileVault
 from relive.hub.web import pages

@@ -12,7 +12,7 @@ from relive.core.run import Artifact
 from relive.forges.github import GitHub
 from relive.hub.app import build_litestar
 from relive.hub.config import HubConfig
-from relive.hub.routes import mlflow
+from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.vault import FileVault
 from relive.services.accounts import create_job_token
 from relive.services.forging import Forging

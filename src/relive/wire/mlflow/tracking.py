@@ -1,27 +1,11 @@
-"""Messages of MLflow's REST protocol that an ordinary training run sends; names and types are MLflow's.
+"""Experiments, runs, metrics, params and tags.
 
-Source: MLflow's REST API, version 2.0. Unknown fields are ignored, as MLflow's own server does.
+Source: MLflow's REST API, version 2.0.
 """
-
-from typing import Annotated, TypeAlias
 
 import msgspec
 
-Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """The shape of every error that MLflow's clients read."""
-
-    error_code: str
-    message: str
-
-
-class KeyValue(msgspec.Struct, frozen=True):
-    """A param or a tag."""
-
-    key: str
-    value: str = ""
+from relive.wire.mlflow.common import Int64, KeyValue
 
 
 class MetricPoint(msgspec.Struct, frozen=True):
