@@ -33,6 +33,7 @@ from relive.runner.lease import Lease, Over, is_passing
 from relive.runner.main import deliver
 from relive.runner.order import read_order
 from relive.runner.variables import fixed_variables
+from relive.serving.ask import ask
 from relive.serving.bundle import build_bundle
 from relive.serving.modelprocess import ServeSpec
 from relive.serving.signature import FILE_NAME
@@ -46,7 +47,6 @@ _AWAY_S: Final = 24 * 3600.0
 _FIRST_ANSWER_S: Final = 300.0
 _DESCRIBE_S: Final = 600.0
 _TELL_AGAIN_S: Final = 1.0
-_LAST_LINES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def main() -> int:
 
 def _do(work: object, reports: ReportClient, lease: Lease, blobs: BlobClient, folder: Path) -> Report:
     if isinstance(work, DescribeWork):
-        return _describe(work, reports.fence, blobs, folder)
+        return _describe(work, reports.fence, lease, blobs, folder)
     if isinstance(work, ServeWork):
         return _serve(work, reports, lease, blobs, folder)
     raise HubRefused(
@@ -143,13 +143,19 @@ def _do(work: object, reports: ReportClient, lease: Lease, blobs: BlobClient, fo
     )
 
 
-def _describe(work: DescribeWork, fence: int, blobs: BlobClient, folder: Path) -> DescribeReport:
+def _describe(
+    work: DescribeWork, fence: int, lease: Lease, blobs: BlobClient, folder: Path
+) -> DescribeReport:
     try:
         world = make_world(work, blobs, folder)
         examples = blobs.materialise(work.example, folder / "example")
         contract = folder / "contract"
         example = folder / "example" / examples.entries[0].path
-        _ask(world, "describe", "--example", str(example), "--out", str(contract), loader=work.loader)
+        line = [str(world.python), str(world.bundle), "describe", "--model", str(world.model)]
+        line += ["--example", str(example), "--out", str(contract)]
+        line += ["--loader", work.loader, "--code", world.code]
+        variables = {**_few_variables(), **fixed_variables(1.0)}
+        ask(line, world.model, variables, lease, timeout_s=_DESCRIBE_S, log=folder / "log")
         shutil.copyfile(example, make_room(contract, example.name))
         digest, _ = blobs.upload_tree(contract)
         return DescribeReport(
@@ -216,31 +222,6 @@ def make_world(work: DescribeWork | ServeWork, blobs: BlobClient, folder: Path) 
         python = build_environment(lock, WheelStore(blobs)) / "bin" / "python"
     bundle = build_bundle(Path(settings.cache()) / "agent")
     return World(python=python, bundle=bundle, model=model, code=code)
-
-
-def _ask(world: World, command: str, *arguments: str, loader: str) -> None:
-    """Run one command of the bundle in the model's environment.
-
-    Raises:
-        ModelFailed: It failed; with the last lines it printed.
-    """
-    line = [str(world.python), str(world.bundle), command, "--model", str(world.model), *arguments]
-    done = subprocess.run(
-        [*line, "--loader", loader, "--code", world.code],
-        env={**_few_variables(), **fixed_variables(1.0)},
-        cwd=world.model,
-        capture_output=True,
-        text=True,
-        timeout=_DESCRIBE_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:])
-        raise ModelFailed(said or f"exit code {done.returncode}")
-
-
-class ModelFailed(OSError):
-    """The model could not be loaded or asked; the text is what it said."""
 
 
 def _few_variables() -> dict[str, str]:
