@@ -23,11 +23,13 @@ from relive.core.access import Token, User
 from relive.core.endpoint import Endpoint, Revision
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
-from relive.core.model import Alias, ModelVersion, RegisteredModel
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.project import Experiment, Project
 from relive.core.run import Artifact, Input, Metric, MetricSummary, Run
 from relive.core.trajectory import Verdict
+from relive.ports.logged_models import LoggedModelStore
+from relive.ports.registry import RegistryStore
+from relive.ports.webhooks import WebhookStore
 
 
 class AccountStore(Protocol):
@@ -282,37 +284,6 @@ class JobQueue(Protocol):
     def delete_pool(self, name: str) -> bool: ...
 
 
-class RegistryStore(Protocol):
-    """Registered models, versions, aliases."""
-
-    def ensure_model(self, project_id: str, name: str) -> RegisteredModel:
-        """Give the model of this name; raises `Conflict` if it belongs to another project."""
-        ...
-
-    def get_model(self, name: str) -> RegisteredModel: ...
-    def list_models(self, project_id: str | None = None) -> list[RegisteredModel]: ...
-    def create_version(self, version: ModelVersion) -> ModelVersion:
-        """Create it with the model's next number; with a `stage_id` seen before, give that version back."""
-        ...
-
-    def get_version(self, model: str, ref: str) -> ModelVersion:
-        """Give a version by number or alias."""
-        ...
-
-    def get_version_by_id(self, version_id: str) -> ModelVersion: ...
-    def find_version_of_stage(self, stage_id: str) -> ModelVersion | None: ...
-    def list_versions(self, model: str) -> list[ModelVersion]: ...
-    def list_versions_of_run(self, run_id: str) -> list[ModelVersion]: ...
-    def set_version(self, version_id: str, **changes: Any) -> ModelVersion: ...
-    def find_alias(self, model: str, alias: str) -> Alias | None: ...
-    def list_aliases(self, model: str) -> list[Alias]: ...
-    def set_alias(self, model: str, alias: str, version: int, *, by: str) -> Alias:
-        """Point an alias, which is not a number, at a version of the model."""
-        ...
-
-    def delete_alias(self, model: str, alias: str) -> bool: ...
-
-
 class EndpointStore(Protocol):
     """Endpoints and revisions; each change of traffic grows the routing version."""
 
@@ -369,6 +340,8 @@ class Store(
     PipelineStore,
     JobQueue,
     RegistryStore,
+    LoggedModelStore,
+    WebhookStore,
     EndpointStore,
     EventStore,
     Protocol,

@@ -16,11 +16,14 @@ A backend's test module supplies two fixtures and subclasses what it wants to be
 from relive.testing.queue import ClaimContract, LeaseContract, LockContract, SetBackClockContract
 from relive.testing.stores_accounts import AccountContract, ProjectContract
 from relive.testing.stores_events import EventContract, TransactionContract
+from relive.testing.stores_logged_models import LoggedModelContract
 from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
 from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
+from relive.testing.stores_registry_changes import RegistryChangeContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
+from relive.testing.stores_webhooks import WebhookContract
 
 
 class QueueContract(ClaimContract, LeaseContract, SetBackClockContract, LockContract):
@@ -39,6 +42,9 @@ class StoreContract(
     PipelineContract,
     StageContract,
     RegistryContract,
+    RegistryChangeContract,
+    LoggedModelContract,
+    WebhookContract,
     EndpointContract,
     EventContract,
     TransactionContract,

@@ -1,17 +1,29 @@
 """Registered models, their versions and aliases."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, select
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select, update
 
 from relive.core.model import Alias, ModelVersion, RegisteredModel
 from relive.errors import Conflict, InvalidInput, NotFound
+from relive.stores.sql.keyed import Keyed
 from relive.stores.sql.numbering import Numbered
-from relive.stores.sql.part import StorePart, new_id
+from relive.stores.sql.part import StorePart, chunks, new_id
 from relive.stores.sql.rows import Kept
-from relive.stores.sql.tables.models import aliases, model_versions, models
+from relive.stores.sql.tables.models import (
+    aliases,
+    endpoints,
+    model_tags,
+    model_versions,
+    models,
+    revisions,
+    version_tags,
+)
 
-_MODELS: Final = Kept(RegisteredModel, models, "model")
+_MODELS: Final = Kept(
+    RegisteredModel, models, "model", fixed=("id", "project_id", "name", "created_at", "created_by")
+)
 _VERSIONS: Final = Kept(
     ModelVersion,
     model_versions,
@@ -19,13 +31,23 @@ _VERSIONS: Final = Kept(
     fixed=("id", "model_id", "model", "version", "run_id", "manifest", "sha256", "stage_id", "created_at"),
 )
 _ALIASES: Final = Kept(Alias, aliases, "alias")
+_MODEL_TAGS: Final = Keyed(model_tags, "model_id")
+_VERSION_TAGS: Final = Keyed(version_tags, "version_id")
 _NUMBERS: Final = Numbered(models.c.last_version, "model")
 _MOST_DIGITS: Final = 18
 _NEWEST: Final = model_versions.c.version.desc()
 
 
 class SqlRegistry(StorePart):
-    """See `ports.stores.RegistryStore`."""
+    """See `ports.registry.RegistryStore`."""
+
+    def create_model(self, model: RegisteredModel) -> RegisteredModel:
+        new = {"created_at": model.created_at or self._db.moment(), "last_version": 0}
+        with self._db.write() as connection:
+            created = _MODELS.insert_unless(connection, self._db.insert(models), ["name"], model, **new)
+        if created is None:
+            raise Conflict(subject=f"model {model.name!r}", reason="the name is taken")
+        return created
 
     def ensure_model(self, project_id: str, name: str) -> RegisteredModel:
         model = RegisteredModel(id=new_id(), project_id=project_id, name=name)
@@ -55,6 +77,41 @@ class SqlRegistry(StorePart):
             query = query.where(models.c.project_id == project_id)
         with self._db.read() as connection:
             return _MODELS.all(connection, query)
+
+    def set_model(self, model_id: str, **changes: Any) -> RegisteredModel:
+        with self._db.write() as connection:
+            changed = _MODELS.change(connection, model_id, changes)
+        assert changed is not None  # without a condition it is changed or not found
+        return changed
+
+    def rename_model(self, model_id: str, name: str) -> RegisteredModel:
+        # A group, because it changes rows of four tables.
+        with self._db.write(group=True) as connection:
+            model = _MODELS.get(connection, model_id)
+            if model.name == name:
+                return model
+            if _MODELS.find(connection, models.c.name == name) is not None:
+                raise Conflict(subject=f"model {name!r}", reason="the name is taken")
+            # Aliases name their model, so none may be there while its name changes.
+            kept = _ALIASES.all(connection, _ALIASES.select(aliases.c.model == model.name))
+            connection.execute(delete(aliases).where(aliases.c.model == model.name))
+            connection.execute(update(models).where(models.c.id == model_id).values(name=name))
+            moved = [_ALIASES.values(alias, model=name) for alias in kept]
+            if moved:
+                connection.execute(insert(aliases), moved)
+            connection.execute(
+                update(model_versions).where(model_versions.c.model_id == model_id).values(model=name)
+            )
+            connection.execute(update(endpoints).where(endpoints.c.model == model.name).values(model=name))
+            return _MODELS.get(connection, model_id)
+
+    def delete_model(self, model_id: str) -> None:
+        with self._db.write(group=True) as connection:
+            model = _MODELS.get(connection, model_id)
+            _refuse_served(connection, f"model {model.name!r}", model_versions.c.model_id == model_id)
+            connection.execute(delete(aliases).where(aliases.c.model == model.name))
+            connection.execute(delete(model_versions).where(model_versions.c.model_id == model_id))
+            connection.execute(delete(models).where(models.c.id == model_id))
 
     def create_version(self, version: ModelVersion) -> ModelVersion:
         with self._db.write() as connection:
@@ -97,6 +154,21 @@ class SqlRegistry(StorePart):
         with self._db.read() as connection:
             return _VERSIONS.all(connection, _VERSIONS.select(of_model).order_by(_NEWEST))
 
+    def list_latest_versions(self, names: Sequence[str]) -> list[ModelVersion]:
+        versions = model_versions.c
+        rank = func.row_number().over(
+            partition_by=(versions.model_id, versions.stage), order_by=versions.version.desc()
+        )
+        found: list[ModelVersion] = []
+        with self._db.read() as connection:
+            for some in chunks(names):
+                of_models = versions.model_id.in_(select(models.c.id).where(models.c.name.in_(some)))
+                ranked = select(versions.id, rank.label("rank")).where(of_models).subquery()
+                newest = select(ranked.c.id).where(ranked.c.rank == 1)
+                query = _VERSIONS.select(versions.id.in_(newest)).order_by(versions.model, versions.version)
+                found += _VERSIONS.all(connection, query)
+        return found
+
     def list_versions_of_run(self, run_id: str) -> list[ModelVersion]:
         query = _VERSIONS.select(model_versions.c.run_id == run_id)
         with self._db.read() as connection:
@@ -108,6 +180,15 @@ class SqlRegistry(StorePart):
         assert changed is not None  # without a condition it is changed or not found
         return changed
 
+    def delete_version(self, version_id: str) -> None:
+        with self._db.write(group=True) as connection:
+            version = _VERSIONS.get(connection, version_id)
+            name = f"{version.model} v{version.version}"
+            _refuse_served(connection, name, model_versions.c.id == version_id)
+            here = (aliases.c.model == version.model, aliases.c.version == version.version)
+            connection.execute(delete(aliases).where(*here))
+            connection.execute(delete(model_versions).where(model_versions.c.id == version_id))
+
     def find_alias(self, model: str, alias: str) -> Alias | None:
         with self._db.read() as connection:
             return _ALIASES.find(connection, aliases.c.model == model, aliases.c.alias == alias)
@@ -116,6 +197,14 @@ class SqlRegistry(StorePart):
         query = _ALIASES.select(aliases.c.model == model).order_by(aliases.c.alias)
         with self._db.read() as connection:
             return _ALIASES.all(connection, query)
+
+    def list_aliases_of(self, names: Sequence[str]) -> list[Alias]:
+        found: list[Alias] = []
+        with self._db.read() as connection:
+            for some in chunks(names):
+                query = _ALIASES.select(aliases.c.model.in_(some))
+                found += _ALIASES.all(connection, query.order_by(aliases.c.model, aliases.c.alias))
+        return found
 
     def set_alias(self, model: str, alias: str, version: int, *, by: str) -> Alias:
         if not alias or _is_number(alias):
@@ -137,6 +226,43 @@ class SqlRegistry(StorePart):
         gone = delete(aliases).where(aliases.c.model == model, aliases.c.alias == alias)
         with self._db.write() as connection:
             return connection.execute(gone).rowcount == 1
+
+    def set_model_tags(self, model_id: str, tags: dict[str, str]) -> None:
+        _MODEL_TAGS.set(self._db, model_id, tags)
+
+    def delete_model_tag(self, model_id: str, key: str) -> bool:
+        return _MODEL_TAGS.delete(self._db, model_id, key)
+
+    def list_model_tags(self, model_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        return _MODEL_TAGS.of(self._db, model_ids)
+
+    def set_version_tags(self, version_id: str, tags: dict[str, str]) -> None:
+        _VERSION_TAGS.set(self._db, version_id, tags)
+
+    def delete_version_tag(self, version_id: str, key: str) -> bool:
+        return _VERSION_TAGS.delete(self._db, version_id, key)
+
+    def list_version_tags(self, version_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        return _VERSION_TAGS.of(self._db, version_ids)
+
+
+def _refuse_served(connection: Connection, subject: str, which: ColumnElement[bool]) -> None:
+    """Refuse to delete what an endpoint has had: its revisions say what answered requests."""
+    query = (
+        select(endpoints.c.name, revisions.c.number)
+        .join(revisions, revisions.c.endpoint_id == endpoints.c.id)
+        .join(model_versions, model_versions.c.id == revisions.c.version_id)
+        .where(which)
+        .order_by(revisions.c.number.desc())
+        .limit(1)
+    )
+    served = connection.execute(query).first()
+    if served is not None:
+        raise Conflict(
+            subject=subject,
+            reason=f"endpoint {served.name} serves or has served it (revision {served.number})",
+            hint=f"relive endpoint delete {served.name}    (first)",
+        )
 
 
 def _of_stage(connection: Connection, stage_id: str) -> ModelVersion | None:

@@ -7,6 +7,7 @@ from relive.stores.sql.accounts import SqlAccounts
 from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
 from relive.stores.sql.events import SqlEvents
+from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logs import SqlLogs
 from relive.stores.sql.metrics import SqlMetrics
 from relive.stores.sql.pipelines import SqlPipelines
@@ -16,6 +17,7 @@ from relive.stores.sql.records import SqlRecords
 from relive.stores.sql.registry import SqlRegistry
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
+from relive.stores.sql.webhooks import SqlWebhooks
 
 
 class SqlStore(
@@ -28,6 +30,8 @@ class SqlStore(
     SqlPipelines,
     SqlQueue,
     SqlRegistry,
+    SqlLoggedModels,
+    SqlWebhooks,
     SqlEndpoints,
     SqlEvents,
 ):
