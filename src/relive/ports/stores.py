@@ -24,9 +24,10 @@ from relive.core.endpoint import Endpoint, Revision
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
 from relive.core.pipeline import Pipeline, Stage
-from relive.core.project import Experiment, Project
+from relive.core.project import Project
 from relive.core.run import Artifact, Input, Metric, MetricSummary, Run
 from relive.core.trajectory import Verdict
+from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.registry import RegistryStore
 from relive.ports.webhooks import WebhookStore
@@ -52,7 +53,7 @@ class AccountStore(Protocol):
 
 
 class ProjectStore(Protocol):
-    """Projects, experiments, the last seen git refs, and forge deliveries."""
+    """Projects, the last seen git refs, and forge deliveries."""
 
     def create_project(self, name: str, *, default_branch: str = "main") -> Project:
         """Create a project, or raise `Conflict` if the name is taken."""
@@ -65,10 +66,6 @@ class ProjectStore(Protocol):
         """Change `default_branch` or `mirror`."""
         ...
 
-    def ensure_experiment(self, project_id: str, name: str) -> Experiment: ...
-    def get_experiment(self, experiment_id: str) -> Experiment: ...
-    def find_experiment(self, name: str, project_id: str | None = None) -> Experiment | None: ...
-    def list_experiments(self, project_id: str | None = None) -> list[Experiment]: ...
     def list_refs(self, project_id: str) -> dict[str, str]:
         """Give ref name to the commit that was last acted upon."""
         ...
@@ -89,6 +86,7 @@ class RunFilter(TypedDict, total=False):
     """What `list_runs` narrows by; an absent key, or None, narrows nothing.
 
     `text` is words, each the beginning of a word in the run's name, stage, commit or id; case is ignored.
+    Deleted runs are listed only if `deleted` asks for them, and then alone.
     """
 
     project_id: str | None
@@ -99,6 +97,7 @@ class RunFilter(TypedDict, total=False):
     status: str | None
     replay_of: str | None
     text: str | None
+    deleted: bool
 
 
 class RunStore(Protocol):
@@ -106,7 +105,14 @@ class RunStore(Protocol):
 
     def create_run(self, run: Run) -> Run: ...
     def get_run(self, run_id: str) -> Run:
-        """Give a run by its id or an unambiguous beginning of it; raises `NotFound` or `Ambiguous`."""
+        """Give a run by its id or an unambiguous beginning of it; raises `NotFound` or `Ambiguous`.
+
+        A deleted run is given by its whole id alone.
+        """
+        ...
+
+    def find_run(self, run_id: str) -> Run | None:
+        """Find a run by its whole id, deleted or not."""
         ...
 
     def list_runs(
@@ -140,7 +146,10 @@ class RunStore(Protocol):
         ...
 
     def set_tags(self, run_id: str, tags: dict[str, str], *, fence: int | None = None) -> None: ...
-    def delete_tag(self, run_id: str, key: str) -> None: ...
+    def delete_tag(self, run_id: str, key: str) -> bool:
+        """Take a tag away; tell whether it was there."""
+        ...
+
     def record_artifact(self, artifact: Artifact, *, fence: int | None = None) -> None: ...
     def record_inputs(self, inputs: Iterable[Input], *, fence: int | None = None) -> None: ...
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]: ...
@@ -336,7 +345,9 @@ class EventStore(Protocol):
 class Store(
     AccountStore,
     ProjectStore,
+    ExperimentStore,
     RunStore,
+    DatasetStore,
     PipelineStore,
     JobQueue,
     RegistryStore,

@@ -16,6 +16,7 @@ A backend's test module supplies two fixtures and subclasses what it wants to be
 from relive.testing.queue import ClaimContract, LeaseContract, LockContract, SetBackClockContract
 from relive.testing.stores_accounts import AccountContract, ProjectContract
 from relive.testing.stores_events import EventContract, TransactionContract
+from relive.testing.stores_experiments import DatasetContract, ExperimentContract
 from relive.testing.stores_logged_models import LoggedModelContract
 from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
@@ -33,6 +34,8 @@ class QueueContract(ClaimContract, LeaseContract, SetBackClockContract, LockCont
 class StoreContract(
     AccountContract,
     ProjectContract,
+    ExperimentContract,
+    DatasetContract,
     RunContract,
     RunListContract,
     FenceContract,

@@ -93,31 +93,6 @@ class ProjectContract:
         with pytest.raises(NotFound):
             store.set_project(new_id(), mirror="")
 
-    def test_an_experiment_is_made_once(self, store: Store) -> None:
-        demo, other = a_project(store), a_project(store, "other")
-        first = store.ensure_experiment(demo.id, "default")
-        assert store.ensure_experiment(demo.id, "default") == first
-        assert store.ensure_experiment(other.id, "default") != first
-        assert store.get_experiment(first.id) == first
-        with pytest.raises(NotFound):
-            store.get_experiment(new_id())
-
-    def test_an_experiment_without_a_project_is_the_oldest_of_its_name(
-        self, store: Store, clock: ManualClock
-    ) -> None:
-        first = store.ensure_experiment(a_project(store).id, "default")
-        clock.advance(1)
-        second = store.ensure_experiment(a_project(store, "other").id, "default")
-        assert store.find_experiment("default") == first
-        assert store.find_experiment("default", second.project_id) == second
-        assert store.find_experiment("none") is None
-        assert store.list_experiments() == [first, second]
-        assert store.list_experiments(second.project_id) == [second]
-
-    def test_an_experiment_needs_its_project(self, store: Store) -> None:
-        with pytest.raises(Conflict):
-            store.ensure_experiment(new_id(), "default")
-
     @pytest.mark.parametrize(
         ("old", "new", "moved"),
         [

@@ -66,8 +66,8 @@ class RecordContract:
         store.set_tags(run.id, {"a": "1", "b": "2"})
         store.set_tags(run.id, {"b": "3", "c": ""})
         store.set_tags(other.id, {"a": "x"})
-        store.delete_tag(run.id, "a")
-        store.delete_tag(run.id, "never there")
+        assert store.delete_tag(run.id, "a")
+        assert not store.delete_tag(run.id, "never there")
         assert store.list_tags([run.id, other.id]) == {run.id: {"b": "3", "c": ""}, other.id: {"a": "x"}}
         assert store.list_tags([]) == {}
         with pytest.raises(NotFound):

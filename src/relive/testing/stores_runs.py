@@ -47,6 +47,20 @@ class RunContract:
         with pytest.raises(NotFound):
             store.get_run(name)
 
+    def test_a_deleted_run_is_found_by_its_whole_id_and_listed_only_if_asked_for(self, store: Store) -> None:
+        kept, gone = a_run(store, id="ab" + "1" * 30), a_run(store, id="ab" + "2" * 30)
+        deleted = store.set_run(gone.id, deleted_at=START)
+        assert store.get_run("ab") == kept
+        assert store.get_run(gone.id) == store.find_run(gone.id) == deleted
+        assert store.find_run("ab") is None
+        for order in ("-created_at", "-ended_at", "name", "metrics.loss"):
+            assert store.list_runs(order=order) == [kept]
+            assert store.list_runs(order=order, deleted=True) == [deleted]
+            assert store.list_runs(order=order, status="running", text="run") == [kept]
+        assert store.count_runs() == store.count_runs(status="running") == 1
+        store.set_run(gone.id, deleted_at=None)
+        assert len(store.list_runs()) == 2
+
     def test_an_id_is_used_once(self, store: Store) -> None:
         run = a_run(store)
         with pytest.raises(Conflict):

@@ -1,17 +1,16 @@
-"""Projects, experiments, the last seen git refs, and forge deliveries."""
+"""Projects, the last seen git refs, and forge deliveries."""
 
 from typing import Any, Final
 
 from sqlalchemy import delete, or_, select, update
 
-from relive.core.project import Experiment, Project
+from relive.core.project import Project
 from relive.errors import Conflict, NotFound
 from relive.stores.sql.part import StorePart, new_id
 from relive.stores.sql.rows import Kept
-from relive.stores.sql.tables.hub import deliveries, experiments, meta, projects, refs
+from relive.stores.sql.tables.hub import deliveries, meta, projects, refs
 
 _PROJECTS: Final = Kept(Project, projects, "project", fixed=("id", "name", "created_at"))
-_EXPERIMENTS: Final = Kept(Experiment, experiments, "experiment")
 
 
 class SqlProjects(StorePart):
@@ -50,33 +49,6 @@ class SqlProjects(StorePart):
         assert changed is not None  # without a condition it is changed or not found
         return changed
 
-    def ensure_experiment(self, project_id: str, name: str) -> Experiment:
-        if (found := self.find_experiment(name, project_id)) is not None:
-            return found
-        experiment = Experiment(id=new_id(), project_id=project_id, name=name)
-        with self._db.write() as connection:
-            insert, by = self._db.insert(experiments), ["project_id", "name"]
-            at = self._db.moment()
-            created = _EXPERIMENTS.insert_unless(connection, insert, by, experiment, created_at=at)
-            # None if another thread made it in between.
-            return created or _EXPERIMENTS.read(connection.execute(_named(name, project_id)).one())
-
-    def get_experiment(self, experiment_id: str) -> Experiment:
-        with self._db.read() as connection:
-            return _EXPERIMENTS.get(connection, experiment_id)
-
-    def find_experiment(self, name: str, project_id: str | None = None) -> Experiment | None:
-        with self._db.read() as connection:
-            row = connection.execute(_named(name, project_id)).first()
-        return None if row is None else _EXPERIMENTS.read(row)
-
-    def list_experiments(self, project_id: str | None = None) -> list[Experiment]:
-        query = _EXPERIMENTS.select().order_by(experiments.c.created_at, experiments.c.id)
-        if project_id is not None:
-            query = query.where(experiments.c.project_id == project_id)
-        with self._db.read() as connection:
-            return _EXPERIMENTS.all(connection, query)
-
     def list_refs(self, project_id: str) -> dict[str, str]:
         query = select(refs.c.ref, refs.c.commit).where(refs.c.project_id == project_id).order_by(refs.c.ref)
         with self._db.read() as connection:
@@ -111,9 +83,3 @@ class SqlProjects(StorePart):
         insert = self._db.insert(meta).values(key=key, value=value)
         with self._db.write() as connection:
             connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
-
-
-def _named(name: str, project_id: str | None) -> Any:
-    """Find an experiment by name: in its project, or the oldest of that name anywhere."""
-    query = _EXPERIMENTS.select(experiments.c.name == name).order_by(experiments.c.created_at).limit(1)
-    return query if project_id is None else query.where(experiments.c.project_id == project_id)

@@ -55,11 +55,12 @@ class SqlRecords(StorePart):
             if rows:
                 connection.execute(upsert, rows)
 
-    def delete_tag(self, run_id: str, key: str) -> None:
+    def delete_tag(self, run_id: str, key: str) -> bool:
         tags = tables.tags.c
+        gone = delete(tables.tags).where(tags.run_id == run_id, tags.key == key)
         with self._db.write() as connection:
             hold_run(connection, run_id, None)
-            connection.execute(delete(tables.tags).where(tags.run_id == run_id, tags.key == key))
+            return connection.execute(gone.returning(tags.key)).first() is not None
 
     def record_artifact(self, artifact: Artifact, *, fence: int | None = None) -> None:
         values = _ARTIFACTS.values(artifact)

@@ -34,11 +34,17 @@ def words_of(text: str) -> list[str]:
 
 def conditions(connection: Connection, narrow: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """Give what a `RunFilter` asks for as conditions on `runs`."""
-    unknown = sorted(narrow.keys() - {*runs.c.keys(), "text"})
+    unknown = sorted(narrow.keys() - {*runs.c.keys(), "text", "deleted"})
     if unknown:
         raise InvalidInput(field="filter of runs", value=unknown[0], wanted="an attribute of a run, or text")
-    where = [runs.c[name] == value for name, value in narrow.items() if value is not None and name != "text"]
+    plain = {name: value for name, value in narrow.items() if name not in ("text", "deleted")}
+    where = [runs.c[name] == value for name, value in plain.items() if value is not None]
     return where + [_has_word(connection, word) for word in words_of(narrow.get("text") or "")]
+
+
+def is_deleted(deleted: bool) -> ColumnElement[bool]:
+    """Give the condition that a run was deleted, or was not."""
+    return runs.c.deleted_at.is_not(None) if deleted else runs.c.deleted_at.is_(None)
 
 
 def page(
@@ -48,6 +54,7 @@ def page(
     order: str,
     *,
     span: slice,
+    deleted: bool = False,
 ) -> Sequence[Row[Any]]:
     """Give one page of runs.
 
@@ -59,9 +66,11 @@ def page(
         where: See `conditions`.
         order: See `RunStore.list_runs`.
         span: From which run to which, in that order.
+        deleted: Whether to list those that were deleted instead of the others.
     """
     name, descending = order.removeprefix("-"), order.startswith("-")
-    query = select(*columns).where(*where)
+    # Not in `where`, because nearly all runs fit: it tells nothing about how many there are.
+    query = select(*columns).where(*where, is_deleted(deleted))
     if name.startswith(_METRIC):
         key = name.removeprefix(_METRIC)
         if where and _are_few(connection, select(runs.c.id).where(*where)):

@@ -11,7 +11,7 @@ from relive.ports.stores import RunFilter
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.part import StorePart
 from relive.stores.sql.rows import Kept
-from relive.stores.sql.run_pages import conditions, page, words_of
+from relive.stores.sql.run_pages import conditions, is_deleted, page, words_of
 from relive.stores.sql.tables.runs import run_words, runs
 
 RUNS: Final = Kept(
@@ -35,18 +35,25 @@ class SqlRuns(StorePart):
         with self._db.read() as connection:
             return RUNS.find(connection, runs.c.id == run_id) or _by_prefix(connection, run_id)
 
+    def find_run(self, run_id: str) -> Run | None:
+        with self._db.read() as connection:
+            return RUNS.find(connection, runs.c.id == run_id)
+
     def list_runs(
         self, *, order: str = "-created_at", limit: int = 100, offset: int = 0, **narrow: Unpack[RunFilter]
     ) -> list[Run]:
         span = slice(offset, offset + limit)
         with self._db.read(snapshot=True) as connection:
             where = conditions(connection, narrow)
-            return [RUNS.read(row) for row in page(connection, RUNS.columns, where, order, span=span)]
+            deleted = narrow.get("deleted", False)
+            rows = page(connection, RUNS.columns, where, order, span=span, deleted=deleted)
+            return [RUNS.read(row) for row in rows]
 
     def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int:
         with self._db.read() as connection:
             where = conditions(connection, {"project_id": project_id, "status": status})
-            return connection.execute(select(func.count()).select_from(runs).where(*where)).scalar_one()
+            counted = select(func.count()).select_from(runs).where(*where, is_deleted(False))
+            return connection.execute(counted).scalar_one()
 
     def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:
         with self._db.write() as connection:
@@ -64,8 +71,8 @@ def _by_prefix(connection: Connection, prefix: str) -> Run:
     if not _HEX.fullmatch(prefix):
         raise NotFound(kind="run", name=prefix)
     first, last = prefix.ljust(32, "0"), prefix.ljust(32, "f")
-    query = RUNS.select(runs.c.id >= first, runs.c.id <= last).order_by(runs.c.id).limit(_MOST_CANDIDATES)
-    found = RUNS.all(connection, query)
+    query = RUNS.select(runs.c.id >= first, runs.c.id <= last, runs.c.deleted_at.is_(None))
+    found = RUNS.all(connection, query.order_by(runs.c.id).limit(_MOST_CANDIDATES))
     if not found:
         raise NotFound(kind="run", name=prefix)
     if len(found) > 1:

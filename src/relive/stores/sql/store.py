@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from relive.stores.sql.accounts import SqlAccounts
+from relive.stores.sql.datasets import SqlDatasets
 from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
 from relive.stores.sql.events import SqlEvents
+from relive.stores.sql.experiments import SqlExperiments
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logs import SqlLogs
 from relive.stores.sql.metrics import SqlMetrics
@@ -23,9 +25,11 @@ from relive.stores.sql.webhooks import SqlWebhooks
 class SqlStore(
     SqlAccounts,
     SqlProjects,
+    SqlExperiments,
     SqlRuns,
     SqlMetrics,
     SqlRecords,
+    SqlDatasets,
     SqlLogs,
     SqlPipelines,
     SqlQueue,
