@@ -6,6 +6,7 @@
     │   ├── InvalidDigest
     │   ├── InvalidManifest
     │   ├── InvalidRange
+    │   ├── InvalidFilter         a search that cannot be read: says at which character
     │   └── InvalidPipelineFile   every problem of a relive.yaml at once
     ├── NotFound                  no such run, project, blob, …
     │   ├── BlobNotFound
@@ -53,6 +54,7 @@ from relive.errors.inputs import (
     BlobNotFound,
     Conflict,
     InvalidDigest,
+    InvalidFilter,
     InvalidInput,
     InvalidManifest,
     InvalidName,
@@ -112,6 +114,7 @@ __all__ = [
     "HubUnknown",
     "HubUnreachable",
     "InvalidDigest",
+    "InvalidFilter",
     "InvalidInput",
     "InvalidManifest",
     "InvalidName",

@@ -55,6 +55,28 @@ class InvalidRange(InvalidInput):
 
 
 @dataclass(eq=False)
+class InvalidFilter(InvalidInput):
+    """A filter or an order that cannot be read; `at` says where, counted from 0."""
+
+    code = "invalid_filter"
+    at: int = 0
+
+    def what(self) -> str:
+        lines = [self.sentence]
+        if "\n" not in self.value and len(self.value) <= 200:
+            lines += [f"  {self.value}", f"  {' ' * self.at}^"]
+        return "\n".join(lines)
+
+    def expected(self) -> str | None:
+        return None
+
+    @property
+    def sentence(self) -> str:
+        """Say what is wrong, and where."""
+        return f"{self.wanted} (at character {self.at + 1} of the {self.field})"
+
+
+@dataclass(eq=False)
 class InvalidPipelineFile(ReliveError):
     """A relive.yaml that cannot be used; every problem found is listed."""
 
