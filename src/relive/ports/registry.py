@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from relive.core.model import Alias, ModelVersion, RegisteredModel
+from relive.core.search import Condition, Order
 
 
 class RegistryStore(Protocol):
@@ -72,3 +73,40 @@ class RegistryStore(Protocol):
     def set_version_tags(self, version_id: str, tags: dict[str, str]) -> None: ...
     def delete_version_tag(self, version_id: str, key: str) -> bool: ...
     def list_version_tags(self, version_ids: Sequence[str]) -> dict[str, dict[str, str]]: ...
+    def search_models(
+        self,
+        condition: Condition | None = None,
+        *,
+        orders: Sequence[Order] = (),
+        without_tag: tuple[str, str] | None = None,
+        project_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[RegisteredModel]:
+        """Search models by name and tags; among equals by name.
+
+        Args:
+            condition: Of the grammar `core.search_grammars.REGISTERED_MODELS`; None for all.
+            orders: What to sort by first.
+            without_tag: Leaves out models with this tag and value.
+            project_id: Narrows to a project.
+            limit: How many at most.
+            offset: How many to pass over.
+        """
+        ...
+
+    def search_versions(
+        self,
+        condition: Condition | None = None,
+        *,
+        orders: Sequence[Order] = (),
+        without_tag: tuple[str, str] | None = None,
+        project_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[ModelVersion]:
+        """Search versions by the grammar `MODEL_VERSIONS`; among equals by name, the newest first.
+
+        `without_tag` leaves out models of which any version has this tag and value.
+        """
+        ...

@@ -22,7 +22,7 @@ from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
 from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
-from relive.testing.stores_registry_changes import RegistryChangeContract
+from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
 from relive.testing.stores_webhooks import WebhookContract
 
@@ -46,6 +46,7 @@ class StoreContract(
     StageContract,
     RegistryContract,
     RegistryChangeContract,
+    RegistrySearchContract,
     LoggedModelContract,
     WebhookContract,
     EndpointContract,

@@ -1,8 +1,12 @@
 """What every store promises of changing the registry: new names, deletion, tags, stages."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from relive.core.model import RegisteredModel
+from relive.core.search_grammars import MODEL_VERSIONS, REGISTERED_MODELS
+from relive.core.search_parser import parse_filter, parse_orders
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, ManualClock, a_project, a_revision, a_version, new_id
@@ -123,3 +127,88 @@ class RegistryChangeContract:
             ("cats", "champion"),
             ("digits", "champion"),
         ]
+
+
+def names(found: Sequence[RegisteredModel]) -> list[str]:
+    """Give the names of models."""
+    return [model.name for model in found]
+
+
+class RegistrySearchContract:
+    """Promises of `RegistryStore` on searching."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("", ["Cats", "cats", "dogs", "mice_1"]),
+            ("name = 'cats'", ["cats"]),
+            ("name != 'cats'", ["Cats", "dogs", "mice_1"]),
+            ("name LIKE 'c%'", ["cats"]),
+            ("name LIKE '_ats'", ["Cats", "cats"]),
+            ("name LIKE '%*%'", []),
+            ("name ILIKE 'c%'", ["Cats", "cats"]),
+            ("name IN ('dogs', 'cats')", ["cats", "dogs"]),
+            ("tags.team = 'blue'", ["cats"]),
+            ("tags.team != 'blue'", ["dogs"]),
+            ("tags.team LIKE '%e%' AND name = 'dogs'", ["dogs"]),
+            ("NOT tags.team = 'blue'", ["Cats", "dogs", "mice_1"]),
+            ("tags.team = 'blue' OR name = 'mice_1'", ["cats", "mice_1"]),
+        ],
+    )
+    def test_models_are_found_by_name_and_tags(self, store: Store, text: str, expected: list[str]) -> None:
+        for name in ("dogs", "cats", "mice_1", "Cats"):
+            a_model(store, name)
+        store.set_model_tags(store.get_model("cats").id, {"team": "blue"})
+        store.set_model_tags(store.get_model("dogs").id, {"team": "red", "other": "blue"})
+        assert names(store.search_models(parse_filter(text, REGISTERED_MODELS))) == expected
+
+    def test_models_are_sorted_and_paged(self, store: Store, clock: ManualClock) -> None:
+        for name in ("a", "b", "c"):
+            clock.advance(1)
+            a_model(store, name)
+        store.set_model(store.get_model("a").id, updated_at=START + 10)
+        newest = parse_orders(["last_updated_timestamp DESC"], REGISTERED_MODELS)
+        assert names(store.search_models(orders=newest)) == ["a", "c", "b"]
+        assert names(store.search_models(orders=newest, limit=1, offset=1)) == ["c"]
+        assert names(store.search_models(orders=parse_orders(["name DESC"], REGISTERED_MODELS))) == list(
+            "cba"
+        )
+
+    def test_models_of_a_project_and_without_a_tag(self, store: Store) -> None:
+        made = a_model(store)
+        other = store.ensure_model(a_project(store, "other").id, "cats")
+        store.set_model_tags(other.id, {"kind": "prompt"})
+        assert store.search_models(project_id=made.project_id) == [made]
+        assert store.search_models(without_tag=("kind", "prompt")) == [made]
+        assert len(store.search_models(without_tag=("kind", "other"))) == 2
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("", ["cats 1", "digits 2", "digits 1"]),
+            ("name = 'digits'", ["digits 2", "digits 1"]),
+            ("version_number > 1", ["digits 2"]),
+            ("run_id = 'r1'", ["digits 1"]),
+            ("run_id IN ('r1', 'r3')", ["cats 1", "digits 1"]),
+            ("source_path LIKE 's3://%'", ["digits 2"]),
+            ("tags.a = '1'", ["digits 1"]),
+        ],
+    )
+    def test_versions_are_found(self, store: Store, text: str, expected: list[str]) -> None:
+        first = a_version(store, run_id="r1")
+        a_version(store, run_id="r2", source="s3://bucket/m")
+        a_version(store, "cats", run_id="r3")
+        store.set_version_tags(first.id, {"a": "1"})
+        found = store.search_versions(parse_filter(text, MODEL_VERSIONS))
+        assert [f"{it.model} {it.version}" for it in found] == expected
+
+    def test_versions_are_sorted_and_narrowed(self, store: Store, clock: ManualClock) -> None:
+        first = a_version(store)
+        clock.advance(1)
+        second, cats = a_version(store), a_version(store, "cats")
+        by = parse_orders(["creation_timestamp DESC", "version_number ASC"], MODEL_VERSIONS)
+        assert store.search_versions(orders=by) == [cats, second, first]
+        assert store.search_versions(orders=by, limit=1, offset=2) == [first]
+        store.set_version_tags(second.id, {"kind": "prompt"})
+        assert store.search_versions(without_tag=("kind", "prompt")) == [cats]
+        assert store.search_versions(project_id=a_project(store, "other").id) == []

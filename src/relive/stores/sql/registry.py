@@ -21,10 +21,10 @@ from relive.stores.sql.tables.models import (
     version_tags,
 )
 
-_MODELS: Final = Kept(
+MODELS: Final = Kept(
     RegisteredModel, models, "model", fixed=("id", "project_id", "name", "created_at", "created_by")
 )
-_VERSIONS: Final = Kept(
+VERSIONS: Final = Kept(
     ModelVersion,
     model_versions,
     "model version",
@@ -44,7 +44,7 @@ class SqlRegistry(StorePart):
     def create_model(self, model: RegisteredModel) -> RegisteredModel:
         new = {"created_at": model.created_at or self._db.moment(), "last_version": 0}
         with self._db.write() as connection:
-            created = _MODELS.insert_unless(connection, self._db.insert(models), ["name"], model, **new)
+            created = MODELS.insert_unless(connection, self._db.insert(models), ["name"], model, **new)
         if created is None:
             raise Conflict(subject=f"model {model.name!r}", reason="the name is taken")
         return created
@@ -53,8 +53,8 @@ class SqlRegistry(StorePart):
         model = RegisteredModel(id=new_id(), project_id=project_id, name=name)
         with self._db.write() as connection:
             insert, at = self._db.insert(models), self._db.moment()
-            _MODELS.insert_unless(connection, insert, ["name"], model, created_at=at, last_version=0)
-            found = _MODELS.find(connection, models.c.name == name)
+            MODELS.insert_unless(connection, insert, ["name"], model, created_at=at, last_version=0)
+            found = MODELS.find(connection, models.c.name == name)
         assert found is not None  # it was there or is there now
         if found.project_id != project_id:
             raise Conflict(
@@ -66,31 +66,31 @@ class SqlRegistry(StorePart):
 
     def get_model(self, name: str) -> RegisteredModel:
         with self._db.read() as connection:
-            model = _MODELS.find(connection, models.c.name == name)
+            model = MODELS.find(connection, models.c.name == name)
         if model is None:
             raise NotFound(kind="model", name=name)
         return model
 
     def list_models(self, project_id: str | None = None) -> list[RegisteredModel]:
-        query = _MODELS.select().order_by(models.c.name)
+        query = MODELS.select().order_by(models.c.name)
         if project_id is not None:
             query = query.where(models.c.project_id == project_id)
         with self._db.read() as connection:
-            return _MODELS.all(connection, query)
+            return MODELS.all(connection, query)
 
     def set_model(self, model_id: str, **changes: Any) -> RegisteredModel:
         with self._db.write() as connection:
-            changed = _MODELS.change(connection, model_id, changes)
+            changed = MODELS.change(connection, model_id, changes)
         assert changed is not None  # without a condition it is changed or not found
         return changed
 
     def rename_model(self, model_id: str, name: str) -> RegisteredModel:
         # A group, because it changes rows of four tables.
         with self._db.write(group=True) as connection:
-            model = _MODELS.get(connection, model_id)
+            model = MODELS.get(connection, model_id)
             if model.name == name:
                 return model
-            if _MODELS.find(connection, models.c.name == name) is not None:
+            if MODELS.find(connection, models.c.name == name) is not None:
                 raise Conflict(subject=f"model {name!r}", reason="the name is taken")
             # Aliases name their model, so none may be there while its name changes.
             kept = _ALIASES.all(connection, _ALIASES.select(aliases.c.model == model.name))
@@ -103,11 +103,11 @@ class SqlRegistry(StorePart):
                 update(model_versions).where(model_versions.c.model_id == model_id).values(model=name)
             )
             connection.execute(update(endpoints).where(endpoints.c.model == model.name).values(model=name))
-            return _MODELS.get(connection, model_id)
+            return MODELS.get(connection, model_id)
 
     def delete_model(self, model_id: str) -> None:
         with self._db.write(group=True) as connection:
-            model = _MODELS.get(connection, model_id)
+            model = MODELS.get(connection, model_id)
             _refuse_served(connection, f"model {model.name!r}", model_versions.c.model_id == model_id)
             connection.execute(delete(aliases).where(aliases.c.model == model.name))
             connection.execute(delete(model_versions).where(model_versions.c.model_id == model_id))
@@ -120,7 +120,7 @@ class SqlRegistry(StorePart):
                 return seen
             _NUMBERS.take(connection, version.model_id, number)
             at = version.created_at or self._db.moment()
-            return _VERSIONS.insert(connection, version, version=number, created_at=at)
+            return VERSIONS.insert(connection, version, version=number, created_at=at)
 
     def get_version(self, model: str, ref: str) -> ModelVersion:
         versions = model_versions.c
@@ -134,14 +134,14 @@ class SqlRegistry(StorePart):
             )
         of_model = versions.model_id == select(models.c.id).where(models.c.name == model).scalar_subquery()
         with self._db.read() as connection:
-            found = _VERSIONS.find(connection, of_model, picked)
+            found = VERSIONS.find(connection, of_model, picked)
         if found is None:
             raise NotFound(kind="model version", name=f"{model}@{ref}")
         return found
 
     def get_version_by_id(self, version_id: str) -> ModelVersion:
         with self._db.read() as connection:
-            return _VERSIONS.get(connection, version_id)
+            return VERSIONS.get(connection, version_id)
 
     def find_version_of_stage(self, stage_id: str) -> ModelVersion | None:
         with self._db.read() as connection:
@@ -152,7 +152,7 @@ class SqlRegistry(StorePart):
             model_versions.c.model_id == select(models.c.id).where(models.c.name == model).scalar_subquery()
         )
         with self._db.read() as connection:
-            return _VERSIONS.all(connection, _VERSIONS.select(of_model).order_by(_NEWEST))
+            return VERSIONS.all(connection, VERSIONS.select(of_model).order_by(_NEWEST))
 
     def list_latest_versions(self, names: Sequence[str]) -> list[ModelVersion]:
         versions = model_versions.c
@@ -165,24 +165,24 @@ class SqlRegistry(StorePart):
                 of_models = versions.model_id.in_(select(models.c.id).where(models.c.name.in_(some)))
                 ranked = select(versions.id, rank.label("rank")).where(of_models).subquery()
                 newest = select(ranked.c.id).where(ranked.c.rank == 1)
-                query = _VERSIONS.select(versions.id.in_(newest)).order_by(versions.model, versions.version)
-                found += _VERSIONS.all(connection, query)
+                query = VERSIONS.select(versions.id.in_(newest)).order_by(versions.model, versions.version)
+                found += VERSIONS.all(connection, query)
         return found
 
     def list_versions_of_run(self, run_id: str) -> list[ModelVersion]:
-        query = _VERSIONS.select(model_versions.c.run_id == run_id)
+        query = VERSIONS.select(model_versions.c.run_id == run_id)
         with self._db.read() as connection:
-            return _VERSIONS.all(connection, query.order_by(model_versions.c.model, _NEWEST))
+            return VERSIONS.all(connection, query.order_by(model_versions.c.model, _NEWEST))
 
     def set_version(self, version_id: str, **changes: Any) -> ModelVersion:
         with self._db.write() as connection:
-            changed = _VERSIONS.change(connection, version_id, changes)
+            changed = VERSIONS.change(connection, version_id, changes)
         assert changed is not None  # without a condition it is changed or not found
         return changed
 
     def delete_version(self, version_id: str) -> None:
         with self._db.write(group=True) as connection:
-            version = _VERSIONS.get(connection, version_id)
+            version = VERSIONS.get(connection, version_id)
             name = f"{version.model} v{version.version}"
             _refuse_served(connection, name, model_versions.c.id == version_id)
             here = (aliases.c.model == version.model, aliases.c.version == version.version)
@@ -266,7 +266,7 @@ def _refuse_served(connection: Connection, subject: str, which: ColumnElement[bo
 
 
 def _of_stage(connection: Connection, stage_id: str) -> ModelVersion | None:
-    return _VERSIONS.find(connection, model_versions.c.stage_id == stage_id)
+    return VERSIONS.find(connection, model_versions.c.stage_id == stage_id)
 
 
 def _is_number(ref: str) -> bool:

@@ -17,6 +17,7 @@ from relive.stores.sql.projects import SqlProjects
 from relive.stores.sql.queue import SqlQueue
 from relive.stores.sql.records import SqlRecords
 from relive.stores.sql.registry import SqlRegistry
+from relive.stores.sql.registry_search import SqlRegistrySearch
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
 from relive.stores.sql.webhooks import SqlWebhooks
@@ -34,6 +35,7 @@ class SqlStore(
     SqlPipelines,
     SqlQueue,
     SqlRegistry,
+    SqlRegistrySearch,
     SqlLoggedModels,
     SqlWebhooks,
     SqlEndpoints,
