@@ -8,6 +8,7 @@ from relive.core.access import Scope, Token, User
 from relive.core.endpoint import Revision, RevisionState
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
+from relive.core.logged_model import LoggedModel, ModelLink, ModelMetric
 from relive.core.model import ModelVersion, Signature, TensorSpec
 from relive.core.pipeline import (
     Action,
@@ -21,7 +22,9 @@ from relive.core.pipeline import (
     StageStatus,
 )
 from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, Run, RunKind, RunStatus
+from relive.core.stored_file import StoredFile
 from relive.core.trajectory import Verdict, VerdictLevel
+from relive.core.webhook import Webhook, WebhookDelivery
 from relive.ports.stores import Store
 
 START = 1_800_000_000.5
@@ -43,6 +46,7 @@ def fill(store: Store) -> None:
     _fill_work(store, project.id)
     _fill_run(store, project.id)
     _fill_models(store, project.id)
+    _fill_logged(store, store.ensure_experiment(project.id, "tries").id)
 
 
 def _fill_work(store: Store, project_id: str) -> None:
@@ -136,6 +140,22 @@ def _fill_models(store: Store, project_id: str) -> None:
     store.route(endpoint.id, live=REVISION, previous="")
 
 
+def _fill_logged(store: Store, experiment_id: str) -> None:
+    store.set_model_tags(store.get_model("digits").id, {"team": "blue"})
+    store.set_version_tags(VERSION, {"checked": "yes"})
+    model = LoggedModel(id="m-1", experiment_id=experiment_id, name="net", artifact_location="here")
+    store.create_logged_model(model, params={"lr": "0.1"}, tags={"team": "blue"})
+    store.record_model_metrics(
+        [ModelMetric(model_id="m-1", key="acc", run_id=RUN, value=0.5, at=START, dataset_name="d")]
+    )
+    store.record_model_links([ModelLink(run_id=RUN, model_id="m-1", role="output", step=2)])
+    store.record_file(StoredFile(path="1/models/m-1/artifacts/MLmodel", digest="d", size_bytes=3))
+    store.create_webhook(
+        Webhook(id="w1", name="ci", url="https://ci.example", events=("prompt.created",), secret="s")
+    )
+    store.create_delivery(WebhookDelivery(id="d1", webhook_id="w1", event="prompt.created", body="{}"))
+
+
 def read_back(store: Store) -> dict[str, Any]:
     """Read all of it, as JSON values."""
     project = store.get_project("demo")
@@ -171,6 +191,16 @@ def read_back(store: Store) -> dict[str, Any]:
         "endpoints": store.list_endpoints(),
         "revisions": store.list_revisions(),
         "routing": store.routing_version(),
+        "model tags": list(store.list_model_tags([store.get_model("digits").id]).values()),
+        "version tags": store.list_version_tags([VERSION]),
+        "logged model": store.list_logged_models(["m-1"]),
+        "its params": store.list_logged_model_params(["m-1"]),
+        "its tags": store.list_logged_model_tags(["m-1"]),
+        "its metrics": store.list_model_metrics(["m-1"]),
+        "its runs": store.list_model_links([RUN]),
+        "its files": store.list_files("1/models/m-1"),
+        "webhooks": store.list_webhooks(),
+        "deliveries": store.list_deliveries(),
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
     return plain

@@ -28,6 +28,7 @@ from relive.core.project import Project
 from relive.core.run import Artifact, Input, Metric, MetricSummary, Run
 from relive.core.trajectory import Verdict
 from relive.ports.experiments import DatasetStore, ExperimentStore
+from relive.ports.files import FileStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.registry import RegistryStore
 from relive.ports.webhooks import WebhookStore
@@ -352,6 +353,7 @@ class Store(
     JobQueue,
     RegistryStore,
     LoggedModelStore,
+    FileStore,
     WebhookStore,
     EndpointStore,
     EventStore,

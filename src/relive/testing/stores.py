@@ -17,6 +17,7 @@ from relive.testing.queue import ClaimContract, LeaseContract, LockContract, Set
 from relive.testing.stores_accounts import AccountContract, ProjectContract
 from relive.testing.stores_events import EventContract, TransactionContract
 from relive.testing.stores_experiments import DatasetContract, ExperimentContract
+from relive.testing.stores_files import FileContract
 from relive.testing.stores_logged_models import LoggedModelContract
 from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
@@ -48,6 +49,7 @@ class StoreContract(
     RegistryChangeContract,
     RegistrySearchContract,
     LoggedModelContract,
+    FileContract,
     WebhookContract,
     EndpointContract,
     EventContract,

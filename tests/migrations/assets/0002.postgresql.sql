@@ -394,6 +394,13 @@ CREATE TABLE public.stages (
     started_at double precision,
     ended_at double precision
 );
+CREATE TABLE public.stored_files (
+    path text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL COLLATE pg_catalog."C",
+    size_bytes bigint NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_at double precision NOT NULL
+);
 CREATE TABLE public.tags (
     run_id text NOT NULL COLLATE pg_catalog."C",
     key text NOT NULL COLLATE pg_catalog."C",
@@ -460,14 +467,19 @@ INSERT INTO public.aliases VALUES ('digits', 'champion', 1, NULL, 'ann', 1800000
 INSERT INTO public.artifacts VALUES ('11111111111111111111111111111111', 'model', 'm', 1099511627776, 2, 'out');
 INSERT INTO public.counters VALUES ('routing', 1);
 INSERT INTO public.deliveries VALUES ('github', 'delivery-1', 1800000000.5);
-INSERT INTO public.endpoints VALUES ('63f835feafb449e66f9bb2f07336c1a6', '61f79358b8d102dced778816377fda47', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
+INSERT INTO public.endpoints VALUES ('a670e999e0661ceedc49ce1c641e2ce6', '1d58f9f95dc763092474952618f8b5f8', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
 INSERT INTO public.environments VALUES ('environment key', 'lock digest', 1800000000.5);
 INSERT INTO public.events VALUES (1, 'push', 'ann', 'run:11111111111111111111111111111111', '', '{"ref":"trunk"}', 1800000000.5);
-INSERT INTO public.experiments VALUES ('f69d38b2584416bfad907e770156487d', '61f79358b8d102dced778816377fda47', 'default', 1800000000.5, NULL, NULL, NULL, NULL);
+INSERT INTO public.experiments VALUES ('e2ee58023ae29c416ded23181165527c', '1d58f9f95dc763092474952618f8b5f8', 'default', 1800000000.5, NULL, NULL, NULL, NULL);
+INSERT INTO public.experiments VALUES ('d30652b2f3db6643c0fbde6f17978be3', '1d58f9f95dc763092474952618f8b5f8', 'tries', 1800000000.5, NULL, NULL, NULL, NULL);
 INSERT INTO public.inputs VALUES ('11111111111111111111111111111111', 'data', 'm', 'file', '11111111111111111111111111111111');
 INSERT INTO public.jobs VALUES (1, '22222222222222222222222222222222', 'stage', 'running', 'local', '', '', '{"n":[1]}', 0, 0, 1, 3, 1, 'hub 1', 1800000030.5, 30, '{}', false, '{}', '', 1800000000.5, 1800000000.5, NULL, 'once', DEFAULT);
 INSERT INTO public.locks VALUES ('scheduler', 'hub 1', 1800000010.5, 10);
 INSERT INTO public.log_chunks VALUES ('11111111111111111111111111111111', 0, '\x68656c6c6fff');
+INSERT INTO public.logged_model_metrics VALUES ('m-1', 'acc', '11111111111111111111111111111111', 0, 1800000000.5, 0.5, 0, 'd', '');
+INSERT INTO public.logged_model_params VALUES ('m-1', 'lr', '0.1');
+INSERT INTO public.logged_model_tags VALUES ('m-1', 'team', 'blue');
+INSERT INTO public.logged_models VALUES ('m-1', 'd30652b2f3db6643c0fbde6f17978be3', 'net', 'here', 'pending', '', '', '', '', 1800000000.5, 1800000000.5, NULL);
 INSERT INTO public.meta VALUES ('key', 'value');
 INSERT INTO public.metric_batches VALUES ('11111111111111111111111111111111', 'b1', 1800000000.5);
 INSERT INTO public.metric_points VALUES (1, 0, 1800000000.5, 0, 0);
@@ -476,26 +488,32 @@ INSERT INTO public.metric_points VALUES (1, 2, 1800000002.5, 0.2, 0);
 INSERT INTO public.metric_points VALUES (2, 0, 0, 'Infinity', 0);
 INSERT INTO public.metric_series VALUES (1, '11111111111111111111111111111111', 'acc', 0.2, 2, 1800000002.5, 0, 0, 1800000000.5, 0, 0.2, 3);
 INSERT INTO public.metric_series VALUES (2, '11111111111111111111111111111111', 'loss', 'Infinity', 0, 0, 'Infinity', 0, 0, 'Infinity', 'Infinity', 1);
-INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', '336d507267cea32dc15d7c099534e21d', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.models VALUES ('336d507267cea32dc15d7c099534e21d', '61f79358b8d102dced778816377fda47', 'digits', 1800000000.5, 1, NULL, NULL, NULL);
+INSERT INTO public.model_tags VALUES ('a604605c60a9ab393fb2da14514bd460', 'team', 'blue');
+INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', 'a604605c60a9ab393fb2da14514bd460', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.models VALUES ('a604605c60a9ab393fb2da14514bd460', '1d58f9f95dc763092474952618f8b5f8', 'digits', 1800000000.5, 1, NULL, NULL, NULL);
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'lr', '0.1');
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'layers', '[3,null]');
-INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', '61f79358b8d102dced778816377fda47', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
+INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', '1d58f9f95dc763092474952618f8b5f8', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
 INSERT INTO public.pools VALUES ('local', 'local', '{"a":1}', 2);
-INSERT INTO public.projects VALUES ('61f79358b8d102dced778816377fda47', 'demo', 'trunk', '', 1800000000.5, 1);
-INSERT INTO public.refs VALUES ('61f79358b8d102dced778816377fda47', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
-INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', '63f835feafb449e66f9bb2f07336c1a6', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
+INSERT INTO public.projects VALUES ('1d58f9f95dc763092474952618f8b5f8', 'demo', 'trunk', '', 1800000000.5, 1);
+INSERT INTO public.refs VALUES ('1d58f9f95dc763092474952618f8b5f8', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', 'a670e999e0661ceedc49ce1c641e2ce6', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
+INSERT INTO public.run_models VALUES ('11111111111111111111111111111111', 'm-1', 'output', 2, 1800000000.5);
 INSERT INTO public.run_words VALUES ('11111111111111111111111111111111', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('brave', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('otter', '11111111111111111111111111111111');
-INSERT INTO public.runs VALUES ('11111111111111111111111111111111', '61f79358b8d102dced778816377fda47', 'f69d38b2584416bfad907e770156487d', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL, NULL);
+INSERT INTO public.runs VALUES ('11111111111111111111111111111111', '1d58f9f95dc763092474952618f8b5f8', 'e2ee58023ae29c416ded23181165527c', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL, NULL);
 INSERT INTO public.schema_version VALUES ('0002');
-INSERT INTO public.stage_cache VALUES ('61f79358b8d102dced778816377fda47', 'cache key', 'protected', '11111111111111111111111111111111', 1800000000.5);
+INSERT INTO public.stage_cache VALUES ('1d58f9f95dc763092474952618f8b5f8', 'cache key', 'protected', '11111111111111111111111111111111', 1800000000.5);
 INSERT INTO public.stages VALUES ('44444444444444444444444444444444', '33333333333333333333333333333333', 'train', 'train', 'run', 'running', '{"key":"train","name":"train","action":"run","spec":{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""},"needs":[],"values":{},"skip":"","max_parallel":null,"sources":{}}', 0, '', '{"cmd":"x"}', '', '', 0, '', '{"tests":{"passed":3}}', NULL, NULL, NULL);
+INSERT INTO public.stored_files VALUES ('1/models/m-1/artifacts/MLmodel', 'd', 3, '', 1800000000.5);
 INSERT INTO public.tags VALUES ('11111111111111111111111111111111', 'note', 'täg');
 INSERT INTO public.tokens VALUES ('t1', 'digest', 'member', 'user:ann', '', '', '', 0, 1800000060.5, NULL, 1800000000.5);
 INSERT INTO public.users VALUES ('u1', 'ann', 'admin', 1800000000.5);
 INSERT INTO public.verdicts VALUES ('v1', '11111111111111111111111111111111', 1800000000.5, '{"level":"bit_exact","run_id":"11111111111111111111111111111111","replay_run_id":"","metrics":[],"first_divergence":null,"outs":{},"steps_compared":3,"inputs_differ":[],"reason":"","facts":{},"at":0.0,"id":"v1"}');
+INSERT INTO public.version_tags VALUES ('55555555555555555555555555555555', 'checked', 'yes');
+INSERT INTO public.webhook_deliveries VALUES ('d1', 'w1', 'prompt.created', '{}', 0, NULL, '', false, 1800000000.5, NULL);
+INSERT INTO public.webhooks VALUES ('w1', 'ci', 'https://ci.example', '["prompt.created"]', '', 'ACTIVE', 's', '', 1800000000.5, 1800000000.5);
 SELECT pg_catalog.setval('public.events_id_seq', 1, true);
 SELECT pg_catalog.setval('public.jobs_seq_seq', 1, true);
 SELECT pg_catalog.setval('public.metric_series_id_seq', 2, true);
@@ -607,6 +625,8 @@ ALTER TABLE ONLY public.stages
     ADD CONSTRAINT stages_pipeline_id_key_key UNIQUE (pipeline_id, key);
 ALTER TABLE ONLY public.stages
     ADD CONSTRAINT stages_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.stored_files
+    ADD CONSTRAINT stored_files_pkey PRIMARY KEY (path);
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (run_id, key);
 ALTER TABLE ONLY public.tokens

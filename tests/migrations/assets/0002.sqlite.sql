@@ -65,7 +65,7 @@ CREATE TABLE endpoints (
  STRICT
 
 ;
-INSERT INTO "endpoints" VALUES('b727d08f573eb62e4d366ec105f6b7b4','7da0c489d683e7505774dbafc847c983','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
+INSERT INTO "endpoints" VALUES('b3748bfc90f286a90fd776f26de5903b','408a79d41edd10bcc2a1fec848602e75','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
 CREATE TABLE environments (
 	"key" TEXT NOT NULL, 
 	lock_digest TEXT NOT NULL, 
@@ -116,7 +116,8 @@ CREATE TABLE experiments (
  STRICT
 
 ;
-INSERT INTO "experiments" VALUES('28d49308c0de92de9363af68f7350198','7da0c489d683e7505774dbafc847c983','default',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('316ace2c0a6afe289c91377f75bdee9f','408a79d41edd10bcc2a1fec848602e75','default',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('0b6b6543faa519de7a3e28245b6e4efe','408a79d41edd10bcc2a1fec848602e75','tries',1800000000.5,NULL,NULL,NULL,NULL);
 CREATE TABLE inputs (
 	run_id TEXT NOT NULL, 
 	path TEXT NOT NULL, 
@@ -218,6 +219,7 @@ CREATE TABLE logged_model_metrics (
  STRICT
 
 ;
+INSERT INTO "logged_model_metrics" VALUES('m-1','acc','11111111111111111111111111111111',0,1800000000.5,0.5,0,'d','');
 CREATE TABLE logged_model_params (
 	model_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -229,6 +231,7 @@ CREATE TABLE logged_model_params (
  STRICT
 
 ;
+INSERT INTO "logged_model_params" VALUES('m-1','lr','0.1');
 CREATE TABLE logged_model_tags (
 	model_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -240,6 +243,7 @@ CREATE TABLE logged_model_tags (
  STRICT
 
 ;
+INSERT INTO "logged_model_tags" VALUES('m-1','team','blue');
 CREATE TABLE logged_models (
 	id TEXT NOT NULL, 
 	experiment_id TEXT NOT NULL, 
@@ -259,6 +263,7 @@ CREATE TABLE logged_models (
  STRICT
 
 ;
+INSERT INTO "logged_models" VALUES('m-1','0b6b6543faa519de7a3e28245b6e4efe','net','here','pending','','','','',1800000000.5,1800000000.5,NULL);
 CREATE TABLE meta (
 	"key" TEXT NOT NULL, 
 	value TEXT NOT NULL, 
@@ -329,6 +334,7 @@ CREATE TABLE model_tags (
  STRICT
 
 ;
+INSERT INTO "model_tags" VALUES('2a5f8d0430fdbdab608f28023a440907','team','blue');
 CREATE TABLE model_versions (
 	id TEXT NOT NULL, 
 	model_id TEXT NOT NULL, 
@@ -361,7 +367,7 @@ CREATE TABLE model_versions (
  STRICT
 
 ;
-INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','27214a1bdc70340383579ea1e7a17d97','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','2a5f8d0430fdbdab608f28023a440907','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE models (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -378,7 +384,7 @@ CREATE TABLE models (
  STRICT
 
 ;
-INSERT INTO "models" VALUES('27214a1bdc70340383579ea1e7a17d97','7da0c489d683e7505774dbafc847c983','digits',1800000000.5,1,NULL,NULL,NULL);
+INSERT INTO "models" VALUES('2a5f8d0430fdbdab608f28023a440907','408a79d41edd10bcc2a1fec848602e75','digits',1800000000.5,1,NULL,NULL,NULL);
 CREATE TABLE params (
 	run_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -417,7 +423,7 @@ CREATE TABLE pipelines (
  STRICT
 
 ;
-INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','7da0c489d683e7505774dbafc847c983',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
+INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','408a79d41edd10bcc2a1fec848602e75',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
 CREATE TABLE pools (
 	name TEXT NOT NULL, 
 	executor TEXT NOT NULL, 
@@ -442,7 +448,7 @@ CREATE TABLE projects (
  STRICT
 
 ;
-INSERT INTO "projects" VALUES('7da0c489d683e7505774dbafc847c983','demo','trunk','',1800000000.5,1);
+INSERT INTO "projects" VALUES('408a79d41edd10bcc2a1fec848602e75','demo','trunk','',1800000000.5,1);
 CREATE TABLE refs (
 	project_id TEXT NOT NULL, 
 	ref TEXT NOT NULL, 
@@ -453,7 +459,7 @@ CREATE TABLE refs (
  STRICT
 
 ;
-INSERT INTO "refs" VALUES('7da0c489d683e7505774dbafc847c983','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO "refs" VALUES('408a79d41edd10bcc2a1fec848602e75','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
 CREATE TABLE revisions (
 	id TEXT NOT NULL, 
 	endpoint_id TEXT NOT NULL, 
@@ -477,7 +483,7 @@ CREATE TABLE revisions (
  STRICT
 
 ;
-INSERT INTO "revisions" VALUES('66666666666666666666666666666666','b727d08f573eb62e4d366ec105f6b7b4',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
+INSERT INTO "revisions" VALUES('66666666666666666666666666666666','b3748bfc90f286a90fd776f26de5903b',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
 CREATE TABLE run_datasets (
 	run_id TEXT NOT NULL, 
 	dataset_id TEXT NOT NULL, 
@@ -504,6 +510,7 @@ CREATE TABLE run_models (
  STRICT
 
 ;
+INSERT INTO "run_models" VALUES('11111111111111111111111111111111','m-1','output',2,1800000000.5);
 CREATE TABLE run_words (
 	word TEXT NOT NULL, 
 	run_id TEXT NOT NULL, 
@@ -555,7 +562,7 @@ CREATE TABLE runs (
  STRICT
 
 ;
-INSERT INTO "runs" VALUES('11111111111111111111111111111111','7da0c489d683e7505774dbafc847c983','28d49308c0de92de9363af68f7350198','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
+INSERT INTO "runs" VALUES('11111111111111111111111111111111','408a79d41edd10bcc2a1fec848602e75','316ace2c0a6afe289c91377f75bdee9f','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
 CREATE TABLE saved_views (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -586,7 +593,7 @@ CREATE TABLE stage_cache (
  STRICT
 
 ;
-INSERT INTO "stage_cache" VALUES('7da0c489d683e7505774dbafc847c983','cache key','protected','11111111111111111111111111111111',1800000000.5);
+INSERT INTO "stage_cache" VALUES('408a79d41edd10bcc2a1fec848602e75','cache key','protected','11111111111111111111111111111111',1800000000.5);
 CREATE TABLE stages (
 	id TEXT NOT NULL, 
 	pipeline_id TEXT NOT NULL, 
@@ -614,6 +621,19 @@ CREATE TABLE stages (
 
 ;
 INSERT INTO "stages" VALUES('44444444444444444444444444444444','33333333333333333333333333333333','train','train','run','running','{"key":"train","name":"train","action":"run","spec":{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""},"needs":[],"values":{},"skip":"","max_parallel":null,"sources":{}}',0,'','{"cmd":"x"}','','',0,'','{"tests":{"passed":3}}',NULL,NULL,NULL);
+CREATE TABLE stored_files (
+	path TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	size_bytes INTEGER NOT NULL, 
+	created_by TEXT NOT NULL, 
+	created_at REAL NOT NULL, 
+	CONSTRAINT stored_files_pkey PRIMARY KEY (path)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
+INSERT INTO "stored_files" VALUES('1/models/m-1/artifacts/MLmodel','d',3,'',1800000000.5);
 CREATE TABLE tags (
 	run_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -678,6 +698,7 @@ CREATE TABLE version_tags (
  STRICT
 
 ;
+INSERT INTO "version_tags" VALUES('55555555555555555555555555555555','checked','yes');
 CREATE TABLE webhook_deliveries (
 	id TEXT NOT NULL, 
 	webhook_id TEXT NOT NULL, 
@@ -695,6 +716,7 @@ CREATE TABLE webhook_deliveries (
  STRICT
 
 ;
+INSERT INTO "webhook_deliveries" VALUES('d1','w1','prompt.created','{}',0,NULL,'',0,1800000000.5,NULL);
 CREATE TABLE webhooks (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -711,10 +733,11 @@ CREATE TABLE webhooks (
  STRICT
 
 ;
+INSERT INTO "webhooks" VALUES('w1','ci','https://ci.example','["prompt.created"]','','ACTIVE','s','',1800000000.5,1800000000.5);
 CREATE INDEX tokens_subject_created_at ON tokens (subject, created_at);
-CREATE INDEX events_project_id ON events (project, id);
 CREATE INDEX events_subject_id ON events (subject, id);
 CREATE INDEX events_kind_id ON events (kind, id);
+CREATE INDEX events_project_id ON events (project, id);
 CREATE INDEX params_key_begin ON params ("key", substr(value, 1, 200), run_id);
 CREATE INDEX tags_key_begin ON tags ("key", substr(value, 1, 200), run_id);
 CREATE INDEX inputs_source_run_id ON inputs (source_run_id);
@@ -722,31 +745,31 @@ CREATE INDEX webhooks_created_at_id ON webhooks (created_at, id);
 CREATE INDEX jobs_state_seq ON jobs (state, seq);
 CREATE INDEX jobs_claimable ON jobs (priority DESC, seq, claimable_at, pool, kind) WHERE claimable_at IS NOT NULL;
 CREATE INDEX jobs_subject_seq ON jobs (subject, seq);
-CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
 CREATE INDEX experiments_name_created_at ON experiments (name, created_at);
+CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
 CREATE INDEX models_project_id_name ON models (project_id, name);
 CREATE INDEX endpoints_project_id_name ON endpoints (project_id, name);
 CREATE INDEX webhook_deliveries_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
+CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
 CREATE INDEX pipelines_commit_created_at_id ON pipelines ("commit", created_at, id);
 CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
 CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id);
-CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
 CREATE INDEX model_versions_run_id ON model_versions (run_id);
+CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
+CREATE INDEX runs_created_at_id ON runs (created_at, id);
+CREATE INDEX runs_experiment_id_started_at_id ON runs (experiment_id, started_at, id);
+CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);
 CREATE INDEX runs_project_id_created_at_id ON runs (project_id, created_at, id);
 CREATE INDEX runs_kind_created_at_id ON runs (kind, created_at, id);
 CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
 CREATE INDEX runs_pipeline_id_created_at_id ON runs (pipeline_id, created_at, id);
+CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
 CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
 CREATE INDEX runs_stage_id_created_at_id ON runs (stage_id, created_at, id);
 CREATE INDEX runs_project_id_started_at_created_at_id ON runs (project_id, started_at, created_at, id);
-CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
-CREATE INDEX runs_experiment_id_started_at_id ON runs (experiment_id, started_at, id);
 CREATE INDEX runs_project_id_ended_at_created_at_id ON runs (project_id, ended_at, created_at, id);
-CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
-CREATE INDEX runs_created_at_id ON runs (created_at, id);
-CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);
-CREATE INDEX logged_models_experiment_id_created_at_id ON logged_models (experiment_id, created_at, id);
 CREATE INDEX logged_models_source_run_id ON logged_models (source_run_id);
+CREATE INDEX logged_models_experiment_id_created_at_id ON logged_models (experiment_id, created_at, id);
 CREATE INDEX revisions_state ON revisions (state);
 CREATE INDEX run_words_run_id ON run_words (run_id);
 CREATE INDEX metric_series_key_last_run_id ON metric_series ("key", last, run_id);

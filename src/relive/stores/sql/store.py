@@ -9,6 +9,7 @@ from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
 from relive.stores.sql.events import SqlEvents
 from relive.stores.sql.experiments import SqlExperiments
+from relive.stores.sql.files import SqlFiles
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logs import SqlLogs
 from relive.stores.sql.metrics import SqlMetrics
@@ -37,6 +38,7 @@ class SqlStore(
     SqlRegistry,
     SqlRegistrySearch,
     SqlLoggedModels,
+    SqlFiles,
     SqlWebhooks,
     SqlEndpoints,
     SqlEvents,

@@ -91,6 +91,16 @@ run_models = table(
     Index(None, "model_id"),
     rowid=False,
 )
+# Files that clients store under an address that is no run's, such as a logged model's.
+stored_files = table(
+    "stored_files",
+    key("path"),
+    text("digest"),
+    whole("size_bytes"),
+    text("created_by"),
+    real("created_at"),
+    rowid=False,
+)
 
 webhooks = table(
     "webhooks",

@@ -26,6 +26,7 @@ TABLES = (
     "logged_model_tags",
     "logged_model_metrics",
     "run_models",
+    "stored_files",
     "webhooks",
     "webhook_deliveries",
     "saved_views",
@@ -150,6 +151,15 @@ def _logged_models() -> None:
         sqlite_with_rowid=False,
     )
     _index("run_models", "model_id")
+    _make(
+        "stored_files",
+        "path",
+        *_some(TEXT, "path digest"),
+        *_some(WHOLE, "size_bytes"),
+        *_some(TEXT, "created_by"),
+        *_some(REAL, "created_at"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _webhooks() -> None:

@@ -1,0 +1,42 @@
+"""What every store promises of files outside of runs."""
+
+from relive.core.stored_file import StoredFile
+from relive.ports.stores import Store
+from relive.testing.stores_samples import START, ManualClock
+
+
+def a_file(store: Store, path: str, digest: str = "d") -> StoredFile:
+    """Keep a file."""
+    return store.record_file(StoredFile(path=path, digest=digest, size_bytes=3, created_by="ann"))
+
+
+class FileContract:
+    """Promises of `FileStore`."""
+
+    def test_a_file_is_found_until_another_takes_its_place(self, store: Store, clock: ManualClock) -> None:
+        first = a_file(store, "0/models/m/a.txt")
+        assert (first.created_at, first.created_by) == (START, "ann")
+        assert store.find_file("0/models/m/a.txt") == first
+        clock.advance(1)
+        second = a_file(store, "0/models/m/a.txt", "e")
+        assert (second.digest, second.created_at) == ("e", START + 1)
+        assert store.find_file("0/models/m/a.txt") == second
+        assert store.find_file("0/models/m") is None
+
+    def test_a_folder_holds_what_lies_in_it_and_nothing_beside_it(self, store: Store) -> None:
+        for path in ("a/b.txt", "a/b/c.txt", "a/b/d/e.txt", "a/b0", "a/b!", "a.b"):
+            a_file(store, path)
+        assert [file.path for file in store.list_files("a/b")] == ["a/b/c.txt", "a/b/d/e.txt"]
+        assert [file.path for file in store.list_files("a")] == sorted(
+            ["a/b.txt", "a/b/c.txt", "a/b/d/e.txt", "a/b0", "a/b!"]
+        )
+        assert len(store.list_files("")) == 6
+        assert store.list_files("none") == []
+
+    def test_files_go_alone_or_with_their_folder(self, store: Store) -> None:
+        for path in ("a/b/c.txt", "a/b/d.txt", "a/e.txt", "f"):
+            a_file(store, path)
+        assert store.delete_files("f") == 1
+        assert store.delete_files("a/b") == 2
+        assert store.delete_files("a/b") == 0
+        assert [file.path for file in store.list_files("")] == ["a/e.txt"]
