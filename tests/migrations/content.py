@@ -101,6 +101,13 @@ def _fill_run(store: Store, project_id: str) -> None:
     store.create_run(run)
     points = [Metric("acc", 0.1 * step, step, START + step) for step in range(3)]
     store.record_metrics(RUN, [*points, Metric("loss", float("inf"))], fence=1, batch="b1")
+    many = [
+        Metric("many", -0.1 * step if step % 5 else float("nan"), step, START + step) for step in range(40)
+    ]
+    store.record_metrics(RUN, many, fence=1)
+    while store.pack_metrics():
+        pass
+    store.record_metrics(RUN, [Metric("many", 1.5, 7, START)], fence=1)
     store.record_params(RUN, {"lr": 0.1, "layers": [3, None]}, fence=1)
     store.set_tags(RUN, {"note": "täg"}, fence=1)
     store.record_artifact(
@@ -171,6 +178,7 @@ def read_back(store: Store) -> dict[str, Any]:
         "runs": store.list_runs(text="otter", order="-metrics.acc"),
         "metrics": store.list_metrics([RUN]),
         "series": store.get_series(RUN, "acc"),
+        "packed series": store.get_series(RUN, "many"),
         "params": store.list_params([RUN]),
         "tags": store.list_tags([RUN]),
         "artifacts": store.list_artifacts(RUN),

@@ -30,6 +30,7 @@ from relive.core.trajectory import Verdict
 from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.files import FileStore
 from relive.ports.logged_models import LoggedModelStore
+from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
 from relive.ports.webhooks import WebhookStore
 
@@ -348,6 +349,7 @@ class Store(
     ProjectStore,
     ExperimentStore,
     RunStore,
+    SeriesStore,
     DatasetStore,
     PipelineStore,
     JobQueue,

@@ -1,42 +1,33 @@
-"""Metrics: every point in a narrow table, and of each series a summary that is always up to date."""
+"""Metrics: every point of each series, as rows and in chunks, and a summary that is always up to date."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, select
 
 from relive.core.run import Metric, MetricSummary
+from relive.core.series import Points, join
 from relive.errors import InvalidInput
+from relive.stores.sql.chunks import find_packed, read_pieces
 from relive.stores.sql.fences import hold_run
+from relive.stores.sql.packing import note_tails
 from relive.stores.sql.part import StorePart, chunks
-from relive.stores.sql.reduction import FEWEST, reduce_series
-from relive.stores.sql.summary import Place, Summary, merge, place_of, summarise, value_of
-from relive.stores.sql.tables.runs import metric_batches, metric_points, metric_series
+from relive.stores.sql.points import insert_rows
+from relive.stores.sql.reduction import FEWEST, LEAF, reduce_series
+from relive.stores.sql.series import (
+    Series,
+    count_again,
+    create_series,
+    find_series,
+    for_people,
+    set_summaries,
+)
+from relive.stores.sql.summary import Place, merge, summarise
+from relive.stores.sql.tables.runs import metric_batches, metric_series
 
 _SERIES: Final = metric_series.c
-_POINTS: Final = metric_points.c
-_ROWS_A_FETCH: Final = 10_000
-
-# Points are the most frequent rows of all: past SQLAlchemy, which would look at each, to the driver.
-_COLUMNS: Final = "metric_points (series_id, step, at, value, is_nan)"
-_INSERT_SQLITE: Final = f"INSERT INTO {_COLUMNS} VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
-# One statement with five lists is five times as fast as a statement a row.
-_INSERT_POSTGRES: Final = (
-    f"INSERT INTO {_COLUMNS} SELECT * FROM"  # noqa: S608
-    " unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::bigint[]) ON CONFLICT DO NOTHING"
-)
-_UPDATE: Final = update(metric_series).where(_SERIES.id == bindparam("series_id"))
-_KNOWN: Final = select(metric_series).where(
-    _SERIES.run_id == bindparam("run_id"), _SERIES.key.in_(bindparam("keys", expanding=True))
-)
-
-
-class _Series(NamedTuple):
-    """A series as it stands: its number, and the summary of its points."""
-
-    id: int
-    summary: Summary
 
 
 class SqlMetrics(StorePart):
@@ -52,7 +43,7 @@ class SqlMetrics(StorePart):
             if batch and not self._is_new(connection, run_id, batch):
                 return
             if by_key:
-                self._append(connection, run_id, by_key)
+                _append(connection, run_id, by_key)
 
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]:
         found: list[MetricSummary] = []
@@ -60,50 +51,78 @@ class SqlMetrics(StorePart):
             for some in chunks(run_ids):
                 query = select(metric_series).where(_SERIES.run_id.in_(some))
                 rows = connection.execute(query.order_by(_SERIES.run_id, _SERIES.key))
-                found += map(_for_people, rows)
+                found += map(for_people, rows)
         return found
 
     def get_series(self, run_id: str, key: str, *, max_points: int | None = None) -> list[Metric]:
+        return self.get_points(run_id, key, max_points=max_points).as_metrics(key)
+
+    def get_points(self, run_id: str, key: str, *, max_points: int | None = None) -> Points:
         if max_points is not None and max_points < FEWEST:
             raise InvalidInput(field="max_points", value=max_points, wanted=f"{FEWEST} or more, or none")
-        query = select(_SERIES.id, _SERIES["count"]).where(_SERIES.run_id == run_id, _SERIES.key == key)
         with self._db.read(snapshot=True) as connection:
-            series = connection.execute(query).one_or_none()
+            series = find_series(connection, run_id, [key]).get(key)
             if series is None:
-                return []
-            series_id, count = series
-            points = _points(connection, series_id, key)
-            return list(points) if max_points is None else reduce_series(points, count, max_points)
+                return join([])
+            if max_points is None:
+                return join(piece.points for piece in read_pieces(connection, series.id))
+            summary = series.summary
+            # A sketch is good enough where a bucket is at least as long as what it says two points of.
+            sketched = summary.points >= LEAF * max_points
+            pieces = read_pieces(connection, series.id, sketched=sketched)
+            return reduce_series(pieces, (summary.first, summary.last), summary.points, max_points)
+
+    def page_points(self, run_id: str, key: str, *, start: int, limit: int) -> Points:
+        if start < 0 or limit < 0:
+            raise InvalidInput(field="start, limit", value=(start, limit), wanted="0 or more")
+        found: list[Points] = []
+        passed, end = 0, start + limit
+        with self._db.read(snapshot=True) as connection:
+            series = find_series(connection, run_id, [key]).get(key)
+            if series is None:
+                return join([])
+            with closing(read_pieces(connection, series.id, skip=start)) as pieces:
+                for points, stands_for in pieces:
+                    found.append(points.part(max(0, start - passed), max(0, end - passed)))
+                    passed += stands_for
+                    if passed >= end:
+                        break
+        return join(found)
 
     def _is_new(self, connection: Connection, run_id: str, batch: str) -> bool:
         values = {"run_id": run_id, "batch": batch, "at": self._db.moment()}
         insert_new = self._db.insert(metric_batches).values(values).on_conflict_do_nothing()
         return connection.execute(insert_new.returning(metric_batches.c.batch)).first() is not None
 
-    def _append(self, connection: Connection, run_id: str, by_key: dict[str, dict[Place, None]]) -> None:
-        known = _known(connection, run_id, list(by_key))
-        added = {key: summarise(places) for key, places in by_key.items()}
-        fresh = {key: summary for key, summary in added.items() if key not in known}
-        ids = {key: series.id for key, series in known.items()} | _create(connection, run_id, fresh)
-        rows = [
-            (ids[key], step, at, value, 0 if is_number else 1)
-            for key, places in by_key.items()
-            for step, at, is_number, value in places
-        ]
-        kept = self._insert(connection, rows)
-        if known:
-            merged = [(series.id, merge(series.summary, added[key])) for key, series in known.items()]
-            connection.execute(_UPDATE, [{"series_id": id_, **_to_row(summary)} for id_, summary in merged])
-        if kept != len(rows):
-            _count_again(connection, list(ids.values()))
 
-    def _insert(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-        """Insert points that are not there yet; gives how many."""
-        preserve = {"preserve_rowcount": True}
-        if self._db.is_sqlite:
-            return connection.exec_driver_sql(_INSERT_SQLITE, rows, execution_options=preserve).rowcount
-        columns = tuple(list(column) for column in zip(*rows, strict=True))
-        return connection.exec_driver_sql(_INSERT_POSTGRES, columns, execution_options=preserve).rowcount
+def _append(connection: Connection, run_id: str, by_key: dict[str, dict[Place, None]]) -> None:
+    known = find_series(connection, run_id, list(by_key))
+    added = {key: summarise(places) for key, places in by_key.items()}
+    # Only what does not come after all points there are may be among them already.
+    late = [key for key, series in known.items() if added[key].first <= series.summary.last]
+    for key in late:
+        if known[key].packed:
+            for place in find_packed(connection, known[key].id, by_key[key]):
+                del by_key[key][place]
+            added[key] = summarise(by_key[key]) if by_key[key] else known[key].summary._replace(points=0)
+    fresh = {key: summary for key, summary in added.items() if key not in known}
+    series = known | create_series(connection, run_id, fresh) if fresh else known
+    rows = [
+        (series[key].id, step, at, value, 0 if is_number else 1)
+        for key, places in by_key.items()
+        for step, at, is_number, value in places
+    ]
+    kept = insert_rows(connection, rows) if rows else 0
+    set_summaries(connection, {it.id: merge(it.summary, added[key]) for key, it in known.items()})
+    if kept != len(rows):
+        count_again(connection, [known[key].id for key in late])
+    note_tails(connection, run_id, [_growth(known.get(key), added[key].points) for key in by_key])
+
+
+def _growth(series: Series | None, n_added: int) -> tuple[int, int]:
+    """Give how many rows a series had, and how many it has now."""
+    before = 0 if series is None else series.n_rows
+    return before, before + n_added
 
 
 def _by_key(metrics: Sequence[Metric]) -> dict[str, dict[Place, None]]:
@@ -113,96 +132,19 @@ def _by_key(metrics: Sequence[Metric]) -> dict[str, dict[Place, None]]:
     sure whether its message arrived sends it again.
     """
     by_key: dict[str, dict[Place, None]] = {}
+    isnan, isfinite = math.isnan, math.isfinite
     for metric in metrics:
         try:
             # 0.0 + x: SQLite keeps no negative zero, so none is kept anywhere.
-            place = place_of(metric.step, 0.0 + metric.at, 0.0 + metric.value)
+            at, value = 0.0 + metric.at, 0.0 + metric.value
         except (TypeError, OverflowError) as error:
             wanted = f"numbers ({error})"
             raise InvalidInput(field=f"metric {metric.key!r}", value=metric, wanted=wanted) from error
-        if not math.isfinite(place[1]):
+        if not isfinite(at):
             raise InvalidInput(field=f"time of metric {metric.key!r}", value=metric.at, wanted="seconds")
-        by_key.setdefault(metric.key, {})[place] = None
+        places = by_key.get(metric.key)
+        if places is None:
+            places = by_key[metric.key] = {}
+        # As `place_of`; a call for each point would cost a fifth of this.
+        places[(metric.step, at, False, 0.0) if isnan(value) else (metric.step, at, True, value)] = None
     return by_key
-
-
-def _known(connection: Connection, run_id: str, keys: list[str]) -> dict[str, _Series]:
-    found: dict[str, _Series] = {}
-    for some in chunks(keys):
-        for row in connection.execute(_KNOWN, {"run_id": run_id, "keys": some}):
-            found[row.key] = _Series(row.id, _from_row(row))
-    return found
-
-
-def _create(connection: Connection, run_id: str, summaries: dict[str, Summary]) -> dict[str, int]:
-    """Create series; gives the number of each."""
-    if not summaries:
-        return {}
-    rows = [{"run_id": run_id, "key": key, **_to_row(summary)} for key, summary in summaries.items()]
-    created = connection.execute(insert(metric_series).returning(_SERIES.key, _SERIES.id), rows)
-    return {row.key: row.id for row in created}
-
-
-def _count_again(connection: Connection, series_ids: list[int]) -> None:
-    """Set the counts of series of which some points were there already."""
-    counted = select(func.count()).where(_POINTS.series_id == _SERIES.id).scalar_subquery()
-    for some in chunks(series_ids):
-        connection.execute(update(metric_series).where(_SERIES.id.in_(some)).values(count=counted))
-
-
-def _points(connection: Connection, series_id: int, key: str) -> Iterator[Metric]:
-    order = (_POINTS.step, _POINTS.at, _POINTS.is_nan.desc(), _POINTS.value)
-    value = case((_POINTS.is_nan == 1, None), else_=_POINTS.value)
-    query = select(_POINTS.step, _POINTS.at, value).where(_POINTS.series_id == series_id).order_by(*order)
-    rows = connection.execution_options(yield_per=_ROWS_A_FETCH).execute(query)
-    for step, at, number in rows:
-        yield Metric(key, _number(number), step, at)
-
-
-def _to_row(summary: Summary) -> dict[str, Any]:
-    first, last = summary.first, summary.last
-    return {
-        "first": _nullable(value_of(first)),
-        "first_step": first[0],
-        "first_at": first[1],
-        "last": _nullable(value_of(last)),
-        "last_step": last[0],
-        "last_at": last[1],
-        "min": _nullable(summary.lowest),
-        "max": _nullable(summary.highest),
-        "count": summary.points,
-    }
-
-
-def _from_row(row: Row[Any]) -> Summary:
-    return Summary(
-        first=place_of(row.first_step, row.first_at, _number(row.first)),
-        last=place_of(row.last_step, row.last_at, _number(row.last)),
-        lowest=_number(row.min),
-        highest=_number(row.max),
-        points=row._mapping["count"],
-    )
-
-
-def _for_people(row: Row[Any]) -> MetricSummary:
-    return MetricSummary(
-        run_id=row.run_id,
-        key=row.key,
-        last=_number(row.last),
-        last_step=row.last_step,
-        min=_number(row.min),
-        max=_number(row.max),
-        first=_number(row.first),
-        count=row._mapping["count"],
-        at=row.last_at,
-    )
-
-
-def _number(value: float | None) -> float:
-    """Give NULL as NaN."""
-    return math.nan if value is None else value
-
-
-def _nullable(value: float) -> float | None:
-    """Give NaN as NULL, which SQLite makes of it anyway, and PostgreSQL then too."""
-    return None if math.isnan(value) else value

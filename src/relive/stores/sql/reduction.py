@@ -1,50 +1,101 @@
 """Fewer points of a series that still look like it: each bucket keeps its lowest and its highest.
 
-Pure, and in one pass: a series of any length is reduced while it is read, so the hub's memory stays flat.
+Pure, and in one pass: a series of any length is reduced while it is read, so the hub's memory stays flat. A
+long series is not even read: each chunk keeps a sketch, the extremes of every `LEAF` points, and buckets that
+are no shorter than that are made of sketches.
 """
 
 import math
 from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from relive.core.run import Metric
+from relive.core.series import Points, join
+from relive.stores.sql.summary import Place, points_of, value_of
 
 # The two ends of the series, and the two extremes of one bucket.
-FEWEST = 4
+FEWEST: Final = 4
+# Points that a sketch says two of.
+LEAF: Final = 256
 
 
-def reduce_series(points: Iterable[Metric], count: int, max_points: int) -> list[Metric]:
+class Piece(NamedTuple):
+    """A stretch of a series.
+
+    Attributes:
+        points: The stretch itself, or a sketch of it.
+        stands_for: How many points of the series it is.
+    """
+
+    points: Points
+    stands_for: int
+
+
+def sketch(points: Points) -> Points:
+    """Give the lowest and the highest of every `LEAF` points."""
+    kept = [
+        index
+        for start in range(0, len(points), LEAF)
+        for index in _extremes(points, start, min(start + LEAF, len(points)))
+    ]
+    return points_of([_place(points, index) for index in kept])
+
+
+def reduce_series(pieces: Iterable[Piece], ends: tuple[Place, Place], count: int, max_points: int) -> Points:
     """Give at most `max_points` of a series, among them its first, its last, its lowest and its highest.
 
     Args:
-        points: In the order of the series.
-        count: How many they are; all are given if they are few enough.
+        pieces: In the order of the series.
+        ends: Its first and its last point.
+        count: How many points it has; all are given if they are few enough.
         max_points: At least `FEWEST`.
     """
     if count <= max_points:
-        return list(points)
-    n_buckets = (max_points - 2) // 2
-    per_bucket = math.ceil((count - 2) / n_buckets)
-    kept: list[Metric] = []
-    bucket: list[Metric] = []
-    last: Metric | None = None
-    for point in points:
-        if not kept:
-            kept.append(point)
-            continue
-        if last is not None:
-            bucket.append(last)
-        last = point
-        if len(bucket) == per_bucket:
-            kept += _extremes(bucket)
-            bucket = []
-    kept += _extremes(bucket)
-    return kept if last is None else [*kept, last]
+        return join(piece.points for piece in pieces)
+    first, last = ends
+    kept = _by_bucket(pieces, count, (max_points - 2) // 2)
+    return points_of([first, *(place for place in kept if first < place < last), last])
 
 
-def _extremes(bucket: list[Metric]) -> list[Metric]:
-    """Give the lowest and the highest point in their order; a bucket without numbers keeps one NaN."""
-    numbers = [(point.value, index) for index, point in enumerate(bucket) if not math.isnan(point.value)]
+def _by_bucket(pieces: Iterable[Piece], count: int, n_buckets: int) -> list[Place]:
+    """Give the extremes of each of so many stretches of about the same length."""
+    per_bucket = count / n_buckets
+    kept: list[Place] = []
+    bucket: list[Place] = []
+    number, passed = 0, 0.0
+    for points, stands_for in pieces:
+        weight = stands_for / max(1, len(points))
+        start = 0
+        while start < len(points):
+            room = (number + 1) * per_bucket - passed
+            end = min(len(points), start + max(1, math.ceil(room / weight)))
+            bucket += [_place(points, index) for index in _extremes(points, start, end)]
+            passed += (end - start) * weight
+            start = end
+            reached = min(int(passed / per_bucket), n_buckets - 1)
+            if reached > number:
+                kept += _outermost(bucket)
+                number, bucket = reached, []
+    return kept + _outermost(bucket)
+
+
+def _extremes(points: Points, start: int, end: int) -> list[int]:
+    """Say where the lowest and the highest of a stretch are; one without numbers keeps one NaN."""
+    values = points.values[start:end]
+    if not math.isnan(sum(values)):
+        return sorted({start + values.index(min(values)), start + values.index(max(values))})
+    # There is a NaN, or both infinities.
+    numbers = [(value, index) for index, value in enumerate(values, start) if not math.isnan(value)]
+    return sorted({min(numbers)[1], max(numbers)[1]}) if numbers else [start]
+
+
+def _outermost(places: list[Place]) -> list[Place]:
+    numbers = [place for place in places if place[2]]
     if not numbers:
-        return bucket[:1]
-    lowest, highest = min(numbers)[1], max(numbers)[1]
-    return [bucket[index] for index in sorted({lowest, highest})]
+        return places[:1]
+    return sorted({min(numbers, key=value_of), max(numbers, key=value_of)})
+
+
+def _place(points: Points, index: int) -> Place:
+    value = points.values[index]
+    is_number = not math.isnan(value)
+    return points.steps[index], points.times[index], is_number, value if is_number else 0.0

@@ -13,6 +13,7 @@ from relive.stores.sql.files import SqlFiles
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logs import SqlLogs
 from relive.stores.sql.metrics import SqlMetrics
+from relive.stores.sql.packing import SqlPacking
 from relive.stores.sql.pipelines import SqlPipelines
 from relive.stores.sql.projects import SqlProjects
 from relive.stores.sql.queue import SqlQueue
@@ -30,6 +31,7 @@ class SqlStore(
     SqlExperiments,
     SqlRuns,
     SqlMetrics,
+    SqlPacking,
     SqlRecords,
     SqlDatasets,
     SqlLogs,

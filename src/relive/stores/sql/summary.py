@@ -4,8 +4,11 @@ Pure: `merge` of two summaries is the summary of all their points, in whatever o
 """
 
 import math
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeAlias
+
+from relive.core.series import Points
 
 # A point as it is compared with others of its series: step, time, whether it is a number, value (0 for NaN,
 # which has no order). So the last point is the greatest tuple, and NaN is lower than every number. A plain
@@ -41,6 +44,24 @@ def place_of(step: int, at: float, value: float) -> Place:
 def value_of(place: Place) -> float:
     """Give the value of a point."""
     return place[3] if place[2] else math.nan
+
+
+def places_of(points: Points) -> list[Place]:
+    """Give the place of each point."""
+    return list(map(place_of, points.steps, points.times, points.values))
+
+
+def points_of(places: Sequence[Place]) -> Points:
+    """Give places as columns."""
+    if not places:
+        return Points(array("q"), array("d"), array("d"))
+    steps, times, numbers, values = zip(*places, strict=True)
+    column = array("d", values)
+    if not all(numbers):
+        for index, is_number in enumerate(numbers):
+            if not is_number:
+                column[index] = math.nan
+    return Points(array("q", steps), array("d", times), column)
 
 
 def summarise(places: Collection[Place]) -> Summary:

@@ -96,6 +96,7 @@ metric_series = table(
     real("min", nullable=True),
     real("max", nullable=True),
     whole("count"),
+    whole("packed", nullable=True),  # how many of them lie in chunks; NULL for none
     UniqueConstraint("run_id", "key"),
     Index(None, "key", "last", "run_id"),
 )
@@ -109,6 +110,35 @@ metric_points = table(
     part("is_nan"),
     rowid=False,
 )
+# Points that were packed: stretches of a series that do not overlap. A place is (step, time, whether it is a
+# number, value); what is read without the points stands before them.
+metric_chunks = table(
+    "metric_chunks",
+    serial("id"),
+    whole("series_id"),
+    whole("first_step"),
+    real("first_at"),
+    whole("first_is_number"),
+    real("first_value"),
+    whole("last_step"),
+    real("last_at"),
+    whole("last_is_number"),
+    real("last_value"),
+    whole("count"),
+    Column("sketch", BYTES, nullable=False),
+    Column("points", BYTES, nullable=False),
+    Index(
+        "metric_chunks_place",
+        "series_id",
+        "first_step",
+        "first_at",
+        "first_is_number",
+        "first_value",
+        unique=True,
+    ),
+)
+# Runs with rows to pack; `is_long` if a series of one has so many that it should not wait for the run's end.
+metric_tails = table("metric_tails", key("run_id"), flag("is_long"), rowid=False)
 metric_batches = table("metric_batches", key("run_id"), key("batch"), real("at"), rowid=False)
 artifacts = table(
     "artifacts",

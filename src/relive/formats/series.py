@@ -1,0 +1,98 @@
+"""A run of a series' points as few bytes: columns, differences, planes of bytes, zlib.
+
+A document `[FORMAT, steps, times, values]` in MessagePack, each column `[kind, bytes]`:
+
+- `kind` 0 keeps the 64-bit words as they are, 1 the difference of each to the one before (the first itself).
+  Times are differenced as whole numbers made of their bits: those of neighbours in time are neighbours.
+- the words lie little-endian in planes: first every word's lowest byte, then every next one. The high bytes
+  of measured numbers hardly change, so a plane of them is almost nothing.
+- zlib, level 1: measured 8.6 bytes a point for 64-bit losses with `time.time()`, 4.6 for 32-bit losses with
+  milliseconds; zstd needs 8.9 and 4.7 there and saves a tenth of the time to read (0.14 s a million points
+  against 0.16), which is not worth a package.
+
+Every bit comes back, but that there is one NaN.
+"""
+
+import sys
+import zlib
+from array import array
+from itertools import accumulate
+from operator import sub
+from typing import Final
+
+import msgspec
+
+from relive.core.series import Points
+from relive.errors import InvalidInput
+
+FORMAT: Final = 1
+_WORDS, _DIFFERENCES = 0, 1
+_WIDTH: Final = 8
+
+_Column = tuple[int, bytes]
+_Document = tuple[int, _Column, _Column, _Column]
+
+
+def pack_points(points: Points) -> bytes:
+    """Write points."""
+    times = array("q", points.times.tobytes())
+    document = (FORMAT, _differences(points.steps), _differences(times), _words(points.values))
+    return msgspec.msgpack.encode(document)
+
+
+def unpack_points(data: bytes) -> Points:
+    """Read points.
+
+    Raises:
+        InvalidInput: The bytes are no points, or not whole.
+    """
+    try:
+        number, steps, times, values = msgspec.msgpack.decode(data, type=_Document)
+        if number != FORMAT:
+            raise ValueError(f"format {number}")
+        points = Points(_read(steps), _as_floats(_read(times)), _as_floats(_read(values)))
+    except (ValueError, zlib.error, OverflowError) as error:
+        raise InvalidInput(field="packed points", value=str(error), wanted=f"format {FORMAT}") from error
+    if not len(points.steps) == len(points.times) == len(points.values):
+        raise InvalidInput(field="packed points", value="columns of different lengths", wanted="equal ones")
+    return points
+
+
+def _differences(words: "array[int]") -> _Column:
+    try:
+        return _DIFFERENCES, _squeeze(array("q", [*words[:1], *map(sub, words[1:], words)]))
+    except OverflowError:  # farther apart than 64 bits can say
+        return _WORDS, _squeeze(words)
+
+
+def _words(numbers: "array[float]") -> _Column:
+    return _WORDS, _squeeze(numbers)
+
+
+def _squeeze(words: "array[int] | array[float]") -> bytes:
+    data = _little(array("q", words.tobytes())).tobytes()
+    return zlib.compress(b"".join(data[plane::_WIDTH] for plane in range(_WIDTH)), 1)
+
+
+def _read(column: _Column) -> "array[int]":
+    kind, squeezed = column
+    planes = zlib.decompress(squeezed)
+    data = bytearray(len(planes))
+    length = len(planes) // _WIDTH
+    for plane in range(_WIDTH):
+        data[plane::_WIDTH] = planes[plane * length : (plane + 1) * length]
+    words = _little(array("q", bytes(data)))
+    return array("q", accumulate(words)) if kind == _DIFFERENCES else words
+
+
+def _as_floats(words: "array[int]") -> "array[float]":
+    return array("d", words.tobytes())
+
+
+def _little(words: "array[int]") -> "array[int]":
+    """Give the words in the order of bytes that is kept, or back again."""
+    if sys.byteorder == "little":
+        return words
+    swapped = words[:]
+    swapped.byteswap()
+    return swapped

@@ -1,0 +1,65 @@
+"""Rows of points, past SQLAlchemy, which would look at each: they are the most frequent rows of all."""
+
+from collections.abc import Generator, Sequence
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, case, select
+
+from relive.stores.sql.summary import Place
+from relive.stores.sql.tables.runs import metric_points
+
+# Series, step, time, value (0 for NaN), whether it is NaN.
+PointRow: TypeAlias = tuple[int, int, float, float, int]
+
+_COLUMNS: Final = "series_id, step, at, value, is_nan"
+_INSERT_SQLITE: Final = (
+    f"INSERT INTO metric_points ({_COLUMNS}) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+)
+_DELETE_SQLITE: Final = (
+    "DELETE FROM metric_points WHERE series_id=? AND step=? AND at=? AND value=? AND is_nan=?"
+)
+# One statement with five lists is five times as fast as a statement a row.
+_LISTS: Final = "unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::bigint[])"
+_INSERT_POSTGRES: Final = (
+    f"INSERT INTO metric_points ({_COLUMNS}) SELECT * FROM {_LISTS} ON CONFLICT DO NOTHING"  # noqa: S608
+)
+_DELETE_POSTGRES: Final = (
+    f"DELETE FROM metric_points p USING {_LISTS} AS gone ({_COLUMNS})"  # noqa: S608
+    " WHERE (p.series_id, p.step, p.at, p.value, p.is_nan)"
+    " = (gone.series_id, gone.step, gone.at, gone.value, gone.is_nan)"
+)
+_ROWS: Final = metric_points.c
+# NaN comes before every number of its step and time.
+_IS_NUMBER: Final = case((_ROWS.is_nan == 1, 0), else_=1)
+_IN_ORDER: Final = (_ROWS.step, _ROWS.at, _ROWS.is_nan.desc(), _ROWS.value)
+_ROWS_A_FETCH: Final = 8192
+
+
+def insert_rows(connection: Connection, rows: Sequence[PointRow]) -> int:
+    """Insert points that are not there yet; gives how many."""
+    return _each(connection, _INSERT_SQLITE, _INSERT_POSTGRES, rows)
+
+
+def delete_rows(connection: Connection, series_id: int, places: Sequence[Place]) -> int:
+    """Delete points; gives how many were there."""
+    rows = [(series_id, step, at, value, 0 if is_number else 1) for step, at, is_number, value in places]
+    return _each(connection, _DELETE_SQLITE, _DELETE_POSTGRES, rows)
+
+
+def read_rows(
+    connection: Connection, series_id: int, *, limit: int | None = None
+) -> Generator[list[Place], None, None]:
+    """Give the rows of a series in their order, so many at a time that memory stays flat."""
+    query = select(_ROWS.step, _ROWS.at, _IS_NUMBER, _ROWS.value).where(_ROWS.series_id == series_id)
+    query = query.order_by(*_IN_ORDER).limit(limit).execution_options(yield_per=_ROWS_A_FETCH)
+    with connection.execute(query) as rows:
+        for some in rows.partitions():
+            yield [(step, at, bool(is_number), value) for step, at, is_number, value in some]
+
+
+def _each(connection: Connection, sqlite: str, postgres: str, rows: Sequence[PointRow]) -> int:
+    preserve = {"preserve_rowcount": True}
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql(sqlite, list(rows), execution_options=preserve).rowcount
+    columns: tuple[Any, ...] = tuple(list(column) for column in zip(*rows, strict=True))
+    return connection.exec_driver_sql(postgres, columns, execution_options=preserve).rowcount
