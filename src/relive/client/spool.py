@@ -30,13 +30,11 @@ from relive.formats.spool import (
     SpoolBatch,
     SpooledArtifact,
     SpooledFinish,
-    SpooledMetric,
-    SpooledParam,
-    SpooledTag,
     SpoolReader,
     read_range,
     read_spool,
     spool_files,
+    spooled_bytes,
 )
 from relive.formats.trajectory import encode_trajectory
 from relive.wire.jobs import HeartbeatReply, StageReport
@@ -188,8 +186,7 @@ def ship(hub: RunHub, spool: Path) -> Shipment:
 def queued_bytes(spool: Path) -> int:
     """Give how many bytes of records the hub does not have."""
     offsets = _shipped(spool).offsets
-    sizes = {name: _size(spool / name) for name in spool_files(spool)}
-    return sum(max(0, size - offsets.get(name, 0)) for name, size in sizes.items())
+    return sum(spooled_bytes(spool, name, offsets.get(name, 0)) for name in spool_files(spool))
 
 
 def read_local_run(spool: Path) -> LocalRun:
@@ -266,24 +263,28 @@ class _Shipper:
             self._send(reports, read_range(self._spool, *self._state.sending))
 
     def _send(self, reports: RunReports, batch: SpoolBatch) -> None:
-        metrics = tuple(it.metric() for it in batch.records if isinstance(it, SpooledMetric))
-        params = {it.k: it.v for it in batch.records if isinstance(it, SpooledParam)}
-        tags = {it.k: it.v for it in batch.records if isinstance(it, SpooledTag)}
+        metrics, params, tags = batch.metrics(), batch.params(), batch.tags()
         if metrics or params or tags:
             reports.records(f"{batch.file}:{batch.start}", metrics, params, tags)
         finishes = [it.status for it in batch.records if isinstance(it, SpooledFinish)]
         self._save(
-            offsets={**self._state.offsets, batch.file: batch.end},
+            offsets={**self._still_there(), batch.file: batch.end},
             sending=None,
             status=finishes[-1] if finishes else self._state.status,
         )
         self._sent += batch.end - batch.start
+        if batch.ended:
+            # A run of a month does not fill the disk with what the hub has.
+            (self._spool / batch.file).unlink(missing_ok=True)
+
+    def _still_there(self) -> dict[str, int]:
+        return {name: end for name, end in self._state.offsets.items() if (self._spool / name).exists()}
 
     def _finish(self, reports: RunReports, *, ended: bool) -> bool:
         status = self._state.status
         if not status and not ended:
             return False
-        contents = read_spool(self._spool)
+        contents = read_spool(self._spool, with_metrics=False)
         uploads = [self._upload(named) for named in contents.artifacts]
         trajectory = contents.trajectory()
         report = StageReport(
@@ -327,13 +328,6 @@ def _shipped(spool: Path) -> Shipped:
         return msgspec.json.decode((spool / "shipped.json").read_bytes(), type=Shipped)
     except FileNotFoundError:
         return Shipped()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _write(path: Path, document: msgspec.Struct) -> None:

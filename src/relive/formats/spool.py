@@ -1,11 +1,12 @@
-"""Read a spool: the JSON lines that processes of a run append to (see `docs/design/capture.md`).
+"""Read a spool: what the processes of a run append to its folder (see `docs/design/capture.md`).
+
+Each process has a file of JSON lines, and segments of metrics (`formats.points`) if it logs any.
 
 What is read was written by the user's processes, so nothing in it is trusted: lines that are no records are
 counted and skipped, links and pipes are not opened, and what a broken process wrote costs bounded memory.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,9 +15,11 @@ import msgspec
 
 from relive.core.run import Metric
 from relive.core.trajectory import StepRecord, Trajectory
+from relive.formats.points import SUFFIX, open_regular, read_points, written_bytes
 
 LONGEST_LINE: Final = 4 << 20
 READ_BYTES: Final = 8 << 20
+LINES: Final = ".jsonl"
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
 _Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -141,14 +144,31 @@ class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
         file: The file's name in the spool folder.
         start: Offset of the first byte of the first record.
         end: Offset after the last record; the next batch of this file begins here.
+        records: Of a file of lines.
+        points: Of a segment.
+        ended: Nothing will be added to the file: it is not needed any more once this batch was taken.
         damaged: Lines that were no records.
     """
 
     file: str
     start: int
     end: int
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = ()
+    points: tuple[Metric, ...] = ()
+    ended: bool = False
     damaged: int = 0
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Give the metrics among the records."""
+        return self.points or tuple(it.metric() for it in self.records if isinstance(it, SpooledMetric))
+
+    def params(self) -> dict[str, Any]:
+        """Give the parameters among the records."""
+        return {it.k: it.v for it in self.records if isinstance(it, SpooledParam)}
+
+    def tags(self) -> dict[str, str]:
+        """Give the tags among the records."""
+        return {it.k: it.v for it in self.records if isinstance(it, SpooledTag)}
 
 
 class SpoolReader:
@@ -168,19 +188,27 @@ class SpoolReader:
         """File name to the offset after the last record that was given."""
         return dict(self._offsets)
 
-    def read(self, max_bytes: int = READ_BYTES) -> Iterator[SpoolBatch]:
-        """Give what is new, in the order in which the processes began; a line still being written waits.
+    def read(self, max_bytes: int = READ_BYTES, *, segments: bool = True) -> Iterator[SpoolBatch]:
+        """Give what is new; a record still being written waits.
+
+        Lines come first, in the order in which the processes began, then segments: what a process had logged
+        when it said that it ends is in what is read after that.
 
         Args:
             max_bytes: About so much of a file becomes one batch; there may be several of one file.
+            segments: False for the lines only.
         """
-        for name in spool_files(self._folder):
-            while (batch := self._next(name, max_bytes)) is not None:
-                self._offsets[name] = batch.end
-                yield batch
+        for suffix in (LINES, SUFFIX) if segments else (LINES,):
+            # Listed again for the segments: one may have been begun since.
+            for name in spool_files(self._folder, suffix):
+                while (batch := self._next(name, max_bytes)) is not None:
+                    self._offsets[name] = batch.end
+                    yield batch
 
     def _next(self, name: str, max_bytes: int) -> SpoolBatch | None:
         start = self._offsets.get(name, 0)
+        if name.endswith(SUFFIX):
+            return _points_batch(self._folder, name, start, max_bytes)
         data = b""
         for size in (max_bytes, LONGEST_LINE + 1):
             data = _read_regular(self._folder / name, start, size)
@@ -195,6 +223,8 @@ class SpoolReader:
 
 def read_range(folder: Path, file: str, start: int, end: int) -> SpoolBatch:
     """Read again what was one batch, by the offsets it had."""
+    if file.endswith(SUFFIX):
+        return _points_batch(folder, file, start, end - start) or SpoolBatch(file=file, start=start, end=end)
     return _batch(file, start, _read_regular(folder / file, start, end - start))
 
 
@@ -243,18 +273,26 @@ class SpoolContents(msgspec.Struct, frozen=True, kw_only=True):
         return Trajectory(steps=tuple(steps))
 
 
-def read_spool(folder: Path) -> SpoolContents:
-    """Read a whole spool at once."""
+def read_spool(folder: Path, *, with_metrics: bool = True) -> SpoolContents:
+    """Read a whole spool at once.
+
+    Args:
+        with_metrics: False to leave out what was logged, which may be more than memory holds.
+    """
     files: dict[str, list[Record]] = {}
+    metrics: list[Metric] = []
     damaged = 0
-    for batch in SpoolReader(folder).read():
-        files.setdefault(batch.file, []).extend(batch.records)
+    for batch in SpoolReader(folder).read(segments=with_metrics):
+        if batch.records:
+            files.setdefault(batch.file, []).extend(batch.records)
+        if with_metrics:
+            metrics += batch.metrics()
         damaged += batch.damaged
     records = [record for of_file in files.values() for record in of_file]
     notes = [_sentence(it) for it in records if isinstance(it, SpooledNote | SpooledError)]
     finishes = [it for it in records if isinstance(it, SpooledFinish)]
     return SpoolContents(
-        metrics=tuple(it.metric() for it in records if isinstance(it, SpooledMetric)),
+        metrics=tuple(metrics),
         params={it.k: it.v for it in records if isinstance(it, SpooledParam)},
         tags={it.k: it.v for it in records if isinstance(it, SpooledTag)},
         artifacts=tuple({it.name: it for it in records if isinstance(it, SpooledArtifact)}.values()),
@@ -265,12 +303,22 @@ def read_spool(folder: Path) -> SpoolContents:
     )
 
 
-def spool_files(folder: Path) -> list[str]:
-    """Name the files of a spool in the order in which their processes began."""
+def spool_files(folder: Path, suffix: str | tuple[str, ...] = (LINES, SUFFIX)) -> list[str]:
+    """Name the files of a spool in the order in which they were begun."""
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+        return sorted(name for name in os.listdir(folder) if name.endswith(suffix))
     except FileNotFoundError:
         return []
+
+
+def spooled_bytes(folder: Path, name: str, start: int = 0) -> int:
+    """Give how many bytes of records a file of a spool holds after an offset."""
+    if name.endswith(SUFFIX):
+        return written_bytes(folder / name, start) - start
+    try:
+        return max(0, (folder / name).stat().st_size - start)
+    except FileNotFoundError:
+        return 0
 
 
 def _processes(files: Iterable[list[Record]]) -> tuple[SpooledProcess, ...]:
@@ -300,7 +348,7 @@ def _sentence(record: SpooledNote | SpooledError) -> str:
 
 def _torn(folder: Path) -> int:
     """Count the files that end within a line: their process was stopped by a full disk."""
-    ends = (_read_regular(folder / name, -1, 1) for name in spool_files(folder))
+    ends = (_read_regular(folder / name, -1, 1) for name in spool_files(folder, LINES))
     return sum(end not in (b"", b"\n") for end in ends)
 
 
@@ -326,16 +374,19 @@ def _decode(lines: list[bytes]) -> tuple[tuple[Record, ...], int]:
     return tuple(records), damaged
 
 
+def _points_batch(folder: Path, file: str, start: int, size: int) -> SpoolBatch | None:
+    end, points, ended, damaged = read_points(folder / file, start, size)
+    if end == start:
+        return None
+    return SpoolBatch(file=file, start=start, end=end, points=points, ended=ended, damaged=damaged)
+
+
 def _read_regular(path: Path, offset: int, size: int) -> bytes:
     """Read a piece of a regular file; nothing of a link, a pipe, or a file that is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    fd = open_regular(path)
+    if fd < 0:
         return b""
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            return b""
-        return os.pread(fd, size, offset if offset >= 0 else max(0, status.st_size + offset))
+        return os.pread(fd, size, offset if offset >= 0 else max(0, os.fstat(fd).st_size + offset))
     finally:
         os.close(fd)

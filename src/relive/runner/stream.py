@@ -13,7 +13,7 @@ from typing import Final
 
 from relive.client.calls.reports import ReportClient
 from relive.errors import ReliveError, Superseded
-from relive.formats.spool import SpoolBatch, SpooledMetric, SpooledParam, SpooledTag, SpoolReader
+from relive.formats.spool import SpoolBatch, SpoolReader
 from relive.runner.lease import Lease, Over, is_passing
 from relive.runner.output import OutputLog
 
@@ -105,16 +105,14 @@ class Streamer:
             return self._sent_bytes + len(piece)
 
     def _try_records(self, batch: SpoolBatch) -> None:
-        metrics = tuple(it.metric() for it in batch.records if isinstance(it, SpooledMetric))
-        params = {it.k: it.v for it in batch.records if isinstance(it, SpooledParam)}
-        tags = {it.k: it.v for it in batch.records if isinstance(it, SpooledTag)}
+        metrics, params, tags = batch.metrics(), batch.params(), batch.tags()
         if not metrics and not params and not tags:
             return
         try:
             # The name says which bytes of which file these are, so a second sending is recognised.
             self._reports.records(f"{batch.file}:{batch.start}", metrics, params, tags)
         except ReliveError as error:
-            self._note(error, f"{len(batch.records)} records")
+            self._note(error, f"{len(metrics) + len(params) + len(tags)} records")
 
     def _next(self) -> SpoolBatch | None:
         """Give the batch that is to be sent: the last one again if it did not arrive."""

@@ -214,7 +214,7 @@ def test_records_that_cannot_be_written_are_counted_and_the_program_goes_on(reco
     done = record(
         "import resource, signal\nfrom relive_hooks import facade, recorder\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "facade.log({'first': 1})\n"
+        "facade.face.run().set_tags({'first': 1})\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))\n"
         "for i in range(200): facade.log({'full': i}, step=i)\n"
@@ -224,7 +224,7 @@ def test_records_that_cannot_be_written_are_counted_and_the_program_goes_on(reco
     )
     assert (done.returncode, done.stdout) == (0, "on\n")
     kept = [it.key for it in done.spool.metrics]
-    assert kept[0] == "first"
+    assert done.spool.tags == {"first": "1"}
     assert kept[-1] == "last"
     assert 0 < kept.count("full") < 200
     assert done.spool.damaged <= 1, "at most the one line that the full disk cut off"

@@ -53,7 +53,7 @@ def test_metrics_are_kept_exactly_with_their_steps(run):
     assert found["n", 7] == float(np.float32(0.1))
     assert math.isnan(found["nan", 8])
     assert found["inf", 8] == -math.inf
-    assert found["train.acc", 9] == 1.0
+    assert found["train/acc", 9] == 1.0
 
 
 @given(st.floats(), st.integers(-(2**63), 2**63 - 2))

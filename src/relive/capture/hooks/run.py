@@ -1,4 +1,4 @@
-"""The open run of a script: its metrics, parameters, tags, artifacts and steps, as records of a spool."""
+"""The open run of a script: its metrics, media, parameters, tags, artifacts, steps, as a spool."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Callable
 
+from .media import MediaFolder, as_media
+from .points import Points
 from .recorder import Recorder, current
 from .schedule import Schedule
 from .spool import Spool
@@ -52,11 +54,13 @@ class Run:
 
     Args:
         spool: Where records go; None if nobody listens.
-        on_finish: Called once with the status when the run ends.
+        prefix: Put before the names of metrics, as "rank1/".
+        on_finish: Called once with the status when the run ends; None if another process ends it.
 
     Attributes:
-        id: The run's id, empty if only the runner knows it.
+        id: The run's id, empty if only the runner or the hub knows it.
         config: Its parameters; those set later are recorded too.
+        summary: What the run has come to: a text becomes a tag, anything else is logged at the last step.
     """
 
     def __init__(
@@ -65,13 +69,20 @@ class Run:
         *,
         run_id: str = "",
         name: str = "",
+        prefix: str = "",
         on_finish: Callable[[str], None] | None = None,
     ) -> None:
         self.id = run_id
         self.name = name
         self.config = Config()
         self.config.attach(self.record_params)
+        self.summary = Config()
+        self.summary.attach(self._record_summary)
         self._spool = spool
+        self._prefix = prefix
+        self._points = None if spool is None else Points(spool.folder, prefix, begin=spool.open)
+        self._append = _refuse if self._points is None else self._points.append
+        self._media = None if spool is None else MediaFolder(spool.folder)
         self._on_finish = on_finish
         self._pid = os.getpid()
         self._next_step = 0
@@ -80,26 +91,18 @@ class Run:
         self._counts: dict[str, int] = {}
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record metrics at one step.
+        """Record metrics and media at one step.
 
         Args:
-            metrics: Name to number; nested mappings are joined with dots. NaN and infinities are kept.
+            metrics: Name to number, or to an image, table, figure and the like; nested mappings are joined
+                with slashes. NaN and infinities are kept.
             step: Counts up by itself from 0 if not given.
         """
-        now = time.time()
-        try:
-            at = self._next_step if step is None else int(step)
-            if not -(2**63) <= at < 2**63:
-                raise OverflowError("a step is a whole number of 64 bits")
+        at = self._next_step if step is None else step
+        if type(at) is int and self._append(metrics, at):
             self._next_step = at + 1
-            records = [
-                {"t": "metric", "k": name, "v": self._number(name, value), "s": at, "w": now}
-                for name, value in self._named(metrics)
-            ]
-        except Exception as error:
-            self.refuse(f"log({_short(metrics)}, step={_short(step)})", error)
-            return
-        self._write(*(record for record in records if record["v"] is not None))
+        else:
+            self._log_slowly(metrics, step)
 
     def log_artifact(self, path: Any, name: str | None = None) -> None:
         """Record a file or folder as an artifact; it is read when the run ends.
@@ -146,9 +149,14 @@ class Run:
         """End the run; what is logged afterwards is refused. Calling it again changes nothing."""
         if self._finished or os.getpid() != self._pid:
             return  # a forked worker that ends does not end the run
+        if self._points is not None:
+            self._points.close()
+        self._append = _refuse
         self._write({"t": "finish", "status": status, "w": time.time()})
         self._finished = True
         self.config.attach(None)
+        self.summary.attach(None)
+        self._say_lost()
         if self._on_finish is not None:
             self._on_finish(status)
 
@@ -167,18 +175,58 @@ class Run:
         except Exception as error:
             self.refuse(f"config {_short(given)}", error)
 
-    def _named(self, given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    def _log_slowly(self, metrics: Mapping[str, Any], step: int | None) -> None:
+        """Record what is more than a flat mapping of numbers, or what cannot go into a segment now."""
+        if self._spool is None or self._finished:
+            self._write()
+            return
+        now = time.time()
+        try:
+            at = self._next_step if step is None else int(step)
+            if not -(2**63) <= at < 2**63:
+                raise OverflowError("a step is a whole number of 64 bits")
+            self._next_step = at + 1
+            numbers = {}
+            for name, value in self._named(metrics, "/"):
+                media = as_media(value)
+                if media:
+                    self._record_media(name, at, media)
+                    continue
+                figure = self._number(name, value)
+                if figure is not None:
+                    numbers[name] = figure
+            if not self._append(numbers, at):
+                self._write(*(_metric(self._prefix + name, it, at, now) for name, it in numbers.items()))
+        except Exception as error:
+            self.refuse(f"log({_short(metrics)}, step={_short(step)})", error)
+
+    def _record_media(self, name: str, step: int, media: list[Any]) -> None:
+        try:
+            if self._media is not None:
+                self._write(*self._media.add(self._prefix + name, step, media))
+        except Exception as error:
+            self.refuse(f"media {name}", error)
+
+    def _record_summary(self, given: dict[str, Any]) -> None:
+        last = max(0, self._next_step - 1)
+        for name, value in flat(given, separator="/"):
+            if isinstance(value, str) or value is None:
+                self.set_tags({name: value})
+            else:
+                self.log({name: value}, step=last)
+
+    def _named(self, given: Mapping[str, Any], separator: str = ".") -> list[tuple[str, Any]]:
         if not isinstance(given, Mapping):
             raise TypeError(f"{type(given).__name__} is not a mapping of name to value")
-        pairs = list(flat(given))
+        pairs = list(flat(given, separator=separator))
         kept = [(name, value) for name, value in pairs if 0 < len(name) <= LONGEST_NAME]
         if len(kept) < len(pairs):
             self.refuse("a name", ValueError(f"names have 1 to {LONGEST_NAME} characters"))
         return kept
 
-    def _number(self, name: str, value: Any) -> float | str | None:
+    def _number(self, name: str, value: Any) -> float | None:
         try:
-            return number_word(number(value))
+            return number(value)
         except Exception as error:
             self.refuse(f"metric {name}", error)
             return None
@@ -195,12 +243,30 @@ class Run:
             warn_once("relive: the run has ended; what is logged now is not kept.")
         elif self._spool is not None and records:
             self._spool.write(*records)
+            if self._spool.lost:
+                warn_once(
+                    f"relive: the disk takes no more of this run ({self._spool.why}); what cannot be written "
+                    "is counted, and the training goes on."
+                )
+
+    def _say_lost(self) -> None:
+        if self._spool is not None and self._spool.lost_in_all:
+            warn_once(f"relive: {self._spool.lost_in_all} records of this run could not be written.")
 
     def refuse(self, what: str, error: BaseException) -> None:
         """Note in the spool, and once at the terminal, that something could not be recorded."""
         if self._spool is not None and not self._finished:
             self._spool.error(what, error)
         warn_once(f"relive: {what} was not recorded: {type(error).__name__}: {error}")
+
+
+def _refuse(metrics: Any, step: Any) -> bool:
+    """Stand for `Points.append` where nothing is appended."""
+    return False
+
+
+def _metric(name: str, value: float, step: int, now: float) -> dict[str, Any]:
+    return {"t": "metric", "k": name, "v": number_word(value), "s": step, "w": now}
 
 
 def _as_state(state: Any) -> Mapping[str, Any]:

@@ -29,12 +29,15 @@ class Spool:
     Nothing here raises: what cannot be written is counted, and the count is noted once writing works again.
 
     Attributes:
-        lost: Records that could not be written so far.
+        lost: Records that could not be written since writing last worked.
+        lost_in_all: Records that could not be written so far.
+        why: What the last write that failed said.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.lost = 0
+        self.lost = self.lost_in_all = 0
+        self.why = ""
         self._forked = False
         self._reset()
 
@@ -55,8 +58,10 @@ class Spool:
         with self._lock:
             try:
                 self._append(data)
-            except OSError:
+            except OSError as error:
                 self.lost += len(records)
+                self.lost_in_all += len(records)
+                self.why = error.strerror or type(error).__name__
                 return False
         return True
 

@@ -58,12 +58,12 @@ def plain(value: Any, depth: int = 0) -> Any:
         return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
 
 
-def flat(document: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the leaves of nested mappings with their names joined by dots: `{"a": {"b": 1}}` → `a.b`."""
+def flat(document: Mapping[Any, Any], prefix: str = "", *, separator: str = ".") -> Iterator[tuple[str, Any]]:
+    """Give the leaves of nested mappings with their names joined: `{"a": {"b": 1}}` → `a.b`."""
     for key, value in document.items():
         name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value and name.count(".") < DEEPEST:
-            yield from flat(value, f"{name}.")
+        if isinstance(value, Mapping) and value and name.count(separator) < DEEPEST:
+            yield from flat(value, f"{name}{separator}", separator=separator)
         else:
             yield name, value
 
