@@ -32,6 +32,7 @@ from relive.ports.files import FileStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
+from relive.ports.views import ViewStore
 from relive.ports.webhooks import WebhookStore
 
 
@@ -357,6 +358,7 @@ class Store(
     LoggedModelStore,
     FileStore,
     WebhookStore,
+    ViewStore,
     EndpointStore,
     EventStore,
     Protocol,

@@ -25,6 +25,7 @@ from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
 from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
+from relive.testing.stores_views import ViewContract
 from relive.testing.stores_webhooks import WebhookContract
 
 
@@ -51,6 +52,7 @@ class StoreContract(
     LoggedModelContract,
     FileContract,
     WebhookContract,
+    ViewContract,
     EndpointContract,
     EventContract,
     TransactionContract,

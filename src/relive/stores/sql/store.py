@@ -22,6 +22,7 @@ from relive.stores.sql.registry import SqlRegistry
 from relive.stores.sql.registry_search import SqlRegistrySearch
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
+from relive.stores.sql.views import SqlViews
 from relive.stores.sql.webhooks import SqlWebhooks
 
 
@@ -42,6 +43,7 @@ class SqlStore(
     SqlLoggedModels,
     SqlFiles,
     SqlWebhooks,
+    SqlViews,
     SqlEndpoints,
     SqlEvents,
 ):
