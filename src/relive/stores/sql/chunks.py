@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, tuple
 from relive.core.series import no_points
 from relive.formats.series import pack_points, unpack_points
 from relive.stores.sql.columns import FLOAT, WHOLE
-from relive.stores.sql.points import delete_rows, read_rows
+from relive.stores.sql.points import delete_rows, first_rows, read_rows
 from relive.stores.sql.reduction import Piece, sketch
 from relive.stores.sql.summary import Place, places_of, points_of
-from relive.stores.sql.tables.runs import metric_chunks, metric_points
+from relive.stores.sql.tables.runs import metric_chunks
 
 # A chunk holds at most so many points. One with fewer than half of them takes in what comes after it.
 MOST: Final = 8192
@@ -89,25 +89,19 @@ def find_packed(connection: Connection, series_id: int, places: dict[Place, None
     return found
 
 
-def pack_rows(connection: Connection, series_id: int, n_rows: int) -> int:
-    """Move the first rows of a series into a chunk or two; gives how many rows, at most `MOST`.
-
-    Args:
-        n_rows: How many rows the series has.
-    """
-    rows = [*chain.from_iterable(read_rows(connection, series_id, limit=MOST))]
-    before = _find(connection, _UP_TO, series_id, rows[0])
-    after = _find(connection, _BEHIND, series_id, rows[0])
-    if after is not None:
-        rows = rows[: bisect_left(rows, after.first)]
+def pack_rows(connection: Connection, series_id: int) -> int:
+    """Move the first rows of a series into a chunk or two; gives how many, at most `MOST`. It has some."""
+    waiting = first_rows(connection, series_id, limit=MOST + 1)
+    before = _find(connection, _UP_TO, series_id, waiting[0])
+    after = _find(connection, _BEHIND, series_id, waiting[0])
+    end = MOST if after is None else min(MOST, bisect_left(waiting, after.first))
+    rows, left = waiting[:end], waiting[end:]
     places = rows
     if before is not None and (before.n_points < MOST // 2 or rows[0] < before.last):
         places = sorted(chain(_places(connection, before.id), rows))
         connection.execute(delete(metric_chunks).where(_CHUNKS.id == before.id))
     connection.execute(insert(metric_chunks), [_to_row(series_id, some) for some in _cut(places)])
-    if len(rows) == n_rows:
-        connection.execute(delete(metric_points).where(metric_points.c.series_id == series_id))
-    elif delete_rows(connection, series_id, rows) != len(rows):
+    if delete_rows(connection, series_id, rows, left[0] if left else None) != len(rows):
         raise RuntimeError(f"rows of series {series_id} changed under their lock")  # a defect
     return len(rows)
 

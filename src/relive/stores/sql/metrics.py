@@ -67,8 +67,8 @@ class SqlMetrics(StorePart):
             if max_points is None:
                 return join(piece.points for piece in read_pieces(connection, series.id))
             summary = series.summary
-            # A sketch is good enough where a bucket is at least as long as what it says two points of.
-            sketched = summary.points >= LEAF * max_points
+            # A sketch is good enough where a bucket is as long as what it says two points of.
+            sketched = 2 * summary.points >= LEAF * max_points
             pieces = read_pieces(connection, series.id, sketched=sketched)
             return reduce_series(pieces, (summary.first, summary.last), summary.points, max_points)
 

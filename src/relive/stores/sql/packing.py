@@ -81,7 +81,7 @@ def _pack_run(connection: Connection, run_id: str) -> bool:
     moved = 0
     found = connection.execute(query).all()
     for series_id, n_rows in found:
-        n_moved = pack_rows(connection, series_id, n_rows)
+        n_moved = pack_rows(connection, series_id)
         _count_packed(connection, series_id, n_moved)
         moved += n_moved
         if moved >= MOST or n_moved < n_rows:

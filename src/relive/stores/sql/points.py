@@ -3,8 +3,9 @@
 from collections.abc import Generator, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import ColumnElement, Connection, case, delete, literal, select, tuple_
 
+from relive.stores.sql.columns import FLOAT, WHOLE
 from relive.stores.sql.summary import Place
 from relive.stores.sql.tables.runs import metric_points
 
@@ -18,6 +19,11 @@ _INSERT_SQLITE: Final = (
 _DELETE_SQLITE: Final = (
     "DELETE FROM metric_points WHERE series_id=? AND step=? AND at=? AND value=? AND is_nan=?"
 )
+_FIRST_SQLITE: Final = (
+    "SELECT step, at, 1 - is_nan, value FROM metric_points WHERE series_id = ?"
+    " ORDER BY step, at, is_nan DESC, value LIMIT ?"
+)
+_FIRST_POSTGRES: Final = _FIRST_SQLITE.replace("?", "%s")
 # One statement with five lists is five times as fast as a statement a row.
 _LISTS: Final = "unnest(%s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::bigint[])"
 _INSERT_POSTGRES: Final = (
@@ -40,21 +46,42 @@ def insert_rows(connection: Connection, rows: Sequence[PointRow]) -> int:
     return _each(connection, _INSERT_SQLITE, _INSERT_POSTGRES, rows)
 
 
-def delete_rows(connection: Connection, series_id: int, places: Sequence[Place]) -> int:
-    """Delete points; gives how many were there."""
+def delete_rows(
+    connection: Connection, series_id: int, places: Sequence[Place], following: Place | None
+) -> int:
+    """Delete the first rows of a series; gives how many they were.
+
+    Args:
+        places: All of them, in their order.
+        following: The row that comes after them, None if there is none.
+    """
+    step, at, _, _ = places[-1]
+    if following is None or following[:2] != (step, at):
+        first = (_ROWS.series_id == series_id, tuple_(_ROWS.step, _ROWS.at) <= tuple_(*_bound(step, at)))
+        return connection.execute(delete(metric_points).where(*first)).rowcount
+    # A step and a time stand on both sides of the border, so that each row must be named.
     rows = [(series_id, step, at, value, 0 if is_number else 1) for step, at, is_number, value in places]
     return _each(connection, _DELETE_SQLITE, _DELETE_POSTGRES, rows)
 
 
-def read_rows(
-    connection: Connection, series_id: int, *, limit: int | None = None
-) -> Generator[list[Place], None, None]:
+def first_rows(connection: Connection, series_id: int, *, limit: int) -> list[Place]:
+    """Give the first rows of a series in their order."""
+    query = _FIRST_SQLITE if connection.dialect.name == "sqlite" else _FIRST_POSTGRES
+    rows = connection.exec_driver_sql(query, (series_id, limit)).all()
+    return [(step, at, bool(is_number), value) for step, at, is_number, value in rows]
+
+
+def read_rows(connection: Connection, series_id: int) -> Generator[list[Place], None, None]:
     """Give the rows of a series in their order, so many at a time that memory stays flat."""
     query = select(_ROWS.step, _ROWS.at, _IS_NUMBER, _ROWS.value).where(_ROWS.series_id == series_id)
-    query = query.order_by(*_IN_ORDER).limit(limit).execution_options(yield_per=_ROWS_A_FETCH)
+    query = query.order_by(*_IN_ORDER).execution_options(yield_per=_ROWS_A_FETCH)
     with connection.execute(query) as rows:
         for some in rows.partitions():
             yield [(step, at, bool(is_number), value) for step, at, is_number, value in some]
+
+
+def _bound(step: int, at: float) -> tuple[ColumnElement[int], ColumnElement[float]]:
+    return literal(step, WHOLE), literal(at, FLOAT)
 
 
 def _each(connection: Connection, sqlite: str, postgres: str, rows: Sequence[PointRow]) -> int:
