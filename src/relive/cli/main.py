@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "key": "key",
     "login": "login",
     "sync": "sync",
+    "sql": "sql",
     "doctor": "doctor",
     "completion": "completion",
     "git-credential": "credential",

@@ -26,12 +26,14 @@ from relive.core.job import Job, JobKind, JobState, Pool
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.project import Project
 from relive.core.run import Artifact, Input, Metric, MetricSummary, Run
+from relive.core.selection import Selection
 from relive.core.trajectory import Verdict
 from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.files import FileStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
+from relive.ports.search import SearchStore
 from relive.ports.views import ViewStore
 from relive.ports.webhooks import WebhookStore
 
@@ -154,6 +156,10 @@ class RunStore(Protocol):
         ...
 
     def record_artifact(self, artifact: Artifact, *, fence: int | None = None) -> None: ...
+    def delete_artifacts(self, run_id: str, paths: Sequence[str]) -> int:
+        """Forget artifacts by their paths; gives how many there were."""
+        ...
+
     def record_inputs(self, inputs: Iterable[Input], *, fence: int | None = None) -> None: ...
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]: ...
     def get_series(self, run_id: str, key: str, *, max_points: int | None = None) -> list[Metric]:
@@ -345,11 +351,24 @@ class EventStore(Protocol):
     ) -> list[Event]: ...
 
 
+class QuestionStore(Protocol):
+    """The facts, asked in SQL by people."""
+
+    def open_tables(self) -> dict[str, tuple[str, ...]]:
+        """Give the tables that may be asked, with their columns; none that holds a secret is among them."""
+        ...
+
+    def select(self, query: str, *, limit: int = 1000, timeout_s: float = 10.0) -> Selection:
+        """Answer one SELECT; raises `InvalidInput` for what is none, is not open, or takes too long."""
+        ...
+
+
 class Store(
     AccountStore,
     ProjectStore,
     ExperimentStore,
     RunStore,
+    SearchStore,
     SeriesStore,
     DatasetStore,
     PipelineStore,
@@ -361,6 +380,7 @@ class Store(
     ViewStore,
     EndpointStore,
     EventStore,
+    QuestionStore,
     Protocol,
 ):
     """The whole fact store."""

@@ -21,6 +21,7 @@ from relive.testing.stores_files import FileContract
 from relive.testing.stores_logged_models import LoggedModelContract
 from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
+from relive.testing.stores_questions import QuestionContract
 from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
 from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
@@ -56,5 +57,6 @@ class StoreContract(
     EndpointContract,
     EventContract,
     TransactionContract,
+    QuestionContract,
 ):
     """All that is promised of the rest of the store."""

@@ -112,6 +112,13 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[Alias, ...]
 
 
+class AskSql(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks one SELECT; `limit` is the most rows that are given."""
+
+    query: str
+    limit: int = 1000
+
+
 class MoveAlias(msgspec.Struct, frozen=True, kw_only=True):
     """Asks to point an alias at a version."""
 

@@ -39,12 +39,13 @@ class Shell:
 
     def __init__(self, capfd: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
         self._capfd, self.patch = capfd, patch
+        self.stdin = ""  # nobody is there to be asked
 
     def __call__(self, *args: str, code: int | None = 0) -> Said:
         """Run a command; fails unless it ends with this code (None: with any)."""
         self._capfd.readouterr()
         self.patch.setattr(sys, "argv", ["relive", *args])
-        self.patch.setattr(sys, "stdin", io.StringIO())  # nobody is there to be asked
+        self.patch.setattr(sys, "stdin", io.StringIO(self.stdin))
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = self._capfd.readouterr()

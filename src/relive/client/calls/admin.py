@@ -7,7 +7,9 @@ from relive.client.transport import path_of
 from relive.core.access import Token
 from relive.core.event import Event
 from relive.core.job import Job, Pool
+from relive.core.selection import Selection
 from relive.wire.hub import (
+    AskSql,
     CreatedToken,
     CreatePool,
     CreateProject,
@@ -42,6 +44,16 @@ class AdminCalls(Calls):
     def follow(self, project: str, message: Follow) -> None:
         """Let a project follow a repository of a code host."""
         self.transport.post(path_of("projects", project, "follow"), message, type(None), repeatable=True)
+
+    def list_sql_tables(self) -> dict[str, tuple[str, ...]]:
+        """Give the tables that may be asked in SQL, with their columns."""
+        return self.transport.get(path_of("sql"), dict[str, tuple[str, ...]])
+
+    def ask_sql(self, query: str, *, limit: int = 1000) -> Selection:
+        """Answer one SELECT."""
+        return self.transport.post(
+            path_of("sql"), AskSql(query=query, limit=limit), Selection, repeatable=True
+        )
 
     def list_pools(self) -> list[Pool]:
         """List pools."""

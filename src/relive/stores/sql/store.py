@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from relive.stores.sql.accounts import SqlAccounts
+from relive.stores.sql.asking import SqlAsking
 from relive.stores.sql.datasets import SqlDatasets
 from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
@@ -22,6 +23,8 @@ from relive.stores.sql.registry import SqlRegistry
 from relive.stores.sql.registry_search import SqlRegistrySearch
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
+from relive.stores.sql.search import SqlSearch
+from relive.stores.sql.search_experiments import SqlExperimentSearch
 from relive.stores.sql.views import SqlViews
 from relive.stores.sql.webhooks import SqlWebhooks
 
@@ -31,6 +34,8 @@ class SqlStore(
     SqlProjects,
     SqlExperiments,
     SqlRuns,
+    SqlSearch,
+    SqlExperimentSearch,
     SqlMetrics,
     SqlPacking,
     SqlRecords,
@@ -46,6 +51,7 @@ class SqlStore(
     SqlViews,
     SqlEndpoints,
     SqlEvents,
+    SqlAsking,
 ):
     """Facts in SQLite or PostgreSQL; keeps the promises of `ports.stores.Store`."""
 
