@@ -26,6 +26,7 @@ from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
 from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
+from relive.testing.stores_search import SearchContract
 from relive.testing.stores_views import ViewContract
 from relive.testing.stores_webhooks import WebhookContract
 
@@ -42,6 +43,7 @@ class StoreContract(
     RunContract,
     RunListContract,
     FenceContract,
+    SearchContract,
     MetricContract,
     RecordContract,
     LogContract,

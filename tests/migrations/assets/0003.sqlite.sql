@@ -788,7 +788,8 @@ CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id
 CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
 CREATE INDEX pipelines_commit_created_at_id ON pipelines ("commit", created_at, id);
 CREATE INDEX model_versions_run_id ON model_versions (run_id);
-CREATE INDEX runs_experiment_id_started_at_id ON runs (experiment_id, started_at, id);
+CREATE INDEX runs_begun ON runs (coalesce(started_at, created_at) DESC, id, experiment_id);
+CREATE INDEX runs_experiment_id_begun ON runs (experiment_id, coalesce(started_at, created_at) DESC, id);
 CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
 CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);

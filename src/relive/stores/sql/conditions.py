@@ -45,7 +45,8 @@ def compare(database: Database, column: Any, comparator: str, value: Any) -> Col
         return _truth(column.like(value, escape=""))
     if comparator == "ILIKE":
         escape = None if database.is_sqlite else ""
-        return _truth(func.lower(column).like(str(value).lower(), escape=escape))
+        # Both by the database: its `lower` knows ASCII letters, Python's knows more.
+        return _truth(func.lower(column).like(func.lower(value), escape=escape))
     operators: dict[str, Callable[[], ColumnElement[bool]]] = {
         "=": lambda: column == value,
         "!=": lambda: column != value,

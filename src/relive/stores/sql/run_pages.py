@@ -39,7 +39,12 @@ def conditions(connection: Connection, narrow: Mapping[str, Any]) -> list[Column
         raise InvalidInput(field="filter of runs", value=unknown[0], wanted="an attribute of a run, or text")
     plain = {name: value for name, value in narrow.items() if name not in ("text", "deleted")}
     where = [runs.c[name] == value for name, value in plain.items() if value is not None]
-    return where + [_has_word(connection, word) for word in words_of(narrow.get("text") or "")]
+    return where + has_words(connection, narrow.get("text") or "")
+
+
+def has_words(connection: Connection, text: str) -> list[ColumnElement[bool]]:
+    """Give the conditions that a run has the words of a text, or words that begin with them."""
+    return [_has_word(connection, word) for word in words_of(text)]
 
 
 def is_deleted(deleted: bool) -> ColumnElement[bool]:

@@ -61,13 +61,16 @@ runs = table(
     Index(None, "project_id", "started_at", "created_at", "id"),
     Index(None, "project_id", "ended_at", "created_at", "id"),
     Index(None, "experiment_id", "created_at", "id"),
-    Index(None, "experiment_id", "started_at", "id"),
     Index(None, "status", "created_at", "id"),
     Index(None, "kind", "created_at", "id"),
     Index(None, "pipeline_id", "created_at", "id"),
     Index(None, "stage_id", "created_at", "id"),
     Index(None, "replay_of", "created_at", "id"),
 )
+# MLflow's own order: newest begun first.
+_BEGUN = func.coalesce(runs.c.started_at, runs.c.created_at).desc()
+Index("runs_experiment_id_begun", runs.c.experiment_id, _BEGUN, runs.c.id)
+Index("runs_begun", _BEGUN, runs.c.id, runs.c.experiment_id)
 run_words = table(
     "run_words",
     key("word"),

@@ -41,7 +41,8 @@ COLUMNS: tuple[tuple[str, Any, str], ...] = (
     ("model_versions", TEXT, "description source run_link stage logged_model_id"),
     ("model_versions", REAL, "updated_at"),
 )
-INDEXES = (("experiments", "created_at id"), ("runs", "experiment_id started_at id"))
+INDEXES = (("experiments", "created_at id"),)
+BEGUN = sa.text("coalesce(started_at, created_at) DESC")
 
 
 def _some(type_: Any, names: str) -> list[sa.Column[Any]]:
@@ -78,6 +79,8 @@ def upgrade() -> None:
             op.add_column(table, sa.Column(name, type_))
     for table, names in INDEXES:
         _index(table, names)
+    op.create_index("runs_experiment_id_begun", "runs", ["experiment_id", BEGUN, "id"])
+    op.create_index("runs_begun", "runs", [BEGUN, "id", "experiment_id"])
     for table in ("params", "tags"):
         op.create_index(f"{table}_key_begin", table, ["key", sa.text("substr(value, 1, 200)"), "run_id"])
     _pairs("experiment_tags", "experiment_id")
@@ -191,6 +194,8 @@ def downgrade() -> None:
         op.drop_table(table)
     for table in ("params", "tags"):
         op.drop_index(f"{table}_key_begin", table)
+    for name in ("runs_experiment_id_begun", "runs_begun"):
+        op.drop_index(name, "runs")
     for table, names in INDEXES:
         op.drop_index(f"{table}_{names.replace(' ', '_')}", table)
     for table, _, names in COLUMNS:
