@@ -1,10 +1,11 @@
 """Runs and what is logged to them, as MLflow's clients see them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from relive.core.access import Caller
 from relive.core.event import Event
-from relive.core.run import Metric, Run, RunKind, RunStatus
+from relive.core.run import Metric, MetricSummary, Run, RunKind, RunStatus
 from relive.errors import InvalidInput
 from relive.services.accounts import require_reader
 from relive.services.context import Services
@@ -108,38 +109,61 @@ def log_batch(services: Services, message: wire.LogBatch, caller: Caller) -> Non
 
 def run_json(services: Services, run: Run) -> dict[str, Any]:
     """Write a run as MLflow does."""
-    store = services.store
-    metrics = store.list_metrics([run.id])
-    params = store.list_params([run.id]).get(run.id, {})
-    tags = {"mlflow.runName": run.name, "mlflow.user": run.actor} | store.list_tags([run.id]).get(run.id, {})
+    return runs_json(services, [run])[0]
+
+
+def runs_json(services: Services, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Write runs as MLflow does; the number of questions to the store does not grow with them."""
+    store, ids = services.store, [run.id for run in runs]
+    metrics: dict[str, list[MetricSummary]] = {}
+    for summary in store.list_metrics(ids):
+        metrics.setdefault(summary.run_id, []).append(summary)
+    params, tags = store.list_params(ids), store.list_tags(ids)
+    return [
+        {
+            "info": info_json(run),
+            "data": {
+                "metrics": [_metric_json(summary) for summary in metrics.get(run.id, ())],
+                "params": _pairs_json({key: str(value) for key, value in params.get(run.id, {}).items()}),
+                "tags": _pairs_json(_own_tags(run) | tags.get(run.id, {})),
+            },
+            "inputs": {},
+        }
+        for run in runs
+    ]
+
+
+def info_json(run: Run) -> dict[str, Any]:
+    """Write what MLflow calls the info of a run."""
     times = {"start_time": run.started_at or run.created_at, "end_time": run.ended_at}
     return {
-        "info": {
-            "run_id": run.id,
-            "run_uuid": run.id,
-            "run_name": run.name,
-            "experiment_id": run.experiment_id,
-            "user_id": run.actor,
-            "status": TO_MLFLOW[run.status],
-            "artifact_uri": artifact_uri(run),
-            "lifecycle_stage": "active",
-            **{key: milliseconds(value) for key, value in times.items() if value is not None},
-        },
-        "data": {
-            "metrics": [
-                {
-                    "key": m.key,
-                    "value": json_number(m.last),
-                    "timestamp": milliseconds(m.at),
-                    "step": m.last_step,
-                }
-                for m in metrics
-            ],
-            "params": [{"key": key, "value": str(value)} for key, value in params.items()],
-            "tags": [{"key": key, "value": value} for key, value in tags.items()],
-        },
-        "inputs": {},
+        "run_id": run.id,
+        "run_uuid": run.id,
+        "run_name": run.name,
+        "experiment_id": run.experiment_id,
+        "user_id": run.actor,
+        "status": TO_MLFLOW[run.status],
+        "artifact_uri": artifact_uri(run),
+        "lifecycle_stage": "active" if run.deleted_at is None else "deleted",
+        **{key: milliseconds(value) for key, value in times.items() if value is not None},
     }
+
+
+def _metric_json(summary: MetricSummary) -> dict[str, Any]:
+    return {
+        "key": summary.key,
+        "value": json_number(summary.last),
+        "timestamp": milliseconds(summary.at),
+        "step": summary.last_step,
+    }
+
+
+def _own_tags(run: Run) -> dict[str, str]:
+    return {"mlflow.runName": run.name, "mlflow.user": run.actor}
+
+
+def _pairs_json(pairs: dict[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in pairs.items()]
 
 
 def history_json(services: Services, run: Run, key: str) -> list[dict[str, Any]]:
