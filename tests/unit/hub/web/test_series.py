@@ -41,9 +41,14 @@ def unpack(data: bytes) -> list[list[tuple[float, float]]]:
     return found
 
 
+def columns(points: list[Metric]) -> tuple[list[float], list[float]]:
+    """Give points as places and values."""
+    return [float(point.step) for point in points], [point.value for point in points]
+
+
 @given(st.lists(_POINTS, max_size=5))
 def test_what_goes_in_comes_out(series):
-    again = unpack(pack(series))
+    again = unpack(pack([columns(points) for points in series]))
     assert len(again) == len(series)
     for points, read in zip(series, again, strict=True):
         assert [point.step for point in points] == [step for step, _ in read]
@@ -55,7 +60,7 @@ def test_what_goes_in_comes_out(series):
     ("value", "kept"), [(1e300, math.inf), (-1e300, -math.inf), (0.1, pytest.approx(0.1))]
 )
 def test_a_value_beyond_the_format_is_an_infinity(value, kept):
-    assert unpack(pack([[Metric("m", value)]])) == [[(0.0, kept)]]
+    assert unpack(pack([([0], [value])])) == [[(0.0, kept)]]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +95,21 @@ def test_a_chart_of_twenty_runs_stays_below_its_bytes(recorded):
     assert len(read_series(services, [run_id] * 20, "loss", points=1000)) <= 250_000
 
 
+def test_points_can_stand_along_time(recorded):
+    services, _, empty = recorded
+    start = services.store.get_run(empty).started_at
+    services.store.record_metrics(empty, [Metric("t", 1.0, step, start + 10 * step) for step in range(4)])
+    (relative,) = unpack(read_series(services, [empty], "t", points=100, along="relative"))
+    assert [place for place, _ in relative] == [0.0, 10.0, 20.0, 30.0]
+    (moments,) = unpack(read_series(services, [empty], "t", points=100, along="time"))
+    assert [place for place, _ in moments] == [start + 10 * step for step in range(4)]
+    services.store.record_metrics(
+        empty, [Metric("early", 1.0, 0, start - 100), Metric("early", 1.0, 1, start)]
+    )
+    (early,) = unpack(read_series(services, [empty], "early", points=100, along="relative"))
+    assert [place for place, _ in early] == [0.0, 100.0]
+
+
 def test_series_that_are_not_there_are_empty(recorded):
     services, run_id, empty = recorded
     assert [len(one) for one in unpack(read_series(services, [run_id, empty], "loss", points=100))][1] == 0
@@ -101,6 +121,8 @@ def test_what_cannot_be_drawn_is_refused(recorded):
     with pytest.raises(InvalidInput, match="points"):
         read_series(services, [run_id], "loss", points=1)
     with pytest.raises(InvalidInput, match="runs"):
-        read_series(services, [run_id] * 21, "loss", points=100)
+        read_series(services, [run_id] * 51, "loss", points=100)
+    with pytest.raises(InvalidInput, match="relative"):
+        read_series(services, [run_id], "loss", points=100, along="moon")
     with pytest.raises(NotFound):
         read_series(services, ["f" * 32], "loss", points=100)

@@ -1,7 +1,9 @@
 """Runs: the table, the comparison, and every tab of a run."""
 
 import asyncio
+from urllib.parse import parse_qsl
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
@@ -9,9 +11,10 @@ from litestar.response import Redirect, Stream
 from relive.errors import InvalidInput
 from relive.hub.http import HubRequest, services_of
 from relive.hub.routes.blobs import stream
-from relive.hub.web.render import go_to, page, send
-from relive.hub.web.routes.asking import member, number_in, query_of, reader
+from relive.hub.web.render import go_to, page, send, unchanged
+from relive.hub.web.routes.asking import form_of, member, number_in, query_of, reader
 from relive.hub.web.views import artifacts, compare, lineage, logs, recipe, run, runs, series
+from relive.services import curating
 from relive.services import runs as services_runs
 
 _BINARY = "application/octet-stream"
@@ -64,7 +67,8 @@ def find_run(request: HubRequest, run_id: FromPath[str]) -> Redirect:
 def show_run(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """A run: did it work, with what, how good, can it be lived again."""
     reader(request)
-    return page(request, "run.html", run.get_overview(services_of(request), run_id))
+    view = run.get_overview(services_of(request), run_id)
+    return unchanged(request, view.seen) or page(request, "run.html", view)
 
 
 @get("/r/{run_id:str}/charts", include_in_schema=False, sync_to_thread=True)
@@ -75,6 +79,24 @@ def show_charts(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     first = number_in(query, "first", 0, most=1_000_000)
     view = run.get_charts(services_of(request), run_id, find=query.get("find", ""), first=first)
     return page(request, "run_charts.html", view)
+
+
+@get("/r/{run_id:str}/system", include_in_schema=False, sync_to_thread=True)
+def show_system(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
+    """What its machine did meanwhile."""
+    reader(request)
+    query = query_of(request)
+    first = number_in(query, "first", 0, most=1_000_000)
+    view = run.get_charts(services_of(request), run_id, find=query.get("find", ""), first=first, system=True)
+    return page(request, "run_charts.html", view)
+
+
+@get("/r/{run_id:str}/points", include_in_schema=False, sync_to_thread=True)
+def send_counts(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
+    """How many points the series have that a page shows."""
+    reader(request)
+    keys = [value for name, value in parse_qsl(request.url.query) if name == "key"]
+    return send(request, msgspec.json.encode(run.count_points(services_of(request), run_id, keys)), _JSON)
 
 
 @get("/r/{run_id:str}/inputs", include_in_schema=False, sync_to_thread=True)
@@ -160,12 +182,22 @@ async def cancel_run(request: HubRequest, run_id: FromPath[str]) -> Redirect:
     return go_to(request, f"/r/{run_id}")
 
 
+@post("/r/{run_id:str}/note", include_in_schema=False, status_code=303)
+async def write_note(request: HubRequest, run_id: FromPath[str]) -> Redirect:
+    """Write about it."""
+    caller, form = reader(request), await form_of(request)
+    text, seen = form.get("note", ""), form.get("seen")
+    run = await asyncio.to_thread(curating.set_note, services_of(request), run_id, text, caller, seen=seen)
+    return go_to(request, f"/r/{run.id}")
+
+
 def _series(request: HubRequest, ids: list[str], query: dict[str, str]) -> Response[bytes]:
     key = query.get("key", "")
     if not key:
         raise InvalidInput(field="key", value=key, wanted="the name of a metric")
-    points = number_in(query, "points", 600)
-    return send(request, series.read_series(services_of(request), ids, key, points=points), _BINARY)
+    points, along = number_in(query, "points", 600), query.get("x", "") or "step"
+    found = series.read_series(services_of(request), ids, key, points=points, along=along)
+    return send(request, found, _BINARY)
 
 
 ROUTES = [
@@ -176,6 +208,8 @@ ROUTES = [
     find_run,
     show_run,
     show_charts,
+    show_system,
+    send_counts,
     show_inputs,
     show_replays,
     show_tests,
@@ -185,4 +219,5 @@ ROUTES = [
     show_artifacts,
     send_file,
     cancel_run,
+    write_note,
 ]

@@ -1,23 +1,30 @@
 """A run's page: did it work, with what, how good, can it be lived again."""
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
+from markupsafe import Markup
 
 from relive.core.ids import short_id
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus, TestReport
 from relive.errors import NotFound
+from relive.hub.web.markdown import render
 from relive.hub.web.marks import RUNS, Mark
 from relive.hub.web.views import verdicts
 from relive.hub.web.views.runs import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, number, size
 from relive.services.context import Services
+from relive.services.curating import NOTE
 from relive.services.runs import get_detail
 from relive.wire.hub import RunDetail
 
 _HEADLINES = 6
 MOST_CHARTS = 12
+_MOST_SHOWN = 200
+SYSTEM = "system/"
+"""What the keys of metrics of the machine begin with, as MLflow's and our own clients log them."""
 
 
 class Tab(msgspec.Struct, frozen=True):
@@ -75,9 +82,14 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         facts: Name and text: exit code, use of the machine, …
         charts: Keys of the first series, for a look.
+        note: What people wrote about it, set; `note_text` as they wrote it.
+        seen: Changes with everything the page shows but the charts and the note.
     """
 
     head: RunHead
+    note: Markup
+    note_text: str
+    seen: str
     headlines: tuple[Headline, ...]
     more_metrics: int
     facts: tuple[tuple[str, str], ...]
@@ -113,12 +125,14 @@ class ChartsTab(msgspec.Struct, frozen=True, kw_only=True):
     """The charts.
 
     Attributes:
+        key: "charts", or "system" for those of the machine.
         charts: At most twelve at once.
         groups: Prefix of the keys ("train/") and how many series have it, for choosing.
         singles: Metrics that were logged once.
     """
 
     head: RunHead
+    key: str
     charts: tuple[Chart, ...]
     total: int
     find: str
@@ -155,20 +169,24 @@ def get_overview(services: Services, run_id: str) -> Overview:
         Ambiguous: The beginning of an id fits several.
     """
     detail = get_detail(services, run_id)
-    run = detail.run
+    run, head, note = detail.run, _head(services, detail), detail.tags.get(NOTE, "")
+    metrics = [item for item in detail.metrics if not item.key.startswith(SYSTEM)]
     return Overview(
-        head=_head(services, detail),
-        headlines=tuple(_headline(item) for item in detail.metrics[:_HEADLINES]),
-        more_metrics=max(0, len(detail.metrics) - _HEADLINES),
+        head=head,
+        note=render(note),
+        note_text=note,
+        seen=_seen(detail, head),
+        headlines=tuple(_headline(item) for item in metrics[:_HEADLINES]),
+        more_metrics=max(0, len(metrics) - _HEADLINES),
         facts=tuple(_facts(run)),
         command=run.command,
         params=tuple((key, param_cell(value)) for key, value in sorted(detail.params.items())),
-        tags=tuple(sorted(detail.tags.items())),
+        tags=tuple((key, text) for key, text in sorted(detail.tags.items()) if key != NOTE),
         artifacts=tuple((item.path, size(item.size_bytes)) for item in detail.artifacts),
         versions=tuple(
             (f"{v.model} v{v.version}", f"/m/{v.model}/v/{v.version}", v.status) for v in detail.versions
         ),
-        charts=_series(detail.metrics)[:4],
+        charts=_series(metrics)[:4],
         snippet=f"relive show {short_id(run.id)}",
     )
 
@@ -178,25 +196,39 @@ def get_head(services: Services, run_id: str) -> RunHead:
     return _head(services, get_detail(services, run_id))
 
 
-def get_charts(services: Services, run_id: str, *, find: str = "", first: int = 0) -> ChartsTab:
-    """Give twelve of the run's charts, of those whose key holds a text."""
+def get_charts(
+    services: Services, run_id: str, *, find: str = "", first: int = 0, system: bool = False
+) -> ChartsTab:
+    """Give twelve of the run's charts, of those whose key holds a text: its own, or those of its machine."""
     detail = get_detail(services, run_id)
-    found = [chart for chart in _series(detail.metrics) if find.lower() in chart.key.lower()]
+    metrics = [item for item in detail.metrics if item.key.startswith(SYSTEM) == system]
+    found = [chart for chart in _series(metrics) if find.lower() in chart.key.lower()]
     groups: dict[str, int] = {}
-    for chart in _series(detail.metrics):
+    for chart in _series(metrics):
         prefix, slash, _ = chart.key.rpartition("/")
         if slash:
             groups[f"{prefix}/"] = groups.get(f"{prefix}/", 0) + 1
-    singles = [item for item in detail.metrics if item.count == 1]
+    singles = [item for item in metrics if item.count == 1]
     return ChartsTab(
         head=_head(services, detail),
+        key="system" if system else "charts",
         charts=tuple(found[first : first + MOST_CHARTS]),
         total=len(found),
         find=find,
         first=first,
         groups=tuple(sorted(groups.items())),
-        singles=tuple((item.key, number(item.last), exact(item.last)) for item in singles[:200]),
+        singles=tuple((item.key, number(item.last), exact(item.last)) for item in singles[:_MOST_SHOWN]),
     )
+
+
+def count_points(services: Services, run_id: str, keys: Sequence[str]) -> dict[str, int | bool]:
+    """Tell how many points series have, and under an empty key whether the run still goes on.
+
+    A page that shows them asks this before it reads any of them again.
+    """
+    run = services.store.get_run(run_id)
+    counts = {item.key: item.count for item in services.store.list_metrics([run.id])}
+    return {"": not run.status.is_final} | {key: counts.get(key, 0) for key in keys[:MOST_CHARTS]}
 
 
 def get_replays(services: Services, run_id: str) -> ReplayTab:
@@ -247,19 +279,35 @@ def _head(services: Services, detail: RunDetail) -> RunHead:
 
 
 def _tabs(services: Services, detail: RunDetail) -> tuple[Tab, ...]:
-    series = sum(item.count > 1 for item in detail.metrics)
+    series = [item.key.startswith(SYSTEM) for item in detail.metrics if item.count > 1]
     report = find_report(_stage(services, detail.run))
     files = sum(item.files for item in detail.artifacts)
     tabs = [
         Tab("", "Overview", ""),
-        Tab("charts", "Charts", str(series or "")),
+        Tab("charts", "Charts", str(series.count(False) or "")),
         Tab("inputs", "Inputs", ""),
         Tab("replay", "Replay", str(len(detail.verdicts) or "")),
         Tab("logs", "Logs", ""),
         Tab("artifacts", "Artifacts", str(files or "")),
         Tab("lineage", "Lineage", ""),
     ]
+    if any(series):
+        tabs.insert(2, Tab("system", "System", str(series.count(True))))
     return (*tabs, Tab("tests", "Tests", f"{report.passed}/{report.tests}")) if report else tuple(tabs)
+
+
+def _seen(detail: RunDetail, head: RunHead) -> str:
+    run = detail.run
+    facts = [
+        run.status,
+        run.reason,
+        run.name,
+        head.banner.sentence,
+        len(detail.params),
+        len(detail.artifacts),
+    ]
+    facts += [(item.key, item.count, item.last) for item in detail.metrics]
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 
 
 def _pipeline(services: Services, run: Run) -> Pipeline | None:

@@ -1,6 +1,9 @@
 // Charts of metrics: series come in binary, reduced by the hub with every extreme kept; drawn when scrolled into view.
 const MAGIC = 0x31534c52; // "RLS1"
-const DASHES = [[], [6, 3]];
+const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [14, 4]];
+// What a chart may cost on the wire: 12 bytes a point.
+const MOST_POINTS = 20000;
+const [FAST, SLOW] = [5000, 15000];
 
 export function unpack(buffer) {
   const view = new DataView(buffer);
@@ -15,8 +18,15 @@ export function unpack(buffer) {
   return counts.map((count) => {
     const series = { x: Array.from(steps.subarray(at, at + count)), y: Array.from(values.subarray(at, at + count), (v) => (Number.isFinite(v) ? v : null)) };
     at += count;
-    return series;
+    return sorted(series);
   });
+}
+
+// Along time, points may not be in the order of their steps; a chart needs them from left to right.
+function sorted({ x, y }) {
+  if (x.every((place, index) => index === 0 || x[index - 1] <= place)) return { x, y };
+  const order = x.map((_, index) => index).sort((a, b) => x[a] - x[b]);
+  return { x: order.map((index) => x[index]), y: order.map((index) => y[index]) };
 }
 
 // An exponential mean that forgets by distance, so that a reduced series is smoothed as the whole one would be.
@@ -47,6 +57,22 @@ function text(value) {
   return size >= 1e-4 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }
 
+function lasting(seconds) {
+  const [whole, units] = [Math.round(seconds), [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]]];
+  for (const [size, unit, rest, small] of units) {
+    if (whole < size) continue;
+    const left = Math.floor((whole % size) / rest);
+    return `${Math.floor(whole / size)} ${unit}${left ? ` ${left} ${small}` : ""}`;
+  }
+  return `${text(Number(seconds.toFixed(seconds < 10 ? 1 : 0)))} s`;
+}
+
+const ALONG = {
+  "": { say: (x) => `step ${text(x)}`, tick: text },
+  relative: { say: lasting, tick: lasting },
+  time: { say: (x) => new Date(x * 1000).toLocaleString(), tick: null },
+};
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -74,21 +100,30 @@ class Chart {
   }
 
   async load() {
-    this.url.searchParams.set("points", String(Math.min(2000, Math.max(200, 2 * this.element.clientWidth))));
+    const runs = this.url.searchParams.get("runs")?.split(",").length ?? 1;
+    const points = Math.min(2000, Math.max(200, 2 * this.element.clientWidth), Math.floor(MOST_POINTS / runs));
+    this.url.searchParams.set("points", String(points));
+    this.state.x ? this.url.searchParams.set("x", this.state.x) : this.url.searchParams.delete("x");
     const answer = await fetch(this.url);
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     this.series = unpack(await answer.arrayBuffer());
     this.draw();
   }
 
+  // A log axis has no place for what is not above zero.
+  shown() {
+    if (!this.state.logx) return this.series;
+    return this.series.map(({ x, y }) => ({ x: x.filter((place) => place > 0), y: y.filter((_, index) => x[index] > 0) }));
+  }
+
   draw() {
     if (!this.series) return;
-    const { weight, log } = this.state;
+    const { smooth: weight, log, logx, x: along } = this.state;
     const faint = weight > 0 && this.series.length <= 4;
-    const data = joined(this.series.map((one) => ({ x: one.x, ys: faint ? [one.y, smooth(one, weight)] : [smooth(one, weight)] })));
+    const data = joined(this.shown().map((one) => ({ x: one.x, ys: faint ? [one.y, smooth(one, weight)] : [smooth(one, weight)] })));
     const lines = this.series.flatMap((_, index) => {
       const name = `--c${index % 10}`;
-      const main = { stroke: () => ink(name), width: 1.6, dash: DASHES[Math.floor(index / 10) % 2], spanGaps: true, points: { show: false } };
+      const main = { stroke: () => ink(name), width: 1.6, dash: DASHES[Math.floor(index / 10) % DASHES.length], spanGaps: true, points: { show: false } };
       return faint ? [{ stroke: () => ink(name, 0.22), width: 1, spanGaps: true, points: { show: false } }, main] : [main];
     });
     this.plot?.destroy();
@@ -101,8 +136,8 @@ class Chart {
         height: this.element.clientHeight,
         legend: { show: false },
         padding: [8, 8, 0, 0],
-        scales: { x: { time: false }, y: log && positive ? { distr: 3 } : {} },
-        axes: [{ ...axis, size: 26, space: 60 }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) }],
+        scales: { x: logx && data[0].length > 1 ? { time: false, distr: 3 } : { time: along === "time" }, y: log && positive ? { distr: 3 } : {} },
+        axes: [{ ...axis, size: along === "time" ? 38 : 26, space: along ? 80 : 60, ...(ALONG[along].tick && { values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : ALONG[along].tick(tick))) }) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : text(tick))) }],
         series: [{}, ...lines],
         focus: { alpha: 0.18 },
         cursor: { focus: { prox: this.series.length > 1 ? 24 : -1 }, points: { size: 6 }, y: false },
@@ -121,7 +156,7 @@ class Chart {
     }
     const values = plot.data.slice(1).map((ys) => ys[at]).filter((y) => y !== null && y !== undefined);
     const shown = values.length > 3 ? `${text(Math.min(...values))} … ${text(Math.max(...values))}` : values.map(text).join(", ");
-    this.read.textContent = `step ${text(plot.data[0][at])}: ${shown || "–"}`;
+    this.read.textContent = `${ALONG[this.state.x].say(plot.data[0][at])}: ${shown || "–"}`;
   }
 
   key(event) {
@@ -142,14 +177,50 @@ class Chart {
 
 function stateIn(address) {
   const query = new URLSearchParams(address.search);
-  return { weight: Math.min(0.98, Math.max(0, Number(query.get("smooth")) || 0)), log: query.get("log") === "1" };
+  const x = query.get("x") ?? "";
+  return { smooth: Math.min(0.98, Math.max(0, Number(query.get("smooth")) || 0)), x: x in ALONG ? x : "", log: query.get("log") === "1", logx: query.get("logx") === "1" };
 }
 
 function keepState(state) {
   const url = new URL(location.href);
-  state.weight ? url.searchParams.set("smooth", state.weight) : url.searchParams.delete("smooth");
-  state.log ? url.searchParams.set("log", "1") : url.searchParams.delete("log");
+  for (const [name, value] of Object.entries(state)) {
+    value ? url.searchParams.set(name, value === true ? "1" : value) : url.searchParams.delete(name);
+  }
   history.replaceState(history.state, "", url.pathname + url.search.replaceAll("%2C", ","));
+}
+
+function useTools(tools, state, charts) {
+  const fields = [...tools.querySelectorAll("input, select")];
+  for (const field of fields) field.type === "checkbox" ? (field.checked = state[field.name]) : (field.value = state[field.name]);
+  tools.hidden = false;
+  tools.addEventListener("input", (event) => {
+    for (const field of fields) state[field.name] = field.type === "checkbox" ? field.checked : field.type === "range" ? Number(field.value) : field.value;
+    keepState(state);
+    for (const chart of charts) event.target.name === "x" && chart.series ? chart.load().catch(() => {}) : chart.draw();
+  });
+}
+
+// Asks how many points there are, and reads again only what has grown.
+function follow(address, charts) {
+  const url = new URL(address, location.href);
+  for (const chart of charts) url.searchParams.append("key", chart.element.dataset.chart);
+  let wait = FAST;
+  async function look() {
+    try {
+      const counts = document.hidden ? {} : await (await fetch(url)).json();
+      const grown = charts.filter((chart) => chart.series && counts[chart.element.dataset.chart] !== chart.count && chart.element.dataset.chart in counts);
+      for (const chart of grown) {
+        chart.count = counts[chart.element.dataset.chart];
+        await chart.load();
+      }
+      wait = grown.length ? FAST : Math.min(SLOW, wait * 1.5);
+      if (counts[""] === false) return;
+    } catch {
+      wait = SLOW;
+    }
+    setTimeout(look, wait);
+  }
+  setTimeout(look, wait);
 }
 
 function begin(section) {
@@ -169,19 +240,8 @@ function begin(section) {
   charts.forEach((chart) => seen.observe(chart.element));
 
   const tools = section.querySelector("[data-tools]");
-  if (tools) {
-    tools.hidden = false;
-    const [range, box] = [tools.querySelector("[data-smooth]"), tools.querySelector("[data-log]")];
-    range.value = state.weight;
-    box.checked = state.log;
-    tools.addEventListener("input", () => {
-      state.weight = Number(range.value);
-      state.log = box.checked;
-      keepState(state);
-      redraw();
-    });
-  }
-  for (const row of document.querySelectorAll("tr[data-run]")) {
+  if (tools) useTools(tools, state, charts);
+  for (const row of document.querySelectorAll("[data-run]")) {
     const lit = (index) => () => charts.forEach((chart) => chart.highlight(index));
     row.addEventListener("mouseenter", lit(Number(row.dataset.run)));
     row.addEventListener("focusin", lit(Number(row.dataset.run)));
@@ -195,7 +255,7 @@ function begin(section) {
     clearTimeout(timer);
     timer = setTimeout(redraw, 150);
   });
-  if (section.hasAttribute("data-live")) setInterval(() => charts.filter((chart) => chart.series && !document.hidden).forEach((chart) => chart.load().catch(() => {})), 5000);
+  if (section.dataset.live) follow(section.dataset.live, charts);
 }
 
 document.body.append(probe);
