@@ -58,6 +58,26 @@ def unpack_points(data: bytes) -> Points:
     return points
 
 
+def plain_columns(points: Points) -> dict[str, bytes]:
+    """Give the columns as they travel: 64-bit words, little-endian, by the names of their fields."""
+    columns = (points.steps, points.times, points.values)
+    words = [_little(array("q", column.tobytes())).tobytes() for column in columns]
+    return dict(zip(("steps", "times", "values"), words, strict=True))
+
+
+def from_plain(*, steps: bytes, times: bytes, values: bytes) -> Points:
+    """Read columns that travelled.
+
+    Raises:
+        InvalidInput: They are not whole words, or not equally many.
+    """
+    if len(steps) % _WIDTH or not len(steps) == len(times) == len(values):
+        lengths = (len(steps), len(times), len(values))
+        raise InvalidInput(field="columns", value=lengths, wanted=f"equally many words of {_WIDTH} bytes")
+    words = [_little(array("q", column)) for column in (steps, times, values)]
+    return Points(words[0], _as_floats(words[1]), _as_floats(words[2]))
+
+
 def _differences(words: "array[int]") -> _Column:
     try:
         return _DIFFERENCES, _squeeze(array("q", [*words[:1], *map(sub, words[1:], words)]))

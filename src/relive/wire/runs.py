@@ -6,6 +6,7 @@
     POST /api/v1/runs/{id}/log
     POST /api/v1/runs/{id}/records
     POST /api/v1/runs/{id}/finish      StageReport
+    GET  /api/v1/runs/{id}/metrics/{key}  → SeriesPage
 
 The messages after the first are those of `wire.jobs`: a run by hand is reported as a stage is.
 """
@@ -22,6 +23,9 @@ class CreateRun(msgspec.Struct, frozen=True, kw_only=True):
         experiment: Its name; empty for the project's own.
         name: For people; empty to let the hub choose.
         replay_of: The run that this one repeats, if any.
+        key: Names the run to whoever makes it: asked twice with the same, the hub gives the same run.
+        resume: Id of a run of theirs that has ended and now goes on; nothing else is looked at then.
+        started_at: When it began, if that was before now: a run that comes from elsewhere.
     """
 
     project: str
@@ -32,6 +36,9 @@ class CreateRun(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     branch: str = ""
     replay_of: str = ""
+    key: str = ""
+    resume: str = ""
+    started_at: float | None = None
 
 
 class CreatedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,3 +53,25 @@ class CreatedRun(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     token: str = ""
     url: str = ""
+
+
+class SeriesPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of one series as columns, in its order: step, time, value, with NaN before every number.
+
+    Each column is so many 64-bit words, little-endian; in JSON it is base64.
+
+    Attributes:
+        key: The metric's name.
+        points: How many these are.
+        following: From which number on to ask for more of them; None if there are no more.
+        steps: Signed whole numbers.
+        times: IEEE doubles, seconds since the epoch, UTC.
+        values: IEEE doubles; may be NaN or infinite.
+    """
+
+    key: str
+    points: int
+    following: int | None
+    steps: bytes
+    times: bytes
+    values: bytes

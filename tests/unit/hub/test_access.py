@@ -88,6 +88,7 @@ TABLE: dict[str, str] = {
     "POST /api/v1/runs/{run_id:str}/cancel": MEMBERS,
     "POST /api/v1/runs/{run_id:str}/tags": "cma",
     "GET /api/v1/runs/{run_id:str}/metrics": KNOWN,
+    "GET /api/v1/runs/{run_id:str}/metrics/{key:path}": KNOWN,
     "GET /api/v1/runs/{run_id:str}/log": KNOWN,
     "GET /api/v1/runs/{run_id:str}/recipe": KNOWN,
     "GET /api/v1/runs/{run_id:str}/file": KNOWN,
@@ -217,6 +218,8 @@ def narrowed(route: str) -> str:
     for ending, query in extra.items():
         if route.startswith("GET") and route.endswith(ending):
             return route + query
+    if route.endswith("{key:path}"):
+        return route.replace("{key:path}", "loss")
     if route.endswith("{path:str}"):
         return route.replace("{path:str}", "openapi.json")
     if route.endswith("mlflow-artifacts/artifacts"):

@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relive.client.hub import HubClient, connect
+from relive.client.transport import path_of
 from relive.core.job import Pool
 from relive.core.run import Artifact, Metric, MetricSummary, Run, RunKind, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.errors import HubRefused, NotFound
 from relive.wire.hub import CreateToken, DeployVersion, RunDetail
 from relive.wire.jobs import StageReport
-from relive.wire.runs import CreateRun
+from relive.wire.runs import CreateRun, SeriesPage
 from tests.support.bench import Bench
 from tests.support.live import MSGPACK, LiveHub
 
@@ -40,6 +41,37 @@ def test_every_float_of_a_series_comes_back_to_the_bit(client: HubClient) -> Non
     found = client.get_series(run.run_id, "m")
     assert bits([point.value for point in found]) == bits(ODD)
     assert [(point.step, point.at) for point in found] == [(step, 1.5) for step in range(len(ODD))]
+
+
+def test_columns_of_a_series_come_back_to_the_bit(client: HubClient) -> None:
+    run = client.create_run(CreateRun(project="digits"))
+    client.run(run.run_id).records(
+        "1", metrics=tuple(Metric("m", value, step, 1.5) for step, value in enumerate(ODD))
+    )
+    found = client.get_points(run.run_id, "m")
+    assert bits(list(found.values)) == bits(ODD)
+    assert list(found.steps) == list(range(len(ODD)))
+    assert set(found.times) == {1.5}
+    assert len(client.get_points(run.run_id, "m", max_points=4)) == 4
+    assert len(client.get_points(run.run_id, "none")) == 0
+
+
+@pytest.mark.parametrize("key", ["train/loss", "/x//y/", "../..", "a b%2F?#é", "/metrics/"])
+def test_the_name_of_a_series_may_be_anything(client: HubClient, key: str) -> None:
+    run = client.create_run(CreateRun(project="digits"))
+    client.run(run.run_id).records("1", metrics=(Metric(key, 1.0), Metric("loss", 2.0)))
+    assert list(client.get_points(run.run_id, key).values) == [1.0]
+
+
+def test_a_long_series_comes_in_pages(client: HubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relive.hub.routes.runs.MOST_POINTS", 7)
+    run = client.create_run(CreateRun(project="digits"))
+    client.run(run.run_id).records("1", metrics=tuple(Metric("m", 0.5, step) for step in range(20)))
+    assert list(client.get_points(run.run_id, "m").steps) == list(range(20))
+    page = client.transport.get(
+        path_of("runs", run.run_id, "metrics", "m"), SeriesPage, {"limit": 3, "start": 2}
+    )
+    assert (page.points, page.following) == (3, 5)
 
 
 def test_in_json_what_json_cannot_say_is_null(client: HubClient, live: LiveHub) -> None:

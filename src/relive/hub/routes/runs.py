@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from litestar import MediaType, Response, get, post
@@ -13,6 +14,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPT
 from relive.core.access import Scope
 from relive.core.run import Metric, Run
 from relive.core.trajectory import Verdict
+from relive.formats.series import plain_columns
 from relive.hub.http import (
     MSGPACK,
     HubRequest,
@@ -28,7 +30,10 @@ from relive.hub.routes.blobs import read_range, stream
 from relive.services import runs
 from relive.wire.hub import RunDetail, SetTags
 from relive.wire.jobs import LogChunk, Progress, Records, StageReport
-from relive.wire.runs import CreatedRun, CreateRun
+from relive.wire.runs import CreatedRun, CreateRun, SeriesPage
+
+# Of one reply of columns: 24 MB.
+MOST_POINTS = 1_000_000
 
 
 def _reply(message: Any) -> Response[bytes]:
@@ -44,6 +49,11 @@ def _readable(request: HubRequest, run_id: str) -> Run:
     run = services_of(request).store.get_run(run_id)
     reader_of(request, run.project_id)
     return run
+
+
+def _key_of(request: HubRequest, run_id: str) -> str:
+    """Give the metric's name as the address has it: every slash is a part of it, also doubled ones."""
+    return unquote(request.scope["raw_path"].decode().partition(f"/{run_id}/metrics/")[2])
 
 
 @get("/runs", sync_to_thread=True)
@@ -141,6 +151,26 @@ def get_series(
     return services_of(request).store.get_series(run.id, key, max_points=max_points or None)
 
 
+@get("/runs/{run_id:str}/metrics/{key:path}", sync_to_thread=True)
+def get_points(
+    request: HubRequest,
+    run_id: FromPath[str],
+    start: FromQuery[int] = 0,
+    limit: FromQuery[int] = MOST_POINTS,
+    max_points: FromQuery[int] = 0,
+) -> SeriesPage:
+    """Give a metric's points as columns: from number `start` on, or reduced to `max_points`."""
+    run, key = _readable(request, run_id), _key_of(request, run_id)
+    store = services_of(request).store
+    if max_points:
+        points, following = store.get_points(run.id, key, max_points=max_points), None
+    else:
+        limit = max(1, min(limit, MOST_POINTS))
+        points = store.page_points(run.id, key, start=start, limit=limit)
+        following = start + limit if len(points) == limit else None
+    return SeriesPage(key=key, points=len(points), following=following, **plain_columns(points))
+
+
 @get("/runs/{run_id:str}/log", sync_to_thread=True, media_type=MediaType.TEXT)
 def get_log(request: HubRequest, run_id: FromPath[str], start: FromQuery[int] = 0) -> Stream:
     """Give a run's log from a byte on."""
@@ -196,6 +226,7 @@ ROUTES = [
     cancel,
     set_tags,
     get_series,
+    get_points,
     get_log,
     get_recipe,
     get_file,
