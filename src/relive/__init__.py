@@ -10,13 +10,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from relive.client.hub import HubClient as Client
     from relive.client.hub import connect
-    from relive.client.run import Run, config, finish, init, log, log_artifact, step
+    from relive.client.run import (
+        Audio,
+        File,
+        Histogram,
+        Image,
+        Plot,
+        Run,
+        Table,
+        Text,
+        config,
+        finish,
+        init,
+        log,
+        log_artifact,
+        step,
+        summary,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audio",
     "Client",
+    "File",
+    "Histogram",
+    "Image",
+    "Plot",
     "Run",
+    "Table",
+    "Text",
     "__version__",
     "config",
     "connect",
@@ -25,6 +48,7 @@ __all__ = [
     "log",
     "log_artifact",
     "step",
+    "summary",
 ]
 
 _HOMES = {
@@ -32,7 +56,8 @@ _HOMES = {
     "connect": ("relive.client.hub", "connect"),
     **{
         name: ("relive.client.run", name)
-        for name in ("Run", "config", "finish", "init", "log", "log_artifact", "step")
+        for name in __all__
+        if name not in {"Client", "__version__", "connect"}
     },
 }
 _NOT_YET = ("dataset", "use_dataset")

@@ -28,6 +28,15 @@ SETTINGS: tuple[Setting, ...] = (
         "RELIVE_HUB", "", "Address of the hub; without it the one that `relive up` or `relive login` wrote."
     ),
     Setting("RELIVE_TOKEN", "", "Token for the hub; without it the one stored for that hub on this machine."),
+    Setting(
+        "RELIVE_MODE", "online", "Where scripts log to: online, offline (`relive sync` sends it), disabled."
+    ),
+    Setting(
+        "RELIVE_SYSTEM_METRICS_S",
+        "15",
+        "Seconds between two looks at the machine while a script logs; 0 for none.",
+    ),
+    Setting("RELIVE_CONSOLE", "1", "Whether what a script prints is kept with its run; 0 for not."),
     Setting("RELIVE_DB", "", "Database URL of the hub; without it SQLite in the data folder."),
     Setting("RELIVE_STORE", "", "Blob store URL of the hub; without it a folder in the data folder."),
     Setting(

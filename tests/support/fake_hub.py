@@ -66,6 +66,7 @@ class FakeHub:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.jobs: dict[str, JobState] = {}
+        self.keys: dict[str, str] = {}  # of runs that scripts asked for → their ids
         self.full = False
         self.largest_blob: int | None = None  # larger ones find no room
         self.failures: list[int] = []  # statuses that the next requests get instead of an answer
@@ -229,8 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
             digests = msgspec.json.decode(body, type=MissingBlobs).digests
             self._json(MissingBlobsReply(tuple(it for it in digests if not hub.path_of(it).exists())))
         elif parts == ["runs"]:
-            run_id = uuid4().hex
-            hub.jobs[run_id] = JobState(fence=0, created=msgspec.json.decode(body, type=CreateRun))
+            asked = msgspec.json.decode(body, type=CreateRun)
+            run_id = asked.resume or hub.keys.setdefault(asked.key or uuid4().hex, uuid4().hex)
+            hub.jobs.setdefault(run_id, JobState(fence=0)).created = asked
             self._json(CreatedRun(run_id=run_id, token="command-token"))
         else:
             self._pack(_TOLD[parts[2]](hub, _state(hub, parts[1]), body))

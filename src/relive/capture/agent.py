@@ -20,9 +20,8 @@ from relive.formats.hashing import document_digest
 # As little as possible, because a script may see another version of relive or none.
 _FACE = '''"""relive, as a script sees it that relive runs: what it logs goes to the runner."""
 
-from relive_hooks.facade import Run, config, finish, init, log, log_artifact, step
-
-__all__ = ["Run", "config", "finish", "init", "log", "log_artifact", "step"]
+from relive_hooks.facade import Run, config, finish, init, log, log_artifact, step, summary
+from relive_hooks.media import Audio, File, Histogram, Image, Plot, Table, Text
 
 
 def __getattr__(name):

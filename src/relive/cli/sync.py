@@ -4,7 +4,8 @@ import click
 
 from relive.cli.output import json_option, out, plural, print_json
 from relive.client.hub import connect
-from relive.client.spool import pending, ship
+from relive.client.shipping import ship
+from relive.client.spool import pending
 
 
 @click.command()

@@ -1,153 +1,170 @@
 """The open run of a script that nobody else runs: `relive.init`, `log`, `finish` with a hub behind them.
 
-Logging is one append to a local spool. A thread sends what is there to the hub; whether the hub answers
-changes nothing for the script. Inside a runner there is no thread: the runner reads the spool.
+Logging is a store into a mapped file. Threads bring what is there to the disk and to the hub; whether the hub
+answers changes nothing for the script. Inside a runner there is no thread: the runner reads the spool.
 """
 
 import atexit
 import os
 import re
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from relive import settings
 from relive.capture.hooks import facade
-from relive.capture.hooks.facade import config, finish, init, log, log_artifact, step
+from relive.capture.hooks.facade import Options, config, finish, init, log, log_artifact, step, summary
+from relive.capture.hooks.media import Audio, File, Histogram, Image, Plot, Table, Text
+from relive.capture.hooks.ranks import rank, rank_prefix
 from relive.capture.hooks.run import Run, warn_once
 from relive.capture.hooks.spool import SPOOL_DIR, Spool
 from relive.capture.secrets import mask_text
 from relive.capture.worktree import read_head
+from relive.client import ranks, system
+from relive.client.console import Console
+from relive.client.sender import Keeper, Sender
+from relive.client.shipping import ship
 from relive.client.spool import (
+    CONSOLE,
     LocalRun,
-    RunHub,
-    Shipment,
     open_spool,
     pending,
     process_started,
     queued_bytes,
-    ship,
 )
-from relive.errors import HubUnreachable, NotFound, ReliveError
+from relive.errors import ReliveError
 
-__all__ = ["Run", "config", "finish", "init", "log", "log_artifact", "pending", "ship", "step"]
+__all__ = [
+    "Audio",
+    "File",
+    "Histogram",
+    "Image",
+    "Plot",
+    "Run",
+    "Table",
+    "Text",
+    "config",
+    "finish",
+    "init",
+    "log",
+    "log_artifact",
+    "pending",
+    "ship",
+    "step",
+    "summary",
+]
 
-SEND_EVERY_S: Final = 1.0
-HEARTBEAT_EVERY_S: Final = 10.0
-LONGEST_PAUSE_S: Final = 30.0
 # How long `finish` waits for a hub that answers; one that does not answer is not waited for.
 FINISH_S: Final = 30.0
+MODES: Final = ("online", "offline", "disabled")
 
 
-class Sender:
-    """A thread that sends a run's records to the hub, however often the hub goes away.
+class Session:
+    """What runs beside an open run on this machine, and how it ends.
 
     Args:
         spool: The run's folder.
-        connect: Makes the connection, on the thread; raises NotFound if no hub is known.
+        options: What was asked for.
     """
 
-    def __init__(self, spool: Path, connect: Callable[[], RunHub] | None = None) -> None:
+    def __init__(self, spool: Path, options: Options) -> None:
         self.spool = spool
-        self._connect = connect or _connect
-        self._wake = threading.Event()
-        self._stopping = False
-        self._reachable = True
-        self._shipment: Shipment | None = None
-        self._thread = threading.Thread(target=self._loop, name="relive-sender", daemon=True)
+        self.records = Spool(str(spool))
+        self._sampler = system.Sampler(spool)
+        self._samples = 0
+        every_s = options.system_metrics_s
+        self._keeper = Keeper(spool, self._sample if every_s > 0 else None, max(1.0, every_s))
+        self._console = Console(spool / CONSOLE) if options.console else None
+        self._sender = Sender(spool) if options.mode != "offline" else None
 
     def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
+        """Begin."""
+        ranks.share(self.spool)
+        self._keeper.start()
+        if self._sender is not None:
+            self._sender.start()
 
-    def stop(self, timeout_s: float) -> Shipment | None:
-        """Send the rest and end; give what came of it, None if time ran out or the hub is away.
+    def end(self) -> None:
+        """Bring the rest to the disk and to the hub, if that answers; says what is left."""
+        if self._console is not None:
+            self._console.stop()
+        self._keeper.stop()
+        ranks.unshare(self.spool)
+        shipment = self._sender.stop(FINISH_S) if self._sender is not None else None
+        if shipment is not None and shipment.finished:
+            return
+        waiting = queued_bytes(self.spool)
+        until = "it is sent" if self._sender is None else "the hub can be reached"
+        warn_once(
+            f"relive: {waiting} bytes of this run wait on this machine until {until}; "
+            "`relive sync` sends them."
+        )
 
-        Args:
-            timeout_s: Longest wait, for a hub that answers.
-        """
-        self._stopping = True
-        self._wake.set()
-        deadline = time.monotonic() + timeout_s
-        # In short waits: the moment it turns out that the hub is away, the wait is over.
-        while self._thread.is_alive() and self._reachable and time.monotonic() < deadline:
-            self._thread.join(0.05)
-        return self._shipment
-
-    def _loop(self) -> None:
-        hub: RunHub | None = None
-        pause_s = SEND_EVERY_S
-        beaten = time.monotonic()
-        while True:
-            last = self._stopping
-            try:
-                hub = hub or self._connect()
-                self._shipment = shipment = ship(hub, self.spool)
-                if shipment.url:
-                    warn_once(f"relive: this run is at {shipment.url}")
-                if shipment.run_id and not last and time.monotonic() - beaten >= HEARTBEAT_EVERY_S:
-                    hub.run(shipment.run_id).heartbeat()
-                    beaten = time.monotonic()
-                pause_s = SEND_EVERY_S
-            except (HubUnreachable, NotFound) as error:
-                warn_once(f"relive: {error.what()} What is logged is kept on this machine meanwhile.")
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-                self._shipment = None
-                self._reachable = False
-            except (ReliveError, OSError) as error:
-                warn_once(f"relive: the run cannot be sent: {error}")
-                return
-            else:
-                self._reachable = True
-            if last or (self._shipment is not None and self._shipment.finished):
-                return
-            self._wake.wait(pause_s)
+    def _sample(self) -> None:
+        self.records.write(*system.records(self._sampler.sample(), self._samples))
+        self._samples += 1
 
 
-def _connect() -> RunHub:
-    # Late, and on the sending thread: HTTP and TLS are most of what importing relive could cost.
-    from relive.client.hub import connect
-
-    return connect()
-
-
-def begin(project: str, name: str) -> Run:
+def begin(options: Options) -> Run:
     """Open a run: in the spool of the runner if there is one, else in one of its own with a sender."""
-    folder = os.environ.get(SPOOL_DIR)
-    if folder:
-        return facade.begin_in_runner(project, name)
-    command = mask_text(" ".join(sys.orig_argv))[:2000]
+    options = _completed(options)
+    if options.mode == "disabled":
+        return Run(None, name=options.name)
+    if os.environ.get(SPOOL_DIR):
+        return facade.begin_in_runner(options)
+    shared = ranks.find_shared()
+    if shared is not None:
+        return _join(shared, options)
+    if rank():
+        warn_once("relive: rank 0 has opened no run on this machine; what this rank logs is not kept.")
+        return Run(None, name=options.name)
+    try:
+        session = Session(open_spool(_local_run(options)), options)
+        session.start()
+    except OSError as error:
+        warn_once(f"relive: nothing is recorded, because there is no place for it: {error}")
+        return Run(None, name=options.name)
+    return Run(
+        session.records, run_id=options.resume, name=options.name, on_finish=lambda status: session.end()
+    )
+
+
+def _join(spool: Path, options: Options) -> Run:
+    """Write to the run of another process of the same training, which ends it."""
+    member = ranks.join(spool) if rank() else None
+    run = Run(Spool(str(spool)), name=options.name, prefix=rank_prefix(), is_whole=False)
+    if member is not None:
+        run.on_finish = lambda status: member.unlink(missing_ok=True)
+    return run
+
+
+def _completed(options: Options) -> Options:
+    """Put in what the settings say where the script says nothing."""
+    mode = options.mode or settings.get("RELIVE_MODE")
+    if mode not in MODES:
+        warn_once(f"relive: mode {mode!r} is none of {', '.join(MODES)}; the run is online.")
+        mode = "online"
+    every_s = options.system_metrics_s
+    if every_s < 0:
+        every_s = float(settings.get_int("RELIVE_SYSTEM_METRICS_S"))
+    console = options.console and settings.get("RELIVE_CONSOLE") != "0"
+    return options._replace(mode=mode, system_metrics_s=every_s, console=console)
+
+
+def _local_run(options: Options) -> LocalRun:
     commit, branch = _head()
-    local = LocalRun(
-        project=_project(project),
-        name=name,
-        command=command,
+    return LocalRun(
+        project=_project(options.project),
+        name=options.name,
+        experiment=options.experiment,
+        resume=options.resume,
+        command=mask_text(" ".join(sys.orig_argv))[:2000],
         commit=commit,
         branch=branch,
         pid=os.getpid(),
         process_started=process_started(os.getpid()),
         created_at=time.time(),
-    )
-    try:
-        spool = open_spool(local)
-    except OSError as error:
-        warn_once(f"relive: nothing is recorded, because there is no place for it: {error}")
-        return Run(None, name=name)
-    sender = Sender(spool)
-    sender.start()
-    return Run(Spool(str(spool)), run_id=spool.name, name=name, on_finish=lambda status: _end(sender))
-
-
-def _end(sender: Sender) -> None:
-    shipment = sender.stop(FINISH_S)
-    if shipment is not None and shipment.finished:
-        return
-    waiting = queued_bytes(sender.spool)
-    warn_once(
-        f"relive: {waiting} bytes of this run wait on this machine until the hub can be reached; "
-        "`relive sync` sends them."
     )
 
 
@@ -167,8 +184,9 @@ def _project(asked: str) -> str:
 
 
 def _finish_at_exit() -> None:
-    # Python keeps the exception that ended the program here, also when nobody looks at it interactively.
-    failed = getattr(sys, "last_value", None) is not None
+    # Python keeps the exception that ended the program here, also when nobody looks at it interactively. In
+    # a notebook it is whatever last went wrong in some cell.
+    failed = getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
     facade.face.finish("failed" if failed else "finished")
 
 

@@ -9,6 +9,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def named_id(*parts: str) -> str:
+    """Make the id of what has a name: the same parts give the same id."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
 def new_secret() -> str:
     """Make the secret part of a token: 256 bits, URL-safe."""
     return secrets.token_urlsafe(32)

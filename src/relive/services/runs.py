@@ -14,7 +14,7 @@ from relive.services import projects
 from relive.services.accounts import create_token
 from relive.services.context import Services
 from relive.services.finishing import close_run
-from relive.services.ids import new_id
+from relive.services.ids import named_id, new_id
 from relive.services.inputs import load_manifest
 from relive.services.stages.outcome import is_active
 from relive.wire.hub import RunDetail
@@ -33,12 +33,34 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
 
     Raises:
         InvalidName: This cannot be a project's name.
-        NotFound: There is no run that it could repeat.
+        NotFound: There is no run that it could repeat, or go on with.
+        Conflict: The run that it should go on with belongs to a job.
     """
     store = services.store
-    project = projects.find_or_create(services, request.project, by=caller.name)
+    if request.resume:
+        run = _reopen(services, may_write(services, caller, request.resume))
+    else:
+        project = projects.find_or_create(services, request.project, by=caller.name)
+        run_id = named_id(project.id, caller.name, request.key) if request.key else new_id()
+        run = store.find_run(run_id) or _create(services, request, project.id, run_id, caller)
+    token = create_token(
+        services,
+        Token(
+            id="",
+            scope=Scope.COMMAND,
+            subject=f"user:{caller.name}",
+            label="run",
+            project_id=run.project_id,
+            run_id=run.id,
+        ),
+    )
+    return CreatedRun(run_id=run.id, name=run.name, token=token, url=page_of(services, run))
+
+
+def _create(services: Services, request: CreateRun, project_id: str, run_id: str, caller: Caller) -> Run:
+    store = services.store
+    project, now = store.get_project(project_id), store.now()
     experiment = store.ensure_experiment(project.id, request.experiment or project.name)
-    run_id, now = new_id(), store.now()
     run = store.create_run(
         Run(
             id=run_id,
@@ -52,24 +74,21 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
             commit=request.commit,
             replay_of=request.replay_of and store.get_run(request.replay_of).id,
             created_at=now,
-            started_at=now,
+            started_at=now if request.started_at is None else request.started_at,
         )
-    )
-    token = create_token(
-        services,
-        Token(
-            id="",
-            scope=Scope.COMMAND,
-            subject=f"user:{caller.name}",
-            label="run",
-            project_id=project.id,
-            run_id=run.id,
-        ),
     )
     services.record(
         Event(kind="run.started", actor=caller.name, subject=f"run:{run.id}", project=project.name)
     )
-    return CreatedRun(run_id=run.id, name=run.name, token=token, url=page_of(services, run))
+    return run
+
+
+def _reopen(services: Services, run: Run) -> Run:
+    if run.job_id:
+        raise Conflict(subject=f"run {short_id(run.id)}", reason="it belongs to a job, and ends with it")
+    return services.store.set_run(
+        run.id, status=RunStatus.RUNNING, failure=None, reason="", exit_code=None, ended_at=None
+    )
 
 
 def may_write(services: Services, caller: Caller, run_id: str) -> Run:
@@ -142,6 +161,8 @@ def finish(services: Services, run: Run, report: StageReport) -> Run:
     reason = run.reason if report.status is run.status else report.reason  # who cancelled it is kept
     with services.store.transaction():
         closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0, reason=reason))
+        if report.ended_at is not None:
+            closed = services.store.set_run(run.id, ended_at=report.ended_at)
         if closed.status is not run.status:
             tell_end(services, closed, by=run.actor)
     return closed

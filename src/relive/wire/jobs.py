@@ -175,10 +175,15 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stage"):
-    """The end of a command and all that was recorded of it."""
+    """The end of a command and all that was recorded of it.
+
+    Attributes:
+        ended_at: When a run by hand ended, if that was before now; a job's ends when it says so.
+    """
 
     fence: int
     status: RunStatus
+    ended_at: float | None = None
     exit_code: int | None = None
     failure: FailureReason | None = None
     reason: str = ""

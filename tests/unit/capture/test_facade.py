@@ -208,7 +208,7 @@ class TestFace:
 
     @pytest.fixture
     def face(self, spool_folder):
-        return Face(lambda project, name: Run(Spool(str(spool_folder)), name=name))
+        return Face(lambda options: Run(Spool(str(spool_folder)), name=options.name))
 
     def test_init_twice_is_the_same_run_with_more_config(self, face, spool_folder):
         run = face.init("p", {"a": 1}, "n")

@@ -1,7 +1,6 @@
 """Scripts of their own that log to a real hub over HTTP: with it, without it, killed in the middle."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,59 +9,12 @@ from pathlib import Path
 import pytest
 
 from relive.client.hub import HubClient
-from relive.client.spool import pending, ship
+from relive.client.shipping import ship
 from relive.client.transport import Transport
 from relive.core.run import RunStatus
 from relive.formats.spool import read_spool
-from tests.support.fake_hub import FakeHub, JobState, running_hub, wait_for
-
-HEAD = "import relive\nrelive.init(project='digits', config={'lr': 0.1}, name='first')\n"
-
-
-@pytest.fixture
-def hub(tmp_path):
-    with running_hub(tmp_path / "hub") as running:
-        yield running
-
-
-class Script:
-    """A folder in which scripts run, with a home of their own."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder = folder
-        self.home = folder / "home"
-        self.folder.mkdir()
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("RELIVE_")}
-        self.env = {**inherited, "RELIVE_HOME": str(self.home), "RELIVE_HUB": url}
-
-    def start(self, code: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=self.env,
-            cwd=self.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, code: str) -> "subprocess.CompletedProcess[str]":
-        child = self.start(code)
-        out, err = child.communicate(timeout=200)
-        return subprocess.CompletedProcess(child.args, child.returncode, out, err)
-
-    def waiting(self) -> list[Path]:
-        return pending(self.home / "spool")
-
-
-@pytest.fixture
-def script(tmp_path, hub):
-    return Script(tmp_path / "digits", hub.url)
-
-
-def only(hub: FakeHub) -> JobState:
-    (state,) = hub.jobs.values()
-    return state
+from tests.support.fake_hub import wait_for
+from tests.support.scripts import HEAD, only
 
 
 def test_a_script_reaches_the_hub_with_all_it_logged(hub, script):
@@ -218,7 +170,7 @@ def test_a_place_that_cannot_be_written_is_said_and_the_script_goes_on(script):
 
 def test_a_long_run_says_that_it_lives(hub, script):
     child = script.start(
-        "import relive.client.run as r\nr.HEARTBEAT_EVERY_S = 0.1\nr.SEND_EVERY_S = 0.1\n"
+        "import relive.client.sender as r\nr.HEARTBEAT_EVERY_S = 0.1\nr.SEND_EVERY_S = 0.1\n"
         + HEAD
         + "input()\nrelive.finish()\n"
     )
@@ -254,10 +206,10 @@ class TestFace:
             "print(json.dumps({name: type(getattr(relive, name)).__name__ for name in relive.__all__}))"
         )
         assert json.loads(said) == {
-            "Client": "type",
-            "Run": "type",
+            **dict.fromkeys(["Audio", "File", "Histogram", "Image", "Plot", "Table", "Text"], "type"),
+            **dict.fromkeys(["Client", "Run"], "type"),
             "__version__": "str",
-            "config": "Config",
+            **dict.fromkeys(["config", "summary"], "Config"),
             **dict.fromkeys(["connect", "finish", "init", "log", "log_artifact", "step"], "function"),
         }
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from relive.capture.hooks.run import Run
 from relive.capture.hooks.spool import Spool
 from relive.client.hub import HubClient
+from relive.client.shipping import ship
 from relive.client.spool import (
     LocalRun,
     is_running,
@@ -21,7 +22,6 @@ from relive.client.spool import (
     process_started,
     queued_bytes,
     read_local_run,
-    ship,
 )
 from relive.client.transport import Transport
 from relive.core.run import Metric, RunKind, RunStatus
@@ -244,7 +244,7 @@ def test_two_senders_at_once_do_not_send_twice(hub, root):
     run.finish()
     code = (
         "import sys\nfrom pathlib import Path\nfrom relive.client.hub import HubClient\n"
-        "from relive.client.spool import ship\nfrom relive.client.transport import Transport\n"
+        "from relive.client.shipping import ship\nfrom relive.client.transport import Transport\n"
         "print(ship(HubClient(Transport(sys.argv[1])), Path(sys.argv[2])).finished)"
     )
     children = [
@@ -260,7 +260,7 @@ def test_two_senders_at_once_do_not_send_twice(hub, root):
 
 
 def test_a_large_run_goes_in_several_batches(hub, root, monkeypatch):
-    monkeypatch.setattr("relive.client.spool.BATCH_BYTES", 10_000)
+    monkeypatch.setattr("relive.client.shipping.BATCH_BYTES", 10_000)
     folder, run = new_run(root)
     for number in range(1000):
         run.log({"i": number})

@@ -323,3 +323,39 @@ def test_only_users_and_what_they_started_make_runs(bench: Bench) -> None:
     created = runs.create(bench.services, CreateRun(project="digits", name="first"), ADA)
     assert created.url == f"http://hub/r/{created.run_id}"
     assert created.name == "first"
+
+
+def test_asked_twice_with_one_key_it_is_one_run_of_whoever_asks(bench: Bench) -> None:
+    first, again, other = (bench.by_hand(key=key) for key in ("a", "a", "b"))
+    assert first.run_id == again.run_id != other.run_id
+    assert first.token != again.token
+    assert len(bench.services.store.list_events(subject=f"run:{first.run_id}")) == 1
+    stranger = msgspec.structs.replace(ADA, name="eve")
+    theirs = runs.create(bench.services, CreateRun(project="digits", key="a"), stranger)
+    assert theirs.run_id != first.run_id
+
+
+def test_a_run_that_ended_can_go_on_and_end_again(bench: Bench) -> None:
+    run = made(bench)
+    runs.finish(bench.services, run, FINISHED)
+    resumed = bench.by_hand(resume=run.id)
+    assert resumed.run_id == run.id
+    open_again = bench.services.store.get_run(run.id)
+    assert (open_again.status, open_again.ended_at) == (RunStatus.RUNNING, None)
+    failed = runs.finish(
+        bench.services, open_again, StageReport(fence=0, status=RunStatus.FAILED, reason="x")
+    )
+    assert (failed.status, failed.reason) == (RunStatus.FAILED, "x")
+
+
+def test_a_run_of_another_cannot_be_resumed(bench: Bench) -> None:
+    run = made(bench)
+    stranger = Caller(name="local", scope=Scope.LOCAL)
+    with pytest.raises(AccessDenied):
+        runs.create(bench.services, CreateRun(project="digits", resume=run.id), stranger)
+
+
+def test_a_run_from_elsewhere_keeps_its_times(bench: Bench) -> None:
+    run = made(bench, started_at=1000.5)
+    ended = runs.finish(bench.services, run, msgspec.structs.replace(FINISHED, ended_at=2000.25))
+    assert (ended.started_at, ended.ended_at) == (1000.5, 2000.25)

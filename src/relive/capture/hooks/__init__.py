@@ -18,6 +18,7 @@ AGENT_FILES = (
     "on_xgboost.py",
     "pictures.py",
     "points.py",
+    "ranks.py",
     "recorder.py",
     "report.py",
     "run.py",

@@ -55,7 +55,8 @@ class Run:
     Args:
         spool: Where records go; None if nobody listens.
         prefix: Put before the names of metrics, as "rank1/".
-        on_finish: Called once with the status when the run ends; None if another process ends it.
+        is_whole: Whether the run ends with this process; not, if it is another's.
+        on_finish: Called once with the status when the run ends.
 
     Attributes:
         id: The run's id, empty if only the runner or the hub knows it.
@@ -70,6 +71,7 @@ class Run:
         run_id: str = "",
         name: str = "",
         prefix: str = "",
+        is_whole: bool = True,
         on_finish: Callable[[str], None] | None = None,
     ) -> None:
         self.id = run_id
@@ -77,13 +79,14 @@ class Run:
         self.config = Config()
         self.config.attach(self.record_params)
         self.summary = Config()
-        self.summary.attach(self._record_summary)
+        self.summary.attach(self.record_summary)
         self._spool = spool
         self._prefix = prefix
         self._points = None if spool is None else Points(spool.folder, prefix, begin=spool.open)
         self._append = _refuse if self._points is None else self._points.append
         self._media = None if spool is None else MediaFolder(spool.folder)
-        self._on_finish = on_finish
+        self.on_finish = on_finish
+        self._is_whole = is_whole
         self._pid = os.getpid()
         self._next_step = 0
         self._finished = False
@@ -119,9 +122,13 @@ class Run:
         except Exception as error:
             self.refuse(f"log_artifact({_short(path)})", error)
 
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Record labels of the run."""
+    def set_tags(self, tags: Any) -> None:
+        """Record labels of the run: a mapping of name to text, or words, whose text is "true"."""
         try:
+            if isinstance(tags, str):
+                tags = [tags]
+            if isinstance(tags, (list, tuple, set, frozenset)):
+                tags = {str(word): "true" for word in tags}
             self._write(*({"t": "tag", "k": name, "v": str(value)} for name, value in self._named(tags)))
         except Exception as error:
             self.refuse(f"set_tags({_short(tags)})", error)
@@ -152,13 +159,14 @@ class Run:
         if self._points is not None:
             self._points.close()
         self._append = _refuse
-        self._write({"t": "finish", "status": status, "w": time.time()})
+        if self._is_whole:
+            self._write({"t": "finish", "status": status, "w": time.time()})
         self._finished = True
         self.config.attach(None)
         self.summary.attach(None)
         self._say_lost()
-        if self._on_finish is not None:
-            self._on_finish(status)
+        if self.on_finish is not None:
+            self.on_finish(status)
 
     def __enter__(self) -> Run:  # noqa: PYI034  (Self is newer than Python 3.9)
         return self
@@ -207,7 +215,8 @@ class Run:
         except Exception as error:
             self.refuse(f"media {name}", error)
 
-    def _record_summary(self, given: dict[str, Any]) -> None:
+    def record_summary(self, given: dict[str, Any]) -> None:
+        """Record what the run has come to; `summary` calls it for each that is set."""
         last = max(0, self._next_step - 1)
         for name, value in flat(given, separator="/"):
             if isinstance(value, str) or value is None:
