@@ -8,7 +8,7 @@ from relive.core.access import Scope, Token, User
 from relive.core.endpoint import Revision, RevisionState
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
-from relive.core.logged_model import LoggedModel, ModelLink, ModelMetric
+from relive.core.logged_model import LoggedModel, ModelMetric
 from relive.core.model import ModelVersion, Signature, TensorSpec
 from relive.core.pipeline import (
     Action,
@@ -155,7 +155,6 @@ def _fill_logged(store: Store, experiment_id: str) -> None:
     store.record_model_metrics(
         [ModelMetric(model_id="m-1", key="acc", run_id=RUN, value=0.5, at=START, dataset_name="d")]
     )
-    store.record_model_links([ModelLink(run_id=RUN, model_id="m-1", role="output", step=2)])
     store.record_file(StoredFile(path="1/models/m-1/artifacts/MLmodel", digest="d", size_bytes=3))
     store.create_webhook(
         Webhook(id="w1", name="ci", url="https://ci.example", events=("prompt.created",), secret="s")
@@ -205,7 +204,6 @@ def read_back(store: Store) -> dict[str, Any]:
         "its params": store.list_logged_model_params(["m-1"]),
         "its tags": store.list_logged_model_tags(["m-1"]),
         "its metrics": store.list_model_metrics(["m-1"]),
-        "its runs": store.list_model_links([RUN]),
         "its files": store.list_files("1/models/m-1"),
         "webhooks": store.list_webhooks(),
         "deliveries": store.list_deliveries(),

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from relive.core.search import Field
+
 
 class LoggedModelStatus(StrEnum):
     """Where a logged model stands: its files are on their way, there, or did not arrive."""
@@ -51,11 +53,16 @@ class ModelMetric(msgspec.Struct, frozen=True, kw_only=True):
     dataset_digest: str = ""
 
 
-class ModelLink(msgspec.Struct, frozen=True, kw_only=True):
-    """That a run read (`input`) or made (`output`) a logged model."""
+class OnDataset(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set that metrics were measured on; without a digest any of this name."""
 
-    run_id: str
-    model_id: str
-    role: str
-    step: int = 0
-    at: float = 0.0
+    name: str = ""
+    digest: str = ""
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """What logged models are sorted by: an attribute or a metric, the latter perhaps on a data set."""
+
+    field: Field
+    ascending: bool = True
+    dataset: OnDataset = OnDataset()

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from relive.core.logged_model import LoggedModel, ModelLink, ModelMetric
+from relive.core.logged_model import LoggedModel, ModelMetric, OnDataset, Ranking
+from relive.core.search import Condition
 
 
 class LoggedModelStore(Protocol):
-    """Models that clients logged, their params, tags and metrics, and which runs made and read them."""
+    """Models that clients logged, their params, tags and metrics."""
 
     def create_logged_model(
         self, model: LoggedModel, *, params: dict[str, str], tags: dict[str, str]
@@ -37,10 +38,25 @@ class LoggedModelStore(Protocol):
         ...
 
     def list_model_metrics(self, model_ids: Sequence[str]) -> dict[str, list[ModelMetric]]: ...
-    def record_model_links(self, links: Sequence[ModelLink]) -> None:
-        """Note which run read or made which model; a link that is there stays."""
-        ...
+    def search_logged_models(
+        self,
+        experiment_ids: Sequence[str],
+        condition: Condition | None = None,
+        *,
+        datasets: Sequence[OnDataset] = (),
+        rankings: Sequence[Ranking] = (),
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[LoggedModel]:
+        """Search the models of experiments that were not put aside; among equals the newest first.
 
-    def list_model_links(self, run_ids: Sequence[str]) -> dict[str, list[ModelLink]]:
-        """Give the models that runs read and made, in the order they were noted."""
+        Args:
+            experiment_ids: Where to look.
+            condition: Of the grammar `core.search_grammars.LOGGED_MODELS`; None for all.
+            datasets: A metric counts only if it was measured on one of these; without a condition on a
+                metric a model needs one.
+            rankings: What to sort by first; a metric by its latest value, models without it last.
+            limit: How many at most.
+            offset: How many to pass over.
+        """
         ...

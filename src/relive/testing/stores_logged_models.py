@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from relive.core.logged_model import LoggedModel, LoggedModelStatus, ModelLink, ModelMetric
+from relive.core.logged_model import LoggedModel, LoggedModelStatus, ModelMetric, OnDataset, Ranking
+from relive.core.search import Field, Side
+from relive.core.search_grammars import LOGGED_MODELS
+from relive.core.search_parser import parse_filter
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, ManualClock, a_project, a_run, new_id
@@ -94,16 +97,90 @@ class LoggedModelContract:
         (point,) = store.list_model_metrics([made.id])[made.id]
         assert math.isnan(point.value)
 
-    def test_links_say_which_run_read_and_made_a_model(self, store: Store, clock: ManualClock) -> None:
-        made, run, other = a_logged_model(store), a_run(store), a_run(store)
-        output = ModelLink(run_id=run.id, model_id=made.id, role="output", step=3, at=START)
-        store.record_model_links([output])
-        clock.advance(5)
-        store.record_model_links([output, ModelLink(run_id=run.id, model_id=made.id, role="input")])
-        store.record_model_links([])
-        assert store.list_model_links([run.id, other.id]) == {
-            run.id: [
-                output,
-                ModelLink(run_id=run.id, model_id=made.id, role="input", at=START + 5),
-            ]
-        }
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("", "cba"),
+            ("name = 'a'", "a"),
+            ("attributes.name != 'a'", "cb"),
+            ("metrics.acc > 0.5", "b"),
+            ("metrics.acc >= 0.5 AND name LIKE '%'", "ba"),
+            ("params.lr = '0.1'", "a"),
+            ("tags.team IN ('blue', 'red')", "b"),
+            ("NOT metrics.acc > 0.5", "ca"),
+            ("status = 'ready'", "c"),
+            ("creation_timestamp > 1800000001000", "cb"),
+        ],
+    )
+    def test_logged_models_are_found(
+        self, store: Store, clock: ManualClock, text: str, expected: str
+    ) -> None:
+        experiment = three_models(store, clock)
+        found = store.search_logged_models([experiment], parse_filter(text, LOGGED_MODELS))
+        assert "".join(model.name for model in found) == expected
+        assert store.search_logged_models(["none"], parse_filter(text, LOGGED_MODELS)) == []
+
+    def test_logged_models_are_found_by_what_they_were_measured_on(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        experiment = three_models(store, clock)
+
+        def names(*datasets: OnDataset, text: str = "") -> str:
+            condition = parse_filter(text, LOGGED_MODELS)
+            found = store.search_logged_models([experiment], condition, datasets=datasets)
+            return "".join(model.name for model in found)
+
+        assert names(OnDataset(name="d")) == "ba"
+        assert names(OnDataset(name="d", digest="2")) == "b"
+        assert names(OnDataset(name="d", digest="1"), OnDataset(name="e")) == "a"
+        assert names(OnDataset(name="d"), text="metrics.acc < 0.6") == "a"
+        assert names(OnDataset(name="e")) == ""
+
+    def test_logged_models_are_sorted_and_paged(self, store: Store, clock: ManualClock) -> None:
+        experiment = three_models(store, clock)
+
+        def names(*rankings: Ranking, limit: int = 9, offset: int = 0) -> str:
+            found = store.search_logged_models([experiment], rankings=rankings, limit=limit, offset=offset)
+            return "".join(model.name for model in found)
+
+        accuracy, name = Field(Side.METRIC, "acc"), Field(Side.ATTRIBUTE, "name")
+        assert names(Ranking(field=name)) == "abc"
+        assert names(Ranking(field=accuracy)) == "abc"
+        assert names(Ranking(field=accuracy, ascending=False)) == "bac"
+        other = OnDataset(name="d", digest="2")
+        assert names(Ranking(field=accuracy, dataset=other)) == "bca"
+        assert names(Ranking(field=name), limit=1, offset=1) == "b"
+
+    def test_a_model_that_was_put_aside_is_not_found(self, store: Store, clock: ManualClock) -> None:
+        experiment = three_models(store, clock)
+        (newest, *_) = store.search_logged_models([experiment])
+        store.set_logged_model(newest.id, deleted_at=START)
+        assert len(store.search_logged_models([experiment])) == 2
+        assert store.get_logged_model(newest.id).deleted_at == START
+
+
+def three_models(store: Store, clock: ManualClock) -> str:
+    """Keep models a, b and c, a second apart, with what tells them apart; gives their experiment's id."""
+    made, run = {}, a_run(store)
+    for name in "abc":
+        clock.advance(1)
+        made[name] = a_logged_model(store, name=name, params={"lr": "0.1"} if name == "a" else {})
+    store.set_logged_model_tags(made["b"].id, {"team": "blue"})
+    store.set_logged_model(made["c"].id, status=LoggedModelStatus.READY)
+    points = [("a", 0.5, 1, "d", "1"), ("b", 0.7, 0, "d", "2"), ("c", math.nan, 0, "", "")]
+    store.record_model_metrics(
+        [
+            ModelMetric(
+                model_id=made[name].id,
+                key="acc",
+                run_id=run.id,
+                value=value,
+                step=step,
+                at=START,
+                dataset_name=dataset,
+                dataset_digest=digest,
+            )
+            for name, value, step, dataset, digest in points
+        ]
+    )
+    return made["a"].experiment_id

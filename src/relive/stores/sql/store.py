@@ -12,6 +12,7 @@ from relive.stores.sql.events import SqlEvents
 from relive.stores.sql.experiments import SqlExperiments
 from relive.stores.sql.files import SqlFiles
 from relive.stores.sql.logged_models import SqlLoggedModels
+from relive.stores.sql.logged_search import SqlLoggedSearch
 from relive.stores.sql.logs import SqlLogs
 from relive.stores.sql.metrics import SqlMetrics
 from relive.stores.sql.packing import SqlPacking
@@ -46,6 +47,7 @@ class SqlStore(
     SqlRegistry,
     SqlRegistrySearch,
     SqlLoggedModels,
+    SqlLoggedSearch,
     SqlFiles,
     SqlWebhooks,
     SqlViews,
