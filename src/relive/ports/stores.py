@@ -33,6 +33,7 @@ from relive.ports.files import FileStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
+from relive.ports.run_tables import RunTableStore
 from relive.ports.search import SearchStore
 from relive.ports.views import ViewStore
 from relive.ports.webhooks import WebhookStore
@@ -378,6 +379,7 @@ class Store(
     FileStore,
     WebhookStore,
     ViewStore,
+    RunTableStore,
     EndpointStore,
     EventStore,
     QuestionStore,

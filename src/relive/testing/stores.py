@@ -25,6 +25,7 @@ from relive.testing.stores_questions import QuestionContract
 from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
 from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
+from relive.testing.stores_run_tables import RunTableContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
 from relive.testing.stores_search import SearchContract
 from relive.testing.stores_views import ViewContract
@@ -56,6 +57,7 @@ class StoreContract(
     FileContract,
     WebhookContract,
     ViewContract,
+    RunTableContract,
     EndpointContract,
     EventContract,
     TransactionContract,

@@ -22,6 +22,7 @@ from relive.stores.sql.queue import SqlQueue
 from relive.stores.sql.records import SqlRecords
 from relive.stores.sql.registry import SqlRegistry
 from relive.stores.sql.registry_search import SqlRegistrySearch
+from relive.stores.sql.run_tables import SqlRunTables
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
 from relive.stores.sql.search import SqlSearch
@@ -51,6 +52,7 @@ class SqlStore(
     SqlFiles,
     SqlWebhooks,
     SqlViews,
+    SqlRunTables,
     SqlEndpoints,
     SqlEvents,
     SqlAsking,
