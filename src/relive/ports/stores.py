@@ -30,6 +30,7 @@ from relive.core.selection import Selection
 from relive.core.trajectory import Verdict
 from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.files import FileStore
+from relive.ports.housekeeping import KeepingStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
@@ -382,6 +383,7 @@ class Store(
     RunTableStore,
     EndpointStore,
     EventStore,
+    KeepingStore,
     QuestionStore,
     Protocol,
 ):

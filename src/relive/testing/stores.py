@@ -18,6 +18,7 @@ from relive.testing.stores_accounts import AccountContract, ProjectContract
 from relive.testing.stores_events import EventContract, TransactionContract
 from relive.testing.stores_experiments import DatasetContract, ExperimentContract
 from relive.testing.stores_files import FileContract
+from relive.testing.stores_keeping import KeepingContract
 from relive.testing.stores_logged_models import LoggedModelContract
 from relive.testing.stores_metrics import MetricContract
 from relive.testing.stores_pipelines import PipelineContract, StageContract
@@ -61,6 +62,7 @@ class StoreContract(
     EndpointContract,
     EventContract,
     TransactionContract,
+    KeepingContract,
     QuestionContract,
 ):
     """All that is promised of the rest of the store."""

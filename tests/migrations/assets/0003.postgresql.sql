@@ -14,6 +14,11 @@ CREATE TABLE public.artifacts (
     files bigint NOT NULL,
     kind text NOT NULL COLLATE pg_catalog."C"
 );
+CREATE TABLE public.blob_pins (
+    digest text NOT NULL COLLATE pg_catalog."C",
+    at double precision NOT NULL,
+    is_doomed boolean NOT NULL
+);
 CREATE TABLE public.counters (
     name text NOT NULL COLLATE pg_catalog."C",
     value bigint NOT NULL
@@ -495,11 +500,11 @@ INSERT INTO public.aliases VALUES ('digits', 'champion', 1, NULL, 'ann', 1800000
 INSERT INTO public.artifacts VALUES ('11111111111111111111111111111111', 'model', 'm', 1099511627776, 2, 'out');
 INSERT INTO public.counters VALUES ('routing', 1);
 INSERT INTO public.deliveries VALUES ('github', 'delivery-1', 1800000000.5);
-INSERT INTO public.endpoints VALUES ('c731c339d5d4c9d3717aaf5ae14516fc', '3a83e59b106a33cb3e034b397d6b93f6', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
+INSERT INTO public.endpoints VALUES ('dd9ffb120271a63a3b705f4edc2c3cbc', '6a91197e1809d78b240f85fc75e251d6', 'digits', 'digits', '66666666666666666666666666666666', '', 1800000000.5, 1);
 INSERT INTO public.environments VALUES ('environment key', 'lock digest', 1800000000.5);
 INSERT INTO public.events VALUES (1, 'push', 'ann', 'run:11111111111111111111111111111111', '', '{"ref":"trunk"}', 1800000000.5);
-INSERT INTO public.experiments VALUES ('f990a55752641ed57994d1676d9e8a1b', '3a83e59b106a33cb3e034b397d6b93f6', 'default', 1800000000.5, NULL, NULL, NULL, NULL);
-INSERT INTO public.experiments VALUES ('1a99f26d1b0daf21947f2861b7ee2dab', '3a83e59b106a33cb3e034b397d6b93f6', 'tries', 1800000000.5, NULL, NULL, NULL, NULL);
+INSERT INTO public.experiments VALUES ('63b78e580d2fb21ee2c4829296040e86', '6a91197e1809d78b240f85fc75e251d6', 'default', 1800000000.5, NULL, NULL, NULL, NULL);
+INSERT INTO public.experiments VALUES ('e66f25aa55c3b449b778b468979e9edb', '6a91197e1809d78b240f85fc75e251d6', 'tries', 1800000000.5, NULL, NULL, NULL, NULL);
 INSERT INTO public.inputs VALUES ('11111111111111111111111111111111', 'data', 'm', 'file', '11111111111111111111111111111111');
 INSERT INTO public.jobs VALUES (1, '22222222222222222222222222222222', 'stage', 'running', 'local', '', '', '{"n":[1]}', 0, 0, 1, 3, 1, 'hub 1', 1800000030.5, 30, '{}', false, '{}', '', 1800000000.5, 1800000000.5, NULL, 'once', DEFAULT);
 INSERT INTO public.locks VALUES ('scheduler', 'hub 1', 1800000010.5, 10);
@@ -507,7 +512,7 @@ INSERT INTO public.log_chunks VALUES ('11111111111111111111111111111111', 0, '\x
 INSERT INTO public.logged_model_metrics VALUES ('m-1', 'acc', '11111111111111111111111111111111', 0, 1800000000.5, 0.5, 0, 'd', '');
 INSERT INTO public.logged_model_params VALUES ('m-1', 'lr', '0.1');
 INSERT INTO public.logged_model_tags VALUES ('m-1', 'team', 'blue');
-INSERT INTO public.logged_models VALUES ('m-1', '1a99f26d1b0daf21947f2861b7ee2dab', 'net', 'here', 'pending', '', '', '', '', 1800000000.5, 1800000000.5, NULL);
+INSERT INTO public.logged_models VALUES ('m-1', 'e66f25aa55c3b449b778b468979e9edb', 'net', 'here', 'pending', '', '', '', '', 1800000000.5, 1800000000.5, NULL);
 INSERT INTO public.meta VALUES ('key', 'value');
 INSERT INTO public.metric_batches VALUES ('11111111111111111111111111111111', 'b1', 1800000000.5);
 INSERT INTO public.metric_chunks VALUES (1, 3, 0, 1800000000.5, 0, 0, 39, 1800000039.5, 1, -3.9000000000000004, 40, '\x94019201c40c7801635463400100025a00289201c418780163606060486868e02c61b8c4708bc19101001bd703cb9200c41278019b6532d3180677f2ef3f000038e40712', '\x94019201c41178016360240e308c02ac2100002ef400289201c42178016360a02e5070200e3410696d0991ea2e11a9ee1691ea1c89540700ddff0cc29200c4707801639835cb64168349faacb30cb34ccea64388b3b3d24d18d08899338d673218a7cd3cc330d3f84c1a84383333cd98018d18e4ea7eec3c79f9e68fc7cf5ebef9f1f1f3976f3f7efefef3ef07032313f30f165636f61f1c9c5cdc3f7878f9f8ebf703013a710008ea51090018199269');
@@ -519,23 +524,22 @@ INSERT INTO public.metric_points VALUES (3, 7, 1800000000.5, 1.5, 0);
 INSERT INTO public.metric_series VALUES (1, '11111111111111111111111111111111', 'acc', 0.2, 2, 1800000002.5, 0, 0, 1800000000.5, 0, 0.2, 3, NULL);
 INSERT INTO public.metric_series VALUES (2, '11111111111111111111111111111111', 'loss', 'Infinity', 0, 0, 'Infinity', 0, 0, 'Infinity', 'Infinity', 1, NULL);
 INSERT INTO public.metric_series VALUES (3, '11111111111111111111111111111111', 'many', -3.9000000000000004, 39, 1800000039.5, NULL, 0, 1800000000.5, -3.9000000000000004, 1.5, 41, 40);
-INSERT INTO public.model_tags VALUES ('1aefb0c003c155f7e37f19e8929abf61', 'team', 'blue');
-INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', '1aefb0c003c155f7e37f19e8929abf61', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.models VALUES ('1aefb0c003c155f7e37f19e8929abf61', '3a83e59b106a33cb3e034b397d6b93f6', 'digits', 1800000000.5, 1, NULL, NULL, NULL);
+INSERT INTO public.model_tags VALUES ('c3c1a39a6bcb85dcaa589d678e13f1ad', 'team', 'blue');
+INSERT INTO public.model_versions VALUES ('55555555555555555555555555555555', 'c3c1a39a6bcb85dcaa589d678e13f1ad', 'digits', 1, '11111111111111111111111111111111', 'm', 's', '', '44444444444444444444444444444444', 'auto', '', '{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}', '', 'candidate', '{"metrics":{"acc":0.2}}', '', 1800000000.5, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.models VALUES ('c3c1a39a6bcb85dcaa589d678e13f1ad', '6a91197e1809d78b240f85fc75e251d6', 'digits', 1800000000.5, 1, NULL, NULL, NULL);
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'lr', '0.1');
 INSERT INTO public.params VALUES ('11111111111111111111111111111111', 'layers', '[3,null]');
-INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', '3a83e59b106a33cb3e034b397d6b93f6', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
+INSERT INTO public.pipelines VALUES ('33333333333333333333333333333333', '6a91197e1809d78b240f85fc75e251d6', 1, 'cccccccccccccccccccccccccccccccccccccccc', 'refs/heads/trunk', 'push', 'ann', 'running', '', '', '', '{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}', '', '["a warning"]', '', 1800000000.5, NULL, NULL);
 INSERT INTO public.pools VALUES ('local', 'local', '{"a":1}', 2);
-INSERT INTO public.projects VALUES ('3a83e59b106a33cb3e034b397d6b93f6', 'demo', 'trunk', '', 1800000000.5, 1);
-INSERT INTO public.refs VALUES ('3a83e59b106a33cb3e034b397d6b93f6', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
-INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', 'c731c339d5d4c9d3717aaf5ae14516fc', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
-INSERT INTO public.run_models VALUES ('11111111111111111111111111111111', 'm-1', 'output', 2, 1800000000.5);
+INSERT INTO public.projects VALUES ('6a91197e1809d78b240f85fc75e251d6', 'demo', 'trunk', '', 1800000000.5, 1);
+INSERT INTO public.refs VALUES ('6a91197e1809d78b240f85fc75e251d6', 'refs/heads/trunk', 'cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO public.revisions VALUES ('66666666666666666666666666666666', 'dd9ffb120271a63a3b705f4edc2c3cbc', 1, '55555555555555555555555555555555', 'ready', '', '', '44444444444444444444444444444444', 0, '', '{}', 1800000000.5, NULL);
 INSERT INTO public.run_words VALUES ('11111111111111111111111111111111', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('brave', '11111111111111111111111111111111');
 INSERT INTO public.run_words VALUES ('otter', '11111111111111111111111111111111');
-INSERT INTO public.runs VALUES ('11111111111111111111111111111111', '3a83e59b106a33cb3e034b397d6b93f6', 'f990a55752641ed57994d1676d9e8a1b', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL, NULL);
+INSERT INTO public.runs VALUES ('11111111111111111111111111111111', '6a91197e1809d78b240f85fc75e251d6', '63b78e580d2fb21ee2c4829296040e86', 'brave otter', 'stage', 'failed', '', '', '', '', '22222222222222222222222222222222', 1, '', '', NULL, 'oom', '', '', '', '', '', 0, '', '', true, '{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}', 1800000000.5, NULL, NULL, NULL);
 INSERT INTO public.schema_version VALUES ('0003');
-INSERT INTO public.stage_cache VALUES ('3a83e59b106a33cb3e034b397d6b93f6', 'cache key', 'protected', '11111111111111111111111111111111', 1800000000.5);
+INSERT INTO public.stage_cache VALUES ('6a91197e1809d78b240f85fc75e251d6', 'cache key', 'protected', '11111111111111111111111111111111', 1800000000.5);
 INSERT INTO public.stages VALUES ('44444444444444444444444444444444', '33333333333333333333333333333333', 'train', 'train', 'run', 'running', '{"key":"train","name":"train","action":"run","spec":{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""},"needs":[],"values":{},"skip":"","max_parallel":null,"sources":{}}', 0, '', '{"cmd":"x"}', '', '', 0, '', '{"tests":{"passed":3}}', NULL, NULL, NULL);
 INSERT INTO public.stored_files VALUES ('1/models/m-1/artifacts/MLmodel', 'd', 3, '', 1800000000.5);
 INSERT INTO public.tags VALUES ('11111111111111111111111111111111', 'note', 'täg');
@@ -553,6 +557,8 @@ ALTER TABLE ONLY public.aliases
     ADD CONSTRAINT aliases_pkey PRIMARY KEY (model, alias);
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_pkey PRIMARY KEY (run_id, path);
+ALTER TABLE ONLY public.blob_pins
+    ADD CONSTRAINT blob_pins_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY public.counters
     ADD CONSTRAINT counters_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY public.deliveries
@@ -705,10 +711,10 @@ CREATE INDEX revisions_state ON public.revisions USING btree (state);
 CREATE INDEX run_datasets_dataset_id ON public.run_datasets USING btree (dataset_id);
 CREATE INDEX run_models_model_id ON public.run_models USING btree (model_id);
 CREATE INDEX run_words_run_id ON public.run_words USING btree (run_id);
-CREATE INDEX runs_created_at_id ON public.runs USING btree (created_at, id);
-CREATE INDEX runs_experiment_id_created_at_id ON public.runs USING btree (experiment_id, created_at, id);
 CREATE INDEX runs_begun ON public.runs USING btree (COALESCE(started_at, created_at) DESC, id, experiment_id);
+CREATE INDEX runs_created_at_id ON public.runs USING btree (created_at, id);
 CREATE INDEX runs_experiment_id_begun ON public.runs USING btree (experiment_id, COALESCE(started_at, created_at) DESC, id);
+CREATE INDEX runs_experiment_id_created_at_id ON public.runs USING btree (experiment_id, created_at, id);
 CREATE INDEX runs_kind_created_at_id ON public.runs USING btree (kind, created_at, id);
 CREATE INDEX runs_pipeline_id_created_at_id ON public.runs USING btree (pipeline_id, created_at, id);
 CREATE INDEX runs_project_id_created_at_id ON public.runs USING btree (project_id, created_at, id);
@@ -719,6 +725,7 @@ CREATE INDEX runs_project_id_status_created_at_id ON public.runs USING btree (pr
 CREATE INDEX runs_replay_of_created_at_id ON public.runs USING btree (replay_of, created_at, id);
 CREATE INDEX runs_stage_id_created_at_id ON public.runs USING btree (stage_id, created_at, id);
 CREATE INDEX runs_status_created_at_id ON public.runs USING btree (status, created_at, id);
+CREATE INDEX stages_run_id ON public.stages USING btree (run_id);
 CREATE INDEX tags_key_begin ON public.tags USING btree (key, substr(value, 1, 200), run_id);
 CREATE INDEX tokens_subject_created_at ON public.tokens USING btree (subject, created_at);
 CREATE INDEX verdicts_run_id_at_id ON public.verdicts USING btree (run_id, at, id);

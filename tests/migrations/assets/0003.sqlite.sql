@@ -28,6 +28,16 @@ CREATE TABLE artifacts (
 
 ;
 INSERT INTO "artifacts" VALUES('11111111111111111111111111111111','model','m',1099511627776,2,'out');
+CREATE TABLE blob_pins (
+	digest TEXT NOT NULL, 
+	at REAL NOT NULL, 
+	is_doomed INTEGER NOT NULL, 
+	CONSTRAINT blob_pins_pkey PRIMARY KEY (digest)
+)
+ WITHOUT ROWID,
+ STRICT
+
+;
 CREATE TABLE counters (
 	name TEXT NOT NULL, 
 	value INTEGER NOT NULL, 
@@ -65,7 +75,7 @@ CREATE TABLE endpoints (
  STRICT
 
 ;
-INSERT INTO "endpoints" VALUES('e80be008e6352aac15ebfdaded0f644a','1fd6a541c6c564364a48511b0830e024','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
+INSERT INTO "endpoints" VALUES('a01e1a5404ea31760677d7661c9a5606','db5e7dffa7810c820e3e279edbfdcd2e','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
 CREATE TABLE environments (
 	"key" TEXT NOT NULL, 
 	lock_digest TEXT NOT NULL, 
@@ -116,8 +126,8 @@ CREATE TABLE experiments (
  STRICT
 
 ;
-INSERT INTO "experiments" VALUES('e781eff3d587b0c8c5b51b4e635c31ad','1fd6a541c6c564364a48511b0830e024','default',1800000000.5,NULL,NULL,NULL,NULL);
-INSERT INTO "experiments" VALUES('c5a281d06769801be983f04bf2133fce','1fd6a541c6c564364a48511b0830e024','tries',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('48f70881d5980767a8e4fdc00a95a386','db5e7dffa7810c820e3e279edbfdcd2e','default',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('9c3c8344b8ad06cdbcfcfa6049cd511e','db5e7dffa7810c820e3e279edbfdcd2e','tries',1800000000.5,NULL,NULL,NULL,NULL);
 CREATE TABLE inputs (
 	run_id TEXT NOT NULL, 
 	path TEXT NOT NULL, 
@@ -263,7 +273,7 @@ CREATE TABLE logged_models (
  STRICT
 
 ;
-INSERT INTO "logged_models" VALUES('m-1','c5a281d06769801be983f04bf2133fce','net','here','pending','','','','',1800000000.5,1800000000.5,NULL);
+INSERT INTO "logged_models" VALUES('m-1','9c3c8344b8ad06cdbcfcfa6049cd511e','net','here','pending','','','','',1800000000.5,1800000000.5,NULL);
 CREATE TABLE meta (
 	"key" TEXT NOT NULL, 
 	value TEXT NOT NULL, 
@@ -366,7 +376,7 @@ CREATE TABLE model_tags (
  STRICT
 
 ;
-INSERT INTO "model_tags" VALUES('0d3ca96b7adbb55f2e04e1ae318a7f1c','team','blue');
+INSERT INTO "model_tags" VALUES('b5bbc08b67c615474f21d94b9d6048a8','team','blue');
 CREATE TABLE model_versions (
 	id TEXT NOT NULL, 
 	model_id TEXT NOT NULL, 
@@ -399,7 +409,7 @@ CREATE TABLE model_versions (
  STRICT
 
 ;
-INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','0d3ca96b7adbb55f2e04e1ae318a7f1c','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','b5bbc08b67c615474f21d94b9d6048a8','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE models (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -416,7 +426,7 @@ CREATE TABLE models (
  STRICT
 
 ;
-INSERT INTO "models" VALUES('0d3ca96b7adbb55f2e04e1ae318a7f1c','1fd6a541c6c564364a48511b0830e024','digits',1800000000.5,1,NULL,NULL,NULL);
+INSERT INTO "models" VALUES('b5bbc08b67c615474f21d94b9d6048a8','db5e7dffa7810c820e3e279edbfdcd2e','digits',1800000000.5,1,NULL,NULL,NULL);
 CREATE TABLE params (
 	run_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -455,7 +465,7 @@ CREATE TABLE pipelines (
  STRICT
 
 ;
-INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','1fd6a541c6c564364a48511b0830e024',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
+INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','db5e7dffa7810c820e3e279edbfdcd2e',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
 CREATE TABLE pools (
 	name TEXT NOT NULL, 
 	executor TEXT NOT NULL, 
@@ -480,7 +490,7 @@ CREATE TABLE projects (
  STRICT
 
 ;
-INSERT INTO "projects" VALUES('1fd6a541c6c564364a48511b0830e024','demo','trunk','',1800000000.5,1);
+INSERT INTO "projects" VALUES('db5e7dffa7810c820e3e279edbfdcd2e','demo','trunk','',1800000000.5,1);
 CREATE TABLE refs (
 	project_id TEXT NOT NULL, 
 	ref TEXT NOT NULL, 
@@ -491,7 +501,7 @@ CREATE TABLE refs (
  STRICT
 
 ;
-INSERT INTO "refs" VALUES('1fd6a541c6c564364a48511b0830e024','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO "refs" VALUES('db5e7dffa7810c820e3e279edbfdcd2e','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
 CREATE TABLE revisions (
 	id TEXT NOT NULL, 
 	endpoint_id TEXT NOT NULL, 
@@ -515,7 +525,7 @@ CREATE TABLE revisions (
  STRICT
 
 ;
-INSERT INTO "revisions" VALUES('66666666666666666666666666666666','e80be008e6352aac15ebfdaded0f644a',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
+INSERT INTO "revisions" VALUES('66666666666666666666666666666666','a01e1a5404ea31760677d7661c9a5606',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
 CREATE TABLE run_datasets (
 	run_id TEXT NOT NULL, 
 	dataset_id TEXT NOT NULL, 
@@ -542,7 +552,6 @@ CREATE TABLE run_models (
  STRICT
 
 ;
-INSERT INTO "run_models" VALUES('11111111111111111111111111111111','m-1','output',2,1800000000.5);
 CREATE TABLE run_words (
 	word TEXT NOT NULL, 
 	run_id TEXT NOT NULL, 
@@ -594,7 +603,7 @@ CREATE TABLE runs (
  STRICT
 
 ;
-INSERT INTO "runs" VALUES('11111111111111111111111111111111','1fd6a541c6c564364a48511b0830e024','e781eff3d587b0c8c5b51b4e635c31ad','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
+INSERT INTO "runs" VALUES('11111111111111111111111111111111','db5e7dffa7810c820e3e279edbfdcd2e','48f70881d5980767a8e4fdc00a95a386','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
 CREATE TABLE saved_views (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -625,7 +634,7 @@ CREATE TABLE stage_cache (
  STRICT
 
 ;
-INSERT INTO "stage_cache" VALUES('1fd6a541c6c564364a48511b0830e024','cache key','protected','11111111111111111111111111111111',1800000000.5);
+INSERT INTO "stage_cache" VALUES('db5e7dffa7810c820e3e279edbfdcd2e','cache key','protected','11111111111111111111111111111111',1800000000.5);
 CREATE TABLE stages (
 	id TEXT NOT NULL, 
 	pipeline_id TEXT NOT NULL, 
@@ -778,32 +787,33 @@ CREATE INDEX webhooks_created_at_id ON webhooks (created_at, id);
 CREATE INDEX jobs_claimable ON jobs (priority DESC, seq, claimable_at, pool, kind) WHERE claimable_at IS NOT NULL;
 CREATE INDEX jobs_state_seq ON jobs (state, seq);
 CREATE INDEX jobs_subject_seq ON jobs (subject, seq);
-CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
 CREATE INDEX experiments_name_created_at ON experiments (name, created_at);
+CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
 CREATE INDEX models_project_id_name ON models (project_id, name);
 CREATE INDEX endpoints_project_id_name ON endpoints (project_id, name);
 CREATE INDEX webhook_deliveries_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
-CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
-CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id);
 CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
+CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id);
+CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
 CREATE INDEX pipelines_commit_created_at_id ON pipelines ("commit", created_at, id);
 CREATE INDEX model_versions_run_id ON model_versions (run_id);
-CREATE INDEX runs_begun ON runs (coalesce(started_at, created_at) DESC, id, experiment_id);
-CREATE INDEX runs_experiment_id_begun ON runs (experiment_id, coalesce(started_at, created_at) DESC, id);
-CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
-CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
 CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);
-CREATE INDEX runs_project_id_created_at_id ON runs (project_id, created_at, id);
 CREATE INDEX runs_kind_created_at_id ON runs (kind, created_at, id);
-CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
+CREATE INDEX runs_begun ON runs (coalesce(started_at, created_at) DESC, id, experiment_id);
+CREATE INDEX runs_project_id_created_at_id ON runs (project_id, created_at, id);
+CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
 CREATE INDEX runs_pipeline_id_created_at_id ON runs (pipeline_id, created_at, id);
-CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
+CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
 CREATE INDEX runs_stage_id_created_at_id ON runs (stage_id, created_at, id);
+CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
+CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
+CREATE INDEX runs_experiment_id_begun ON runs (experiment_id, coalesce(started_at, created_at) DESC, id);
 CREATE INDEX runs_project_id_started_at_created_at_id ON runs (project_id, started_at, created_at, id);
 CREATE INDEX runs_project_id_ended_at_created_at_id ON runs (project_id, ended_at, created_at, id);
 CREATE INDEX runs_created_at_id ON runs (created_at, id);
-CREATE INDEX logged_models_source_run_id ON logged_models (source_run_id);
 CREATE INDEX logged_models_experiment_id_created_at_id ON logged_models (experiment_id, created_at, id);
+CREATE INDEX logged_models_source_run_id ON logged_models (source_run_id);
+CREATE INDEX stages_run_id ON stages (run_id);
 CREATE INDEX revisions_state ON revisions (state);
 CREATE INDEX run_words_run_id ON run_words (run_id);
 CREATE INDEX metric_series_key_last_run_id ON metric_series ("key", last, run_id);

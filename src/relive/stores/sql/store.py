@@ -11,6 +11,7 @@ from relive.stores.sql.engine import Clock, Database
 from relive.stores.sql.events import SqlEvents
 from relive.stores.sql.experiments import SqlExperiments
 from relive.stores.sql.files import SqlFiles
+from relive.stores.sql.keeping import SqlKeeping
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logged_search import SqlLoggedSearch
 from relive.stores.sql.logs import SqlLogs
@@ -18,6 +19,7 @@ from relive.stores.sql.metrics import SqlMetrics
 from relive.stores.sql.packing import SqlPacking
 from relive.stores.sql.pipelines import SqlPipelines
 from relive.stores.sql.projects import SqlProjects
+from relive.stores.sql.purging import SqlPurging
 from relive.stores.sql.queue import SqlQueue
 from relive.stores.sql.records import SqlRecords
 from relive.stores.sql.registry import SqlRegistry
@@ -55,6 +57,8 @@ class SqlStore(
     SqlRunTables,
     SqlEndpoints,
     SqlEvents,
+    SqlKeeping,
+    SqlPurging,
     SqlAsking,
 ):
     """Facts in SQLite or PostgreSQL; keeps the promises of `ports.stores.Store`."""

@@ -75,6 +75,7 @@ stages = table(
     real("started_at", nullable=True),
     real("ended_at", nullable=True),
     UniqueConstraint("pipeline_id", "key"),
+    Index(None, "run_id"),
 )
 stage_cache = table(
     "stage_cache",

@@ -1,4 +1,4 @@
-"""Points of metrics in packed chunks beside their rows."""
+"""Points of metrics in packed chunks beside their rows; pins of blobs; stages found by their run."""
 
 import math
 import zlib
@@ -53,6 +53,16 @@ def upgrade() -> None:
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "blob_pins",
+        *_some(TEXT, "digest"),
+        *_some(REAL, "at"),
+        *_some(FLAG, "is_doomed"),
+        sa.PrimaryKeyConstraint("digest", name="blob_pins_pkey"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("stages_run_id", "stages", ["run_id"])
     yes = "1" if op.get_bind().dialect.name == "sqlite" else "true"
     op.execute(f"INSERT INTO metric_tails SELECT DISTINCT run_id, {yes} FROM metric_series")  # noqa: S608
 
@@ -73,6 +83,8 @@ def downgrade() -> None:
             for step, at, value in zip(*_unpacked(data), strict=True)
         ]
         connection.execute(sa.insert(rows), points)
+    op.drop_index("stages_run_id", "stages")
+    op.drop_table("blob_pins")
     op.drop_table("metric_tails")
     op.drop_table("metric_chunks")
     op.drop_column("metric_series", "packed")
