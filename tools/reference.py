@@ -32,14 +32,14 @@ that the client sets does not end the run: its process does.
 
 ## Tracking
 
-Below `/api/2.0/mlflow/`, `/api/3.0/mlflow/` and `/ajax-api/2.0/mlflow/`:
+Below `/api/2.0/mlflow/` and `/api/3.0/mlflow/`, and the same below `/ajax-api/`:
 
 | call | what it does |
 |---|---|
 ROWS
 
 Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was: searching runs and experiments,
-logged models, data sets as inputs, the model registry, traces. Models are registered by a pipeline
+logged models, the model registry, traces. Models are registered by a pipeline
 (`register:`), where gates and a signature come with it.
 
 ## Artifacts
@@ -50,7 +50,17 @@ is asked for, `GET ?path=` lists a folder. What a stage declares as `outs` is no
 
 ## What is different
 
+Answers were compared with those of MLflow's own server, request by request: statuses, error codes and texts
+are the same but where this list says otherwise.
+
 - An experiment belongs to a project. A new one is made in the project `mlflow`, or in that of the stage.
+- The id of an experiment is text, as that of a run; only the default one's is a number, `0`.
+- A field that is not what it should be is refused, wherever it stands. MLflow's server reads what comes
+  before it and drops the rest: of a batch with one bad value it keeps a part and answers 200.
+- Infinities come back as they were logged, not as the largest number.
+- A run without a start time begins when it is made. One that ends without an end time ends then, and one that
+  is taken up again has no end.
+- Whoever has no login changes and deletes what was made so; a command, its own run and what it made.
 - A run is written by whoever began it and by users; the client of a stage writes its stage's run and those
   that it makes, and reads its own project.
 """

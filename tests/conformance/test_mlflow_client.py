@@ -191,7 +191,7 @@ print(json.dumps({
     assert said["experiment"][0] == "RESOURCE_DOES_NOT_EXIST"
     assert said["by_name"]
     assert said["twice"][0] == "INVALID_PARAMETER_VALUE"
-    assert "set once" in said["twice"][1]
+    assert "Changing param values is not allowed" in said["twice"][1]
     assert said["same"][0] == "none"
     assert said["search"][0] == "NOT_IMPLEMENTED"
     assert "does not serve" in said["search"][1]

@@ -102,15 +102,29 @@ MLFLOW = {
     "GET experiments/get?experiment_id={experiment}": CLIENTS,
     "GET experiments/get-by-name?experiment_name=digits": CLIENTS,
     "POST experiments/create": CLIENTS,
+    "POST experiments/update": MEMBERS,
+    "POST experiments/set-experiment-tag": MEMBERS,
+    "POST experiments/delete-experiment-tag": MEMBERS,
+    "POST experiments/delete": MEMBERS,
+    "POST experiments/restore": MEMBERS,
+    "POST experiments/search-datasets": CLIENTS,
     "POST runs/create": CLIENTS,
     "GET runs/get?run_id={run_id}": CLIENTS,
     "POST runs/update": "cma",
+    "POST runs/delete": MEMBERS,
+    "POST runs/restore": MEMBERS,
+    "POST runs/log-inputs": "cma",
+    "POST runs/outputs": "cma",
+    "POST runs/log-model": "cma",
     "POST runs/log-metric": "cma",
     "POST runs/log-parameter": "cma",
     "POST runs/log-batch": "cma",
     "POST runs/set-tag": "cma",
     "POST runs/delete-tag": "cma",
     "GET metrics/get-history?run_id={run_id}&metric_key=loss": CLIENTS,
+    "GET metrics/get-history-bulk?run_id={run_id}&metric_key=loss": CLIENTS,
+    "GET metrics/get-history-bulk-interval?run_ids={run_id}&metric_key=loss": CLIENTS,
+    "GET server-info": CLIENTS,
     "GET artifacts/list?run_id={run_id}": CLIENTS,
     "POST logged-models/search": CLIENTS,
 }
@@ -131,7 +145,8 @@ class World:
         for name, value in self.names.items():
             path = path.replace("{" + name + "}", value)
         message = BODIES.get(route.partition("?")[0], {})
-        filled = json.loads(json.dumps(message).replace("RUN", self.names["run_id:str"]))
+        text = json.dumps(message).replace("RUN", self.names["run_id:str"])
+        filled = json.loads(text.replace("EXPERIMENT", self.names["experiment"]))
         sends = None if method in ("GET", "HEAD", "DELETE") else filled
         return self.live.ask(method, path, sends, token=self.tokens[caller])
 
@@ -157,6 +172,20 @@ BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow/runs/log-batch": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/update": {"run_id": "RUN", "run_name": "x"},
     "POST /api/2.0/mlflow/experiments/create": {"name": "tries"},
+    "POST /api/2.0/mlflow/experiments/update": {"experiment_id": "EXPERIMENT", "new_name": "digits"},
+    "POST /api/2.0/mlflow/experiments/set-experiment-tag": {"experiment_id": "EXPERIMENT", "key": "a"},
+    "POST /api/2.0/mlflow/experiments/delete-experiment-tag": {"experiment_id": "EXPERIMENT", "key": "a"},
+    "POST /api/2.0/mlflow/experiments/delete": {"experiment_id": "EXPERIMENT"},
+    "POST /api/2.0/mlflow/experiments/restore": {"experiment_id": "EXPERIMENT"},
+    "POST /api/2.0/mlflow/experiments/search-datasets": {"experiment_ids": ["EXPERIMENT"]},
+    "POST /api/2.0/mlflow/runs/delete": {"run_id": "RUN"},
+    "POST /api/2.0/mlflow/runs/restore": {"run_id": "RUN"},
+    "POST /api/2.0/mlflow/runs/log-inputs": {"run_id": "RUN"},
+    "POST /api/2.0/mlflow/runs/outputs": {"run_id": "RUN", "models": []},
+    "POST /api/2.0/mlflow/runs/log-model": {
+        "run_id": "RUN",
+        "model_json": '{"artifact_path": "m", "flavors": {}, "utc_time_created": "", "run_id": ""}',
+    },
 }
 
 
@@ -302,6 +331,7 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
         for route in reading:
             if route in (
                 "GET /api/v1/info",
+                "GET /api/2.0/mlflow/server-info",
                 "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits",
             ):
                 continue
@@ -321,7 +351,8 @@ def test_without_a_login_only_recording_and_inference_are_open_and_only_if_asked
     with served(bench.services, auth="local") as live:
         made = live.ask("POST", "/api/2.0/mlflow/runs/create", {"experiment_id": "0"}, token="")
         assert made.status == 200
-        assert made.json["run"]["info"]["user_id"] == "local"
+        run_id = made.json["run"]["info"]["run_id"]
+        assert bench.services.store.get_run(run_id).actor == "local"
         assert live.ask("GET", "/v2/models/x/ready", token="").status == 503  # no router runs here
         assert live.ask("GET", "/endpoints/x/invocations", token="").status == 503
         for path in (

@@ -1,87 +1,283 @@
 """Experiments, as MLflow's clients see them."""
 
+import posixpath
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from relive.core.access import Caller, Scope
+from relive.core.event import Event
 from relive.core.project import Experiment
-from relive.errors import InvalidInput, NotFound
+from relive.errors import AccessDenied, Conflict, NotFound
 from relive.services.accounts import require_reader
 from relive.services.context import Services
-from relive.services.mlflow.values import milliseconds
+from relive.services.mlflow import keys
+from relive.services.mlflow.faults import MlflowFault, invalid, invalid_state, missing, taken
+from relive.services.mlflow.values import lifecycle, milliseconds, pairs
 from relive.services.projects import find_or_create
+from relive.wire.mlflow import tracking as wire
 
 DEFAULT_EXPERIMENT = "0"
 PROJECT = "mlflow"
 _DEFAULT_NAME = "Default"
+_LONGEST_LOCATION = 2048
 
 
-def ensure_experiment(services: Services, name: str, caller: Caller) -> Experiment:
-    """Give the experiment of this name, made if there is none.
-
-    A command's is looked for and made in its own project; else one of any project will do, and a new one is
-    made in the project for MLflow's clients.
+def create_experiment(services: Services, message: wire.CreateExperiment, caller: Caller) -> Experiment:
+    """Make an experiment: a command's in its own project, else in the project for MLflow's clients.
 
     Raises:
-        InvalidInput: It has no name.
+        MlflowFault: It cannot be called so, or there is one of that name.
     """
-    found = _find_experiment(services, name, caller)
-    if found is not None:
-        return found
-    if not name.strip():
-        raise InvalidInput(field="experiment name", value=name, wanted="a name")
-    project_id = own_project(caller) or find_or_create(services, PROJECT, by=caller.name).id
-    return services.store.ensure_experiment(project_id, name)
+    keys.check_length("name", keys.LONGEST_EXPERIMENT_NAME, message.name)
+    for tag in message.tags:
+        _check_tag(tag.key, tag.value)
+    location = _checked_location(message.artifact_location)
+    if _find_experiment(services, message.name, caller) is not None:
+        raise _taken(message.name)
+    tags = {tag.key: tag.value for tag in message.tags}
+    return _create(services, Experiment(id="", project_id="", name=message.name), caller, tags, location)
 
 
 def get_experiment(services: Services, experiment_id: str, caller: Caller) -> Experiment:
     """Give an experiment; "0" is the default one, as every MLflow client expects: a command's own run's.
 
     Raises:
-        NotFound: There is none.
+        MlflowFault: There is none.
         AccessDenied: A command asks for one of another project.
     """
     store = services.store
-    if experiment_id != DEFAULT_EXPERIMENT:
+    if experiment_id in ("", DEFAULT_EXPERIMENT):
+        if own_project(caller):
+            return store.get_experiment(store.get_run(caller.run_id).experiment_id)
+        return _default(services, caller)
+    try:
         experiment = store.get_experiment(experiment_id)
-    elif own_project(caller):
-        experiment = store.get_experiment(store.get_run(caller.run_id).experiment_id)
-    else:
-        experiment = ensure_experiment(services, _DEFAULT_NAME, caller)
+    except NotFound:
+        raise _missing(experiment_id) from None
     require_reader(caller, experiment.project_id)
     return experiment
 
 
+def may_read(services: Services, experiment_id: str, caller: Caller) -> bool:
+    """Tell whether there is such an experiment that the caller may read."""
+    try:
+        get_experiment(services, experiment_id, caller)
+    except (MlflowFault, AccessDenied):
+        return False
+    return True
+
+
 def find_by_name(services: Services, name: str, caller: Caller) -> Experiment:
-    """Give the experiment of this name.
+    """Give the experiment of this name, deleted or not.
 
     Raises:
-        NotFound: There is none.
+        MlflowFault: There is none.
     """
-    if name == _DEFAULT_NAME:
-        return ensure_experiment(services, name, caller)
     found = _find_experiment(services, name, caller)
+    if found is None and name == _DEFAULT_NAME:
+        return get_experiment(services, DEFAULT_EXPERIMENT, caller)
     if found is None:
-        raise NotFound(kind="experiment", name=name)
+        raise missing(f"Could not find experiment with name '{name}'")
     return found
 
 
-def experiment_json(experiment: Experiment) -> dict[str, Any]:
+def rename_experiment(services: Services, message: wire.UpdateExperiment, caller: Caller) -> None:
+    """Change an experiment's name.
+
+    Raises:
+        MlflowFault: There is none, it is deleted, or the name is taken.
+        AccessDenied: It is another's.
+    """
+    keys.check_length("name", keys.LONGEST_EXPERIMENT_NAME, message.new_name)
+    experiment = _writable(services, message.experiment_id, caller, "rename an experiment")
+    if experiment.deleted_at is not None:
+        raise invalid_state("Cannot rename a non-active experiment.")
+    try:
+        renamed = services.store.set_experiment(experiment.id, name=message.new_name)
+    except Conflict:
+        raise _taken(message.new_name) from None
+    _tell(services, "renamed", renamed, caller)
+
+
+def delete_experiment(services: Services, experiment_id: str, caller: Caller) -> None:
+    """Put an experiment and its runs aside.
+
+    Raises:
+        MlflowFault: There is none, or it is already.
+        AccessDenied: It is another's.
+    """
+    _set_aside(services, experiment_id, caller, delete=True)
+
+
+def restore_experiment(services: Services, experiment_id: str, caller: Caller) -> None:
+    """Take an experiment and its runs back; raises as `delete_experiment`."""
+    _set_aside(services, experiment_id, caller, delete=False)
+
+
+def set_tag(services: Services, message: wire.SetExperimentTag, caller: Caller) -> None:
+    """Set an experiment's tag.
+
+    Raises:
+        MlflowFault: It cannot be called so, or there is no such experiment, or it is deleted.
+        AccessDenied: The experiment is another's.
+    """
+    _check_tag(message.key, message.value)
+    experiment = _active(services, message.experiment_id, caller)
+    services.store.set_experiment_tags(experiment.id, {message.key: message.value})
+
+
+def delete_tag(services: Services, message: wire.DeleteExperimentTag, caller: Caller) -> None:
+    """Take an experiment's tag away; raises as `set_tag`, and if there is none of that name."""
+    experiment = _active(services, message.experiment_id, caller)
+    if not services.store.delete_experiment_tag(experiment.id, message.key):
+        name = message.experiment_id
+        raise missing(f"No tag with name: {message.key} in experiment with id {name}")
+
+
+def check_active(experiment: Experiment) -> None:
+    """Refuse a deleted experiment.
+
+    Raises:
+        MlflowFault: It is deleted.
+    """
+    if experiment.deleted_at is not None:
+        raise invalid(
+            f"The experiment {experiment.id} must be in the 'active' state. Current state is deleted."
+        )
+
+
+def experiment_json(services: Services, experiment: Experiment) -> dict[str, Any]:
     """Write an experiment as MLflow does."""
-    created = milliseconds(experiment.created_at)
-    return {
+    tags = services.store.list_experiment_tags([experiment.id]).get(experiment.id, {})
+    written = {
         "experiment_id": experiment.id,
         "name": experiment.name,
-        "artifact_location": f"mlflow-artifacts:/{experiment.id}",
-        "lifecycle_stage": "active",
-        "creation_time": created,
-        "last_update_time": created,
+        "artifact_location": location_of(experiment),
+        "lifecycle_stage": lifecycle(experiment.deleted_at),
+        "last_update_time": milliseconds(experiment.updated_at or experiment.created_at),
+        "creation_time": milliseconds(experiment.created_at),
+        "workspace": "default",
     }
+    return written | ({"tags": pairs(tags)} if tags else {})
+
+
+def location_of(experiment: Experiment) -> str:
+    """Give the address below which clients store artifacts."""
+    return experiment.artifact_location or f"mlflow-artifacts:/{experiment.id}"
+
+
+def own_project(caller: Caller) -> str:
+    """Give the project that a command is bound to; empty for people."""
+    return caller.project_id if caller.scope is Scope.COMMAND and caller.run_id else ""
+
+
+def _create(
+    services: Services, named: Experiment, caller: Caller, tags: dict[str, str], location: str = ""
+) -> Experiment:
+    project_id = own_project(caller) or find_or_create(services, PROJECT, by=caller.name).id
+    new = Experiment(
+        id=named.id,
+        project_id=project_id,
+        name=named.name,
+        artifact_location=location,
+        created_by=_maker(caller),
+    )
+    try:
+        with services.store.transaction():
+            made = services.store.create_experiment(new, tags)
+            _tell(services, "created", made, caller)
+    except Conflict:
+        raise _taken(named.name) from None
+    return made
+
+
+def _default(services: Services, caller: Caller) -> Experiment:
+    """Give the default experiment, made on first use; older hubs gave it an id like any other."""
+    project = find_or_create(services, PROJECT, by=caller.name)
+    found = services.store.find_experiment(_DEFAULT_NAME, project.id)
+    if found is not None:
+        return found
+    named = Experiment(id=DEFAULT_EXPERIMENT, project_id=project.id, name=_DEFAULT_NAME)
+    try:
+        return _create(services, named, caller, {})
+    except MlflowFault:
+        return services.store.get_experiment(DEFAULT_EXPERIMENT)  # another made it in between
 
 
 def _find_experiment(services: Services, name: str, caller: Caller) -> Experiment | None:
     return services.store.find_experiment(name, own_project(caller) or None)
 
 
-def own_project(caller: Caller) -> str:
-    """Give the project that a command is bound to; empty for people."""
-    return caller.project_id if caller.scope is Scope.COMMAND and caller.run_id else ""
+def _writable(services: Services, experiment_id: str, caller: Caller, action: str) -> Experiment:
+    experiment = get_experiment(services, experiment_id, caller)
+    if caller.scope not in (Scope.ADMIN, Scope.MEMBER) and experiment.created_by != _maker(caller):
+        raise AccessDenied(action=action, who=caller.name, needs="a user's token, or to have made it")
+    return experiment
+
+
+def _maker(caller: Caller) -> str:
+    """Give the name under which what a caller makes is kept: a command's is its run."""
+    return f"run:{caller.run_id}" if own_project(caller) else caller.name
+
+
+def _active(services: Services, experiment_id: str, caller: Caller) -> Experiment:
+    experiment = _writable(services, experiment_id, caller, "tag an experiment")
+    check_active(experiment)
+    return experiment
+
+
+def _set_aside(services: Services, experiment_id: str, caller: Caller, *, delete: bool) -> None:
+    action = "delete an experiment" if delete else "restore an experiment"
+    experiment = _writable(services, experiment_id, caller, action)
+    if (experiment.deleted_at is None) != delete:
+        raise _missing(experiment_id)
+    store = services.store
+    with store.transaction():
+        changed = (store.delete_experiment if delete else store.restore_experiment)(experiment.id)
+        _tell(services, "deleted" if delete else "restored", changed, caller)
+
+
+def _tell(services: Services, what: str, experiment: Experiment, caller: Caller) -> None:
+    services.record(
+        Event(
+            kind=f"experiment.{what}",
+            actor=caller.name,
+            subject=f"experiment:{experiment.id}",
+            project=services.store.get_project(experiment.project_id).name,
+            facts={"name": experiment.name},
+        )
+    )
+
+
+def _check_tag(key: str, value: str) -> None:
+    keys.check_key(key, "key")
+    keys.check_length("key", keys.LONGEST_KEY, key)
+    keys.check_length("value", keys.LONGEST_EXPERIMENT_TAG, value)
+
+
+def _checked_location(location: str) -> str:
+    """Give an address for artifacts as it is kept: a path on a disk from its root on."""
+    parts = urlsplit(location)
+    # Other systems' `;params` stand in the last part of the path.
+    if parts.fragment or (parts.scheme and ";" in posixpath.basename(parts.path)):
+        raise invalid("'artifact_location' URL can't include fragments or params.")
+    if ".." in unquote(unquote(parts.query)):
+        raise invalid("Invalid query string")
+    if parts.scheme == "runs":
+        raise invalid(f"Artifact location cannot be a runs:/ URI. Given: '{location}'")
+    if len(location) > _LONGEST_LOCATION:
+        raise invalid(
+            "Invalid artifact path length. The length of the artifact path cannot be greater than"
+            f" {_LONGEST_LOCATION} characters. To configure this limit, please set the"
+            " MLFLOW_ARTIFACT_LOCATION_MAX_LENGTH environment variable."
+        )
+    return str(Path.cwd() / location) if location and not parts.scheme else location
+
+
+def _missing(experiment_id: str) -> MlflowFault:
+    return missing(f"No Experiment with id={experiment_id} exists")
+
+
+def _taken(name: str) -> MlflowFault:
+    return taken(f"Experiment(name={name}) already exists.")

@@ -1,7 +1,8 @@
 """Failures in MLflow's own words, where its clients and their users depend on code and text."""
 
+import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from relive.errors import ReliveError
 
@@ -17,6 +18,9 @@ _STATUSES: Final = {
     "INTERNAL_ERROR": 500,
     "NOT_IMPLEMENTED": 501,
 }
+SEE_DOCS: Final = " See the API docs for more information about request parameters."
+# A message is for people; MLflow repeats values of any length.
+_LONGEST_SHOWN: Final = 2000
 
 
 @dataclass(eq=False)
@@ -50,3 +54,21 @@ def missing(message: str) -> MlflowFault:
 def taken(message: str) -> MlflowFault:
     """Make the fault for what exists already."""
     return MlflowFault(error_code="RESOURCE_ALREADY_EXISTS", message=message)
+
+
+def invalid_state(message: str) -> MlflowFault:
+    """Make the fault for what the present state does not allow."""
+    return MlflowFault(error_code="INVALID_STATE", message=message)
+
+
+def invalid_value(path: str, value: Any, hint: str = "") -> str:
+    """Say that a value is not what its parameter takes."""
+    shown = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    if len(shown) > _LONGEST_SHOWN:
+        shown = f"{shown[:_LONGEST_SHOWN]}…"
+    return f"Invalid value {shown} for parameter '{path}' supplied{f': {hint}' if hint else '.'}"
+
+
+def missing_value(path: str) -> str:
+    """Say that a parameter was not given."""
+    return f"Missing value for required parameter '{path}'."

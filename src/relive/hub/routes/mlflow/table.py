@@ -1,10 +1,8 @@
-"""What a row of MLflow's routes is, how a request finds its row, and how it is read."""
+"""What a row of MLflow's routes is, and how a request finds its row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from relive.core.access import Caller, Scope
 from relive.errors import AccessDenied
@@ -57,24 +55,9 @@ class Routes:
         return None
 
 
-def read_query(kind: Any, values: Mapping[str, list[str]]) -> Any:
-    """Read a query as a message: words become numbers and truths, and a field that repeats a list.
-
-    Raises:
-        msgspec.ValidationError: It is not such a message.
-    """
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    asked = {name: _value(fields[name], words) for name, words in values.items() if name in fields}
-    return msgspec.convert(asked, kind, strict=False)
-
-
 def client_of(request: HubRequest, action: str) -> Caller:
     """Give the caller if it may speak MLflow's protocol: people and commands, not a job's runner."""
     caller = allowed(request, Scope.COMMAND, action)
     if caller.scope is Scope.RUNNER:
         raise AccessDenied(action=action, who=caller.name, needs="the token of its command")
     return caller
-
-
-def _value(type_: Any, words: list[str]) -> Any:
-    return words if getattr(type_, "__origin__", None) in (tuple, list) else words[-1]
