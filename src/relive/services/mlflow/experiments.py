@@ -1,6 +1,7 @@
 """Experiments, as MLflow's clients see them."""
 
 import posixpath
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -149,17 +150,13 @@ def check_active(experiment: Experiment) -> None:
 
 def experiment_json(services: Services, experiment: Experiment) -> dict[str, Any]:
     """Write an experiment as MLflow does."""
-    tags = services.store.list_experiment_tags([experiment.id]).get(experiment.id, {})
-    written = {
-        "experiment_id": experiment.id,
-        "name": experiment.name,
-        "artifact_location": location_of(experiment),
-        "lifecycle_stage": lifecycle(experiment.deleted_at),
-        "last_update_time": milliseconds(experiment.updated_at or experiment.created_at),
-        "creation_time": milliseconds(experiment.created_at),
-        "workspace": "default",
-    }
-    return written | ({"tags": pairs(tags)} if tags else {})
+    return experiments_json(services, [experiment])[0]
+
+
+def experiments_json(services: Services, experiments: Sequence[Experiment]) -> list[dict[str, Any]]:
+    """Write experiments as `experiment_json` does, in their order."""
+    tags = services.store.list_experiment_tags([experiment.id for experiment in experiments])
+    return [_json(experiment, tags.get(experiment.id, {})) for experiment in experiments]
 
 
 def location_of(experiment: Experiment) -> str:
@@ -170,6 +167,19 @@ def location_of(experiment: Experiment) -> str:
 def own_project(caller: Caller) -> str:
     """Give the project that a command is bound to; empty for people."""
     return caller.project_id if caller.scope is Scope.COMMAND and caller.run_id else ""
+
+
+def _json(experiment: Experiment, tags: dict[str, str]) -> dict[str, Any]:
+    written = {
+        "experiment_id": experiment.id,
+        "name": experiment.name,
+        "artifact_location": location_of(experiment),
+        "lifecycle_stage": lifecycle(experiment.deleted_at),
+        "last_update_time": milliseconds(experiment.updated_at or experiment.created_at),
+        "creation_time": milliseconds(experiment.created_at),
+        "workspace": "default",
+    }
+    return written | ({"tags": pairs(tags)} if tags else {})
 
 
 def _create(
