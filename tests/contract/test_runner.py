@@ -175,6 +175,14 @@ def test_the_command_finds_its_world_and_not_the_runners(hub, jobs):
     assert again["hash"] == seen["hash"]
 
 
+def test_the_repository_that_a_job_happens_to_lie_in_is_not_the_commands(hub, jobs, tmp_path):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    work = stage(hub, {"x": "1"}, "pwd; git rev-parse --is-inside-work-tree || echo no repository")
+    told = log(hub, hub.stage_report(jobs.do(work))).splitlines()
+    assert told[1].startswith(str(tmp_path))
+    assert told[-1] == "no repository"
+
+
 def test_commands_run_in_their_order_until_one_fails(hub, jobs):
     work = stage(hub, {"a": ""}, "echo one > one", "cat one; false | true", "echo never")
     report = jobs.report(work)

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from relive import settings
 from relive.cli.output import escape, out
 from relive.client.transport import Transport
 from relive.errors import CommandFailed, Conflict, HubUnreachable, NotFound
@@ -50,15 +51,14 @@ class Stand:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path(".demo"),
-    show_default=True,
-    help="Where everything of the demonstration lies; an earlier one is replaced.",
+    default=None,
+    help="Where everything of the demonstration lies; an earlier one is replaced. [default: ~/.relive/demo]",
 )
 @click.option("--port", type=int, default=0, help="Port of its hub; default: a free one.")
 @click.option(
     "--keep/--no-keep", default=None, help="Leave the hub open at the end (default: on a terminal)."
 )
-def demo(folder: Path, port: int, keep: bool | None) -> None:
+def demo(folder: Path | None, port: int, keep: bool | None) -> None:
     """Do the main job on two real data sets: push, train, gate, register, serve, roll back, replay.
 
     It uses its own hub and its own folder, and touches nothing else. Without a terminal it ends by itself.
@@ -68,7 +68,8 @@ def demo(folder: Path, port: int, keep: bool | None) -> None:
       relive demo
     """
     began = time.monotonic()
-    root = folder.absolute()
+    # Not in the folder one stands in: tools such as pytest look for their settings in every folder above.
+    root = (folder or Path(settings.home()) / "demo").absolute()
     _clear(root)
     with _hub(root, port) as stand:
         _digits(stand)
