@@ -82,7 +82,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     desk.say("environment")
     prefix, layer = _environment(work, desk, rebuild)
     declared = {**fixed_variables(work.cpus), **work.env}
-    # Whatever repository the job's folder lies in is not the command's: its commit must not be taken for ours.
+    # The repository that the job's folder may lie in is not the command's, nor is its commit.
     ceiling = {"GIT_CEILING_DIRECTORIES": str(desk.folder)}
     told = {**machine_variables(os.environ), **ceiling, **declared, **work.secrets, **_identity(work, hub)}
     agent = install_agent(Path(settings.cache()) / "agent")
