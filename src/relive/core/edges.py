@@ -142,7 +142,14 @@ class _Graph:
             told = f"is {shown(select.from_stage)}; there is no such stage"
             self._problem(draft, "select.from", told + did_you_mean(select.from_stage, self.stages))
         elif not any(run.values for run in runs):
-            self._problem(draft, "select.from", f"is {select.from_stage}, which has no matrix to pick from")
+            with_matrix = [
+                name
+                for name, drafts in self.stages.items()
+                if any(it.action is Action.RUN and it.values for it in drafts)
+            ]
+            told = f"is {select.from_stage}, which has no matrix to pick from"
+            there_is = f"; there is one in {', '.join(with_matrix)}" if with_matrix else ""
+            self._problem(draft, "select.from", told + there_is)
         active = [run.key for run in runs if not run.skip] or [run.key for run in runs]
         return [self._settled(key) for key in active]
 

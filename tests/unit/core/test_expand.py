@@ -301,6 +301,12 @@ def test_a_select_needs_a_matrix(source, words):
     assert words in problems(stage("train", "x"), stage("pick", select=Select(from_stage=source, metric="a")))
 
 
+def test_a_select_without_a_matrix_is_told_where_there_is_one():
+    grid = stage("grid", "x", matrix={"a": (1, 2)})
+    told = problems(grid, stage("best", select=Select(from_stage="best", metric="a")))
+    assert "is best, which has no matrix to pick from; there is one in grid" in told
+
+
 # --- register, gates, deploy ---
 
 
