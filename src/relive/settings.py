@@ -64,6 +64,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "RELIVE_ROOM_S", "900", "Seconds that a run's outs wait for room in the hub's store before it fails."
     ),
+    Setting(
+        "RELIVE_KEEP_DELETED_DAYS", "30", "Days that deleted runs and experiments can still be restored."
+    ),
+    Setting("RELIVE_KEEP_JOBS_DAYS", "14", "Days that the folders of jobs stay that have ended."),
+    Setting(
+        "RELIVE_KEEP_LOGS_DAYS",
+        "90",
+        "Days that the logs stay of runs that were lost and taken over by others.",
+    ),
     Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
 )
 

@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "login": "login",
     "sync": "sync",
     "sql": "sql",
+    "gc": "gc",
     "doctor": "doctor",
     "completion": "completion",
     "git-credential": "credential",

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from relive.core.job import Job, JobKind, JobState
 from relive.errors import ReliveError, Superseded
+from relive.hub.build import retention
 from relive.hub.peers import Peers
 from relive.hub.routing import RouterKeeper
 from relive.services.context import Services
 from relive.services.faults import is_passing
 from relive.services.forging import Forging
+from relive.services.housekeeping import Housekeeper, Retention
 from relive.services.planning import plan_commit
 from relive.services.pushes import reconcile
 from relive.services.scheduling import LOCK, Scheduler
@@ -21,6 +23,9 @@ from relive.services.view import load_view
 _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_HOUSE_S = 5.0
+# Between two steps of a long chore, for others that want to write.
+_BREATH_S = 0.02
 _ROUTER_LOOK_S = 0.05
 _HUB_LEASE_S = 60.0
 _RETRY_S = 5.0
@@ -37,6 +42,7 @@ class Background:
 
     Attributes:
         poll_s: Seconds between looks for pushes that nothing told of.
+        retention: How long things stay that nobody sees any more.
         stopping: Set once; every thread ends soon after.
     """
 
@@ -44,6 +50,7 @@ class Background:
     router: RouterKeeper
     forging: Forging
     poll_s: float = 60.0
+    retention: Retention = field(default_factory=retention)
     stopping: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
     _work: threading.Event = field(default_factory=threading.Event)
@@ -55,7 +62,12 @@ class Background:
     def start(self) -> None:
         """Begin."""
         self.peers.enter()
-        for name, loop in (("scheduler", self._schedule), ("hub-jobs", self._work_on_jobs)):
+        loops = {
+            "scheduler": self._schedule,
+            "hub-jobs": self._work_on_jobs,
+            "housekeeping": self._keep_house,
+        }
+        for name, loop in loops.items():
             thread = threading.Thread(target=loop, name=name, daemon=True)
             thread.start()
             self.threads.append(thread)
@@ -120,6 +132,18 @@ class Background:
                 _log.exception("a hub job could not be worked on, it tries again")
                 self.stopping.wait(_RETRY_S)
             self._work.wait(_TICK_S)
+
+    def _keep_house(self) -> None:
+        housekeeper = Housekeeper(self.services, self.retention)
+        while not self.stopping.is_set():
+            is_busy = False
+            try:
+                is_busy = housekeeper.tick()
+            except ReliveError as error:
+                _log.error("the house could not be kept, it is tried again: %s", error)
+            except Exception:  # noqa: BLE001  # as above
+                _log.exception("keeping house failed, it is tried again")
+            self.stopping.wait(_BREATH_S if is_busy else _HOUSE_S)
 
     def _plan(self, services: Services, job: Job) -> None:
         """Plan, and tell the forge at once of a pipeline that could not even start."""

@@ -17,6 +17,7 @@ from relive.ports.executors import Executor
 from relive.ports.stores import Store
 from relive.services.accounts import create_user_token, ensure_user
 from relive.services.context import HubPlace, Services
+from relive.services.housekeeping import Retention
 from relive.services.ids import new_id
 from relive.stores.blobs.registry import open_store as open_blobs
 from relive.stores.git.repositories import GitRepositories
@@ -64,6 +65,15 @@ def open_repositories(config: HubConfig) -> GitRepositories:
     """Give the projects' bare repositories, with the limit that pushes have."""
     limit = settings.get_int("RELIVE_PUSH_LIMIT_MIB") * _MIB
     return GitRepositories(config.data_dir / "git", push_limit_bytes=limit)
+
+
+def retention() -> Retention:
+    """Say how long this hub keeps what nobody sees any more."""
+    return Retention(
+        deleted_days=settings.get_int("RELIVE_KEEP_DELETED_DAYS"),
+        jobs_days=settings.get_int("RELIVE_KEEP_JOBS_DAYS"),
+        logs_days=settings.get_int("RELIVE_KEEP_LOGS_DAYS"),
+    )
 
 
 def ensure_local_pool(store: Store, slots: int) -> None:

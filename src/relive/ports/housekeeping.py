@@ -35,8 +35,11 @@ class KeepingStore(Protocol):
         """Give every digest that any text in the store holds, in pieces; some come more than once."""
         ...
 
-    def oldest_open(self) -> float | None:
-        """Give when the oldest unfinished job or pipeline was made; None if there is none."""
+    def oldest_open(self, *, since: float) -> float | None:
+        """Give when the oldest of what still works was made, if that was later than `since`.
+
+        That is a job that makes something (not one that serves), a pipeline, a run by hand.
+        """
         ...
 
     def pin_blobs(self, digests: Collection[str]) -> set[str]:
@@ -51,8 +54,8 @@ class KeepingStore(Protocol):
         """Forget pins older than a time, and that blobs were to be deleted."""
         ...
 
-    def delete_expired(self, *, before: float) -> int:
-        """Delete tokens that expired before a time, and marks of batches of points that came before it."""
+    def delete_expired(self, *, tokens_before: float, batches_before: float) -> int:
+        """Delete tokens that expired before a time, and the ids of batches of points that came before one."""
         ...
 
     def drop_superseded_logs(self, *, before: float) -> int:
@@ -64,6 +67,10 @@ class KeepingStore(Protocol):
 
         PostgreSQL does this by itself, and so does nothing here.
         """
+        ...
+
+    def tidy(self) -> None:
+        """Let the database look again at how its tables are best read."""
         ...
 
     def compact(self) -> int:

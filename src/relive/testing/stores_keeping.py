@@ -4,7 +4,8 @@ import pytest
 
 from relive.core.access import Scope, Token
 from relive.core.event import Event
-from relive.core.run import Artifact, Input, Metric, RunStatus
+from relive.core.job import JobKind
+from relive.core.run import Artifact, Input, Metric, RunKind, RunStatus
 from relive.errors import NotFound
 from relive.ports.housekeeping import Deleted
 from relive.ports.stores import Store
@@ -108,14 +109,20 @@ class KeepingContract:
         assert store.doom_blobs([A, B, D]) == {B, D}
 
     def test_the_oldest_open_work_is_known(self, store: Store, clock: ManualClock) -> None:
-        assert store.oldest_open() is None
+        since = START - 1
+        assert store.oldest_open(since=since) is None
         job = a_job()
         store.put(job)
         clock.advance(5.0)
         a_pipeline(store)
-        assert store.oldest_open() == START
+        assert store.oldest_open(since=since) == START
+        assert store.oldest_open(since=START) == START + 5.0
         store.request_cancel(job.id)
-        assert store.oldest_open() == START + 5.0
+        assert store.oldest_open(since=since) == START + 5.0
+        a_run(store, created_at=START + 3.0)
+        a_run(store, kind=RunKind.CLIENT, created_at=START + 1.0)
+        store.put(a_job(kind=JobKind.SERVE, created_at=START))
+        assert store.oldest_open(since=since) == START + 3.0
 
     def test_what_expired_goes(self, store: Store, clock: ManualClock) -> None:
         for name, expires_at in (("old", START - 5), ("young", START + 5), ("for ever", None)):
@@ -126,7 +133,7 @@ class KeepingContract:
         store.record_metrics(run.id, [Metric("x", 1.0)], batch="b1")
         clock.advance(100.0)
         store.record_metrics(run.id, [Metric("x", 2.0)], batch="b2")
-        assert store.delete_expired(before=START + 1) == 2
+        assert store.delete_expired(tokens_before=START + 1, batches_before=START + 1) == 2
         assert {token.id for token in store.list_tokens()} == {"young", "for ever"}
         store.record_metrics(run.id, [Metric("x", 3.0)], batch="b2")
         assert store.list_metrics([run.id])[0].count == 2
@@ -139,5 +146,6 @@ class KeepingContract:
         assert (store.get_run(lost.id).log, store.get_run(kept.id).log) == ("", A)
 
     def test_room_is_given_back(self, store: Store) -> None:
+        store.tidy()
         assert store.compact() == 0
         assert store.give_back(most_bytes=1 << 20) >= 0

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from relive.core.access import Scope
+from relive.core.logged_model import LoggedModel
 from relive.core.run import Artifact
 from relive.forges.github import GitHub
 from relive.hub.app import build_litestar
@@ -16,6 +17,7 @@ from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.vault import FileVault
 from relive.services.accounts import create_job_token
 from relive.services.forging import Forging
+from relive.services.ids import new_id
 from tests.support.bench import Bench, open_bench, quick_folder
 from tests.support.live import Answer, LiveHub, served
 
@@ -49,6 +51,7 @@ TABLE: dict[str, str] = {
     "POST /api/v1/tokens": MEMBERS,
     "DELETE /api/v1/tokens/{token_id:str}": MEMBERS,
     "POST /api/v1/login-link": MEMBERS,
+    "POST /api/v1/gc": ADMINS,
     "POST /api/v1/blobs/missing": "rlma",
     "PUT /api/v1/blobs/{digest:str}": "rlma",
     "GET /api/v1/blobs/{digest:str}": "rlma",
@@ -96,6 +99,12 @@ TABLE: dict[str, str] = {
     "GET /api/2.0/mlflow-artifacts/artifacts": CLIENTS,
     "PUT /api/2.0/mlflow-artifacts/artifacts/{path:path}": "cma",
     "GET /api/2.0/mlflow-artifacts/artifacts/{path:path}": CLIENTS,
+    "DELETE /api/2.0/mlflow-artifacts/artifacts/{path:path}": "cma",
+    "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": "cma",
+    "PUT /api/2.0/mlflow-artifacts/mpu/part/{upload_id:str}/{number:int}": EVERYONE,  # its id is its login
+    "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": "cma",
+    "POST /api/2.0/mlflow-artifacts/mpu/abort/{path:path}": "cma",
+    "GET /api/2.0/mlflow-artifacts/presigned/{path:path}": CLIENTS,
 }
 # MLflow's calls lie behind one route; each is asked by its own name.
 MLFLOW = {
@@ -126,7 +135,39 @@ MLFLOW = {
     "GET metrics/get-history-bulk-interval?run_ids={run_id}&metric_key=loss": CLIENTS,
     "GET server-info": CLIENTS,
     "GET artifacts/list?run_id={run_id}": CLIENTS,
+    "POST artifacts/presigned-upload-url": CLIENTS,
+    "POST artifacts/presigned-download-url": CLIENTS,
+    "POST logged-models": CLIENTS,
     "POST logged-models/search": CLIENTS,
+    "GET logged-models/{model_id}": CLIENTS,
+    "GET logged-models/{model_id}/artifacts/directories": CLIENTS,
+    "PATCH logged-models/{model_id}": "cma",
+    "POST logged-models/{model_id}/params": "cma",
+    "PATCH logged-models/{model_id}/tags": "cma",
+    "DELETE logged-models/{model_id}/tags/{tag_key}": "cma",
+    "DELETE logged-models/{model_id}": "cma",
+    "POST registered-models/create": CLIENTS,
+    "GET registered-models/get?name=digits": CLIENTS,
+    "GET registered-models/search": CLIENTS,
+    "GET registered-models/get-latest-versions?name=digits": CLIENTS,
+    "POST registered-models/get-latest-versions": CLIENTS,
+    "GET registered-models/alias?name=digits&alias=none": CLIENTS,
+    "POST registered-models/alias": MEMBERS,
+    "DELETE registered-models/alias": MEMBERS,
+    "POST registered-models/set-tag": MEMBERS,
+    "DELETE registered-models/delete-tag": MEMBERS,
+    "PATCH registered-models/update": MEMBERS,
+    "POST registered-models/rename": MEMBERS,
+    "DELETE registered-models/delete": MEMBERS,
+    "POST model-versions/create": CLIENTS,
+    "GET model-versions/get?name=digits&version=1": CLIENTS,
+    "GET model-versions/get-download-uri?name=digits&version=1": CLIENTS,
+    "GET model-versions/search": CLIENTS,
+    "POST model-versions/transition-stage": MEMBERS,
+    "POST model-versions/set-tag": MEMBERS,
+    "DELETE model-versions/delete-tag": MEMBERS,
+    "PATCH model-versions/update": MEMBERS,
+    "DELETE model-versions/delete": MEMBERS,
 }
 CALLERS = ("nobody", "command", "runner", "local", "member", "admin")
 
@@ -147,11 +188,15 @@ class World:
         message = BODIES.get(route.partition("?")[0], {})
         text = json.dumps(message).replace("RUN", self.names["run_id:str"])
         filled = json.loads(text.replace("EXPERIMENT", self.names["experiment"]))
-        sends = None if method in ("GET", "HEAD", "DELETE") else filled
+        sends = None if method in ("GET", "HEAD") or (method == "DELETE" and not message) else filled
         return self.live.ask(method, path, sends, token=self.tokens[caller])
 
 
+DIGITS = {"name": "digits"}
 BODIES: dict[str, object] = {
+    "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": {"path": "x"},
+    "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
+    "POST /api/2.0/mlflow-artifacts/mpu/abort/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
     "POST /api/v1/projects": {"name": "digits"},
     "POST /api/v1/projects/{name:str}/follow": {"url": "x"},
     "POST /api/v1/blobs/missing": {"digests": []},
@@ -182,6 +227,26 @@ BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow/runs/restore": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/log-inputs": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/outputs": {"run_id": "RUN", "models": []},
+    "POST /api/2.0/mlflow/artifacts/presigned-upload-url": {"run_id": "RUN", "path": "x"},
+    "POST /api/2.0/mlflow/artifacts/presigned-download-url": {"run_id": "RUN", "path": "x"},
+    "POST /api/2.0/mlflow/logged-models": {"experiment_id": "EXPERIMENT"},
+    "POST /api/2.0/mlflow/logged-models/search": {"experiment_ids": ["EXPERIMENT"]},
+    "PATCH /api/2.0/mlflow/logged-models/{model_id}": {"status": "LOGGED_MODEL_READY"},
+    "POST /api/2.0/mlflow/registered-models/create": {"name": "other"},
+    "POST /api/2.0/mlflow/registered-models/get-latest-versions": DIGITS,
+    "POST /api/2.0/mlflow/registered-models/alias": DIGITS | {"alias": "x", "version": "1"},
+    "DELETE /api/2.0/mlflow/registered-models/alias": DIGITS | {"alias": "x"},
+    "POST /api/2.0/mlflow/registered-models/set-tag": DIGITS | {"key": "a"},
+    "DELETE /api/2.0/mlflow/registered-models/delete-tag": DIGITS | {"key": "a"},
+    "PATCH /api/2.0/mlflow/registered-models/update": DIGITS,
+    "POST /api/2.0/mlflow/registered-models/rename": DIGITS | {"new_name": "digits"},
+    "DELETE /api/2.0/mlflow/registered-models/delete": DIGITS,
+    "POST /api/2.0/mlflow/model-versions/create": DIGITS | {"source": "s3://bucket/model"},
+    "POST /api/2.0/mlflow/model-versions/transition-stage": DIGITS | {"version": "1", "stage": "None"},
+    "POST /api/2.0/mlflow/model-versions/set-tag": DIGITS | {"version": "1", "key": "a"},
+    "DELETE /api/2.0/mlflow/model-versions/delete-tag": DIGITS | {"version": "1", "key": "a"},
+    "PATCH /api/2.0/mlflow/model-versions/update": DIGITS | {"version": "1"},
+    "DELETE /api/2.0/mlflow/model-versions/delete": DIGITS | {"version": "1"},
     "POST /api/2.0/mlflow/runs/log-model": {
         "run_id": "RUN",
         "model_json": '{"artifact_path": "m", "flavors": {}, "utc_time_created": "", "run_id": ""}',
@@ -200,7 +265,17 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     bench.services.store.record_artifact(
         Artifact(run_id=run.id, path="out.txt", manifest=manifest, size_bytes=5, files=1)
     )
+    model = LoggedModel(
+        id=f"m-{new_id()}", experiment_id=run.experiment_id, name="net", artifact_location="x"
+    )
+    bench.services.store.create_logged_model(
+        msgspec.structs.replace(model, source_run_id=run.id), params={}, tags={}
+    )
     return {
+        "model_id": model.id,
+        "tag_key": "none",
+        "upload_id:str": "none",
+        "number:int": "1",
         "run_id:str": run.id,
         "run_id": run.id,
         "experiment": run.experiment_id,

@@ -1,6 +1,9 @@
 """The calls about projects, pools, tokens, keys, events and the hub itself."""
 
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from relive.client.calls.base import Calls
 from relive.client.transport import path_of
@@ -8,6 +11,7 @@ from relive.core.access import Token
 from relive.core.event import Event
 from relive.core.job import Job, Pool
 from relive.core.selection import Selection
+from relive.wire.housekeeping import Collect, GcLine
 from relive.wire.hub import (
     AskSql,
     CreatedToken,
@@ -110,6 +114,21 @@ class AdminCalls(Calls):
     def revoke_token(self, token_id: str) -> None:
         """End a token."""
         self.transport.delete(path_of("tokens", token_id))
+
+    def collect_garbage(self, *, dry_run: bool = False) -> Iterator[GcLine]:
+        """Have the hub delete what nothing refers to; gives progress, and the report at the end.
+
+        Raises:
+            HubRefused: Another collection is under way, or the caller is no admin.
+        """
+        body = msgspec.json.encode(Collect(dry_run=dry_run))
+        headers = {"Content-Type": "application/json"}
+        waiting = b""
+        with self.transport.open("POST", path_of("gc"), body, headers) as response:
+            for piece in response.stream(decode_content=False):
+                *lines, waiting = (waiting + piece).split(b"\n")
+                for line in lines:
+                    yield msgspec.json.decode(line, type=GcLine)
 
     def create_login_link(self) -> str:
         """Get a one-time address that gives a browser a session."""

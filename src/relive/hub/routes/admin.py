@@ -1,11 +1,13 @@
 """Projects, pools, tokens, keys, events, and the hub itself."""
 
+from itertools import chain
 from typing import Any
 
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from relive.core.access import Scope, Token
@@ -14,9 +16,11 @@ from relive.core.job import Pool
 from relive.errors import InvalidInput, NotFound
 from relive.formats.pipeline_file import json_schema
 from relive.hub import pools
+from relive.hub.build import retention
 from relive.hub.config import HubConfig
 from relive.hub.http import OPEN, HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
-from relive.services import accounts, catalog, projects
+from relive.services import accounts, catalog, collecting, projects
+from relive.wire.housekeeping import Collect
 from relive.wire.hub import (
     CreatedToken,
     CreatePool,
@@ -27,6 +31,7 @@ from relive.wire.hub import (
     ProjectDetail,
 )
 
+_LINES = "application/x-ndjson"
 _JSON_SCHEMA = "application/schema+json"
 
 
@@ -171,6 +176,18 @@ def create_login_link(request: HubRequest) -> LoginLink:
     return LoginLink(url=f"{services.place.public_url}/login?link={token}")
 
 
+@post("/gc", status_code=HTTP_200_OK, sync_to_thread=True)
+def collect_garbage(request: HubRequest, data: JSONBody[Collect]) -> Stream:
+    """Delete what nothing refers to any more: lines of JSON, progress first and the report at the end."""
+    caller = allowed(request, Scope.ADMIN, "delete what nothing refers to")
+    services = services_of(request)
+    before = retention().deleted_before(services.store.now())
+    lines = collecting.collect(services, deleted_before=before, dry_run=data.dry_run, by=caller.name)
+    first = next(lines)  # what is refused has its status
+    encoded = (msgspec.json.encode(line) + b"\n" for line in chain([first], lines))
+    return Stream(encoded, media_type=_LINES)
+
+
 @get("/relive.schema.json", sync_to_thread=False, opt=OPEN, media_type=_JSON_SCHEMA)
 def get_schema(request: HubRequest) -> Response[Any]:
     """Give the JSON Schema of relive.yaml, for editors."""
@@ -192,5 +209,6 @@ ROUTES = [
     create_token,
     revoke_token,
     create_login_link,
+    collect_garbage,
     get_schema,
 ]

@@ -14,6 +14,7 @@ from relive.core.digest import parse_digest
 from relive.errors import AccessDenied, InvalidInput, InvalidRange
 from relive.hub.http import HubRequest, allowed, caller_of, read_message, services_of
 from relive.ports.blobs import BlobInfo
+from relive.services.collecting import find_missing as find_missing_blobs
 from relive.wire.blobs import MissingBlobs, MissingBlobsReply
 
 _BYTES = "application/octet-stream"
@@ -39,10 +40,10 @@ def _reader(request: HubRequest) -> Caller:
 
 @post("/blobs/missing", status_code=HTTP_200_OK, include_in_schema=False)
 async def find_missing(request: HubRequest) -> MissingBlobsReply:
-    """Tell which digests are not here."""
+    """Tell which digests are not here; the others stay for a day at least."""
     _writer(request)
     asked = await read_message(request, MissingBlobs)
-    missing = await asyncio.to_thread(services_of(request).blobs.missing, asked.digests)
+    missing = await asyncio.to_thread(find_missing_blobs, services_of(request), asked.digests)
     return MissingBlobsReply(missing=tuple(missing))
 
 

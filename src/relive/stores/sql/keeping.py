@@ -19,9 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from relive.core.job import JobState
+from relive.core.job import JobKind, JobState
 from relive.core.pipeline import PipelineStatus
-from relive.core.run import RunStatus
+from relive.core.run import RunKind, RunStatus
 from relive.stores.sql.columns import Json, Words
 from relive.stores.sql.part import StorePart, chunks
 from relive.stores.sql.tables.base import METADATA
@@ -38,6 +38,9 @@ _DIGEST: Final = re.compile(r"blake3:[0-9a-f]{64}")
 _LIKE: Final = "%blake3:%"
 # Tables that are large and hold no text of ours but names, and the one that would pin what it lists.
 _WITHOUT: Final = {"metric_series", "run_words", "metric_tails", "metric_batches", blob_pins.name}
+_UNFINISHED: Final = [state for state in JobState if not state.is_final]
+_MAKING: Final = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.PLAN)
+_ACTIVE: Final = [status for status in PipelineStatus if not status.is_final]
 _ROWS_A_FETCH: Final = 1000
 _BATCHES_A_STEP: Final = 20_000
 
@@ -51,17 +54,16 @@ class SqlKeeping(StorePart):
             if texts:
                 yield from self._digests_of(table, texts)
 
-    def oldest_open(self) -> float | None:
-        ended = [status for status in PipelineStatus if status.is_final]
-        unfinished = [state for state in JobState if not state.is_final]
+    def oldest_open(self, *, since: float) -> float | None:
+        work = (
+            (jobs.c.created_at, jobs.c.state.in_(_UNFINISHED), jobs.c.kind.in_(_MAKING)),
+            (pipelines.c.created_at, pipelines.c.status.in_(_ACTIVE)),
+            (runs.c.created_at, runs.c.status == RunStatus.RUNNING, runs.c.kind != RunKind.CLIENT),
+        )
         with self._db.read() as connection:
             found = [
-                connection.execute(
-                    select(func.min(jobs.c.created_at)).where(jobs.c.state.in_(unfinished))
-                ).scalar(),
-                connection.execute(
-                    select(func.min(pipelines.c.created_at)).where(pipelines.c.status.not_in(ended))
-                ).scalar(),
+                connection.execute(select(func.min(at)).where(at > since, *is_open)).scalar()
+                for at, *is_open in work
             ]
         return min((at for at in found if at is not None), default=None)
 
@@ -75,13 +77,13 @@ class SqlKeeping(StorePart):
         with self._db.write() as connection:
             connection.execute(delete(blob_pins).where(or_(_PINS.at < before, _PINS.is_doomed == true())))
 
-    def delete_expired(self, *, before: float) -> int:
+    def delete_expired(self, *, tokens_before: float, batches_before: float) -> int:
         with self._db.write() as connection:
-            n_deleted = connection.execute(delete(tokens).where(tokens.c.expires_at < before)).rowcount
+            n_deleted = connection.execute(delete(tokens).where(tokens.c.expires_at < tokens_before)).rowcount
         last: tuple[str, str] | None = ("", "")
         while last is not None:
             with self._db.write() as connection:
-                last, n_old = _delete_batches(connection, last, before)
+                last, n_old = _delete_batches(connection, last, batches_before)
             n_deleted += n_old
         return n_deleted
 
@@ -107,11 +109,15 @@ class SqlKeeping(StorePart):
             driver.executescript(f"PRAGMA incremental_vacuum({max(1, most_bytes // page)})")
             return page * (free - _pragma(connection, "freelist_count"))
 
+    def tidy(self) -> None:
+        if self._db.is_sqlite:  # PostgreSQL does it by itself
+            with self._db.read() as connection:
+                connection.exec_driver_sql("PRAGMA optimize")
+
     def compact(self) -> int:
         if not self._db.is_sqlite:
             return 0
         with self._db.read() as connection:
-            connection.exec_driver_sql("PRAGMA optimize")
             if _pragma(connection, "auto_vacuum"):
                 return 0
             before = _pragma(connection, "page_count")
