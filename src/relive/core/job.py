@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     FORGE_EVENT = "forge_event"
     FORGE_STATUS = "forge_status"
     FORGE_POLL = "forge_poll"
+    WEBHOOK = "webhook"
 
     @property
     def runs_in_hub(self) -> bool:

@@ -14,6 +14,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://relive.dev/training-run/v1"
+UPLOAD_TYPE = "https://relive.dev/client-upload/v1"
 
 
 class Builder(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +41,10 @@ def statement(
         environment: The locked packages, if there was a lock.
         builder: Who vouches.
     """
-    subjects = [{"name": f"{version.model}@{version.version}", "digest": {"sha256": version.sha256}}]
-    subjects += [{"name": path, "digest": {"sha256": digest}} for path, digest in sorted(files.items())]
     declared = recipe.declared
     return {
         "_type": STATEMENT_TYPE,
-        "subject": subjects,
+        "subject": _subjects(version, files),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
@@ -70,6 +69,39 @@ def statement(
             },
         },
     }
+
+
+def upload_statement(version: ModelVersion, files: dict[str, str], builder: Builder) -> dict[str, Any]:
+    """Build the statement for a version whose files a client stored, of which nobody saw how they were made.
+
+    Args:
+        version: The version; its folder digest is the first subject.
+        files: Path to hex SHA-256 of every file of the model folder.
+        builder: Who received the files.
+    """
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": _subjects(version, files),
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": UPLOAD_TYPE,
+                "externalParameters": {"source": version.source, "registered_by": version.created_by},
+                "internalParameters": {"isolation": builder.isolation},
+                "resolvedDependencies": [],
+            },
+            "runDetails": {
+                "builder": {"id": builder.url, "version": {"relive": builder.version}},
+                "metadata": {"invocationId": version.run_id},
+            },
+        },
+    }
+
+
+def _subjects(version: ModelVersion, files: dict[str, str]) -> list[dict[str, Any]]:
+    folder = {"name": f"{version.model}@{version.version}", "digest": {"sha256": version.sha256}}
+    each = [{"name": path, "digest": {"sha256": digest}} for path, digest in sorted(files.items())]
+    return [folder, *each]
 
 
 def _dependencies(recipe: Recipe, environment: EnvironmentLock | None) -> list[dict[str, Any]]:

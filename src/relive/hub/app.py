@@ -58,7 +58,15 @@ _log = logging.getLogger(__name__)
 
 # `/endpoints` itself is the page that lists them.
 _INFERENCE = ("/v2", "/endpoints/")
-_OPEN_LOCALLY = (*_INFERENCE, "/api/2.0/mlflow", "/api/3.0/mlflow", "/api/2.0/mlflow-artifacts")
+_OPEN_LOCALLY = (
+    *_INFERENCE,
+    "/api/2.0/mlflow",
+    "/api/3.0/mlflow",
+    "/api/2.0/mlflow-artifacts",
+    "/ajax-api",
+    "/get-artifact",
+    "/model-versions/get-artifact",
+)
 # How long pushes may go unheard when one of two hubs on the same data folder has ended.
 _HOOKS_LOOK_S = 2.0
 # Uploads are streamed and bounded by the store's room; a message never needs more.

@@ -11,7 +11,7 @@ from relive.core.ids import check_name
 from relive.core.model import Alias, ModelVersion, RegisteredModel, Signature
 from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
-from relive.core.provenance import PAYLOAD_TYPE, Builder, statement
+from relive.core.provenance import PAYLOAD_TYPE, Builder, statement, upload_statement
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.errors import Conflict, InvalidName, NotFound, ReliveError
 from relive.formats.dsse import Envelope
@@ -57,12 +57,9 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
     model = store.ensure_model(new.project.id, new.model)
     files = file_sha256s(services, load_manifest(services, new.manifest))
     created = store.create_version(_unsigned(services, new, model, folder_sha256(files)))
-    envelope = services.signer.sign(
-        PAYLOAD_TYPE, canonical_json(_statement(services, created, files, recipe))
-    )
-    signed = services.blobs.put(envelope)  # before the transaction: a store in S3 may take seconds
+    signed = sign_statement(services, created, files, recipe)
     with store.transaction():
-        version = store.set_version(created.id, provenance=signed.digest)
+        version = store.set_version(created.id, provenance=signed)
         services.record(
             Event(
                 kind="model.registered",
@@ -73,6 +70,24 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
             )
         )
     return version
+
+
+def sign_statement(
+    services: Services, version: ModelVersion, files: dict[str, str], recipe: Recipe | None
+) -> str:
+    """Sign what is known of how a version was made, and give the statement's digest.
+
+    Not for a transaction: a store in S3 may take seconds.
+
+    Args:
+        files: Hex SHA-256 of each file of its folder.
+        recipe: All inputs of the run that made it; None if nobody recorded them, as of what a client stored.
+    """
+    if recipe is None:
+        made: dict[str, object] = upload_statement(version, files, _builder(services, "none"))
+    else:
+        made = _statement(services, version, files, recipe)
+    return services.blobs.put(services.signer.sign(PAYLOAD_TYPE, canonical_json(made))).digest
 
 
 def _unsigned(services: Services, new: NewVersion, model: RegisteredModel, sha256: str) -> ModelVersion:
@@ -181,6 +196,15 @@ def move_alias(services: Services, model: str, alias: str, version: int, *, by: 
     """
     if check_name("alias", alias).removeprefix("v").isdecimal():
         raise InvalidName(field="alias", value=alias, wanted="a word that does not read like a number")
+    return point_alias(services, model, alias, version, by=by)
+
+
+def point_alias(services: Services, model: str, alias: str, version: int, *, by: str) -> Alias:
+    """Point an alias, whose name was checked, at a version.
+
+    Raises:
+        NotFound: There is no such version.
+    """
     target = services.store.get_version(model, str(version))
     with services.store.transaction():
         moved = services.store.set_alias(model, alias, target.version, by=by)
@@ -232,6 +256,9 @@ def _statement(
     services: Services, version: ModelVersion, files: dict[str, str], recipe: Recipe
 ) -> dict[str, object]:
     isolation = recipe.observed.isolation if recipe.observed else "none"
-    builder = Builder(url=services.place.public_url, version=services.place.version, isolation=isolation)
     environment = load_environment(services, recipe.declared.environment)
-    return statement(version, files, recipe, environment, builder)
+    return statement(version, files, recipe, environment, _builder(services, isolation))
+
+
+def _builder(services: Services, isolation: str) -> Builder:
+    return Builder(url=services.place.public_url, version=services.place.version, isolation=isolation)

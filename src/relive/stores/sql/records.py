@@ -70,6 +70,15 @@ class SqlRecords(StorePart):
             hold_run(connection, artifact.run_id, fence)
             connection.execute(upsert)
 
+    def delete_artifacts(self, run_id: str, paths: Sequence[str]) -> int:
+        artifacts, count = tables.artifacts.c, 0
+        with self._db.write() as connection:
+            hold_run(connection, run_id, None)
+            for some in chunks(paths):
+                gone = delete(tables.artifacts).where(artifacts.run_id == run_id, artifacts.path.in_(some))
+                count += connection.execute(gone).rowcount
+        return count
+
     def record_inputs(self, inputs: Iterable[Input], *, fence: int | None = None) -> None:
         by_run = sorted(inputs, key=lambda item: item.run_id)
         insert_new = self._db.insert(tables.inputs).on_conflict_do_nothing()

@@ -6,20 +6,16 @@ What is not served answers 501 in MLflow's own error shape, so that a client say
 import asyncio
 from typing import Any
 
-import msgspec
 from litestar import Response, route
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
-from relive.errors import Conflict, ReliveError, Superseded
-from relive.hub.errors import answer_unknown, headers_for, status_of
 from relive.hub.http import HubRequest, services_of
-from relive.hub.routes.mlflow import files, inputs, models, server, tracking
+from relive.hub.routes.mlflow import files, inputs, models, registry, server, tracking, uploads
+from relive.hub.routes.mlflow.answers import failure, failure_of
 from relive.hub.routes.mlflow.reading import read_body, read_query
 from relive.hub.routes.mlflow.table import Found, Routes, Table, client_of
-from relive.services.mlflow.faults import MlflowFault, invalid, missing_value
-from relive.wire.mlflow.common import Failure
+from relive.services.mlflow.faults import invalid
 
 _PREFIXES = [
     "/api/2.0/mlflow/{rest:path}",
@@ -27,29 +23,14 @@ _PREFIXES = [
     "/api/3.0/mlflow/{rest:path}",
     "/ajax-api/3.0/mlflow/{rest:path}",
 ]
-_CODES = {
-    400: "INVALID_PARAMETER_VALUE",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "RESOURCE_DOES_NOT_EXIST",
-    409: "RESOURCE_CONFLICT",
-    501: "NOT_IMPLEMENTED",
-    503: "TEMPORARILY_UNAVAILABLE",
-    507: "RESOURCE_EXHAUSTED",
-}
-# How MLflow classifies its error codes, for whoever counts them; other codes have no class.
-_CLASSES = {
-    "BAD_REQUEST": ("KAM00", "INVALID_PARAMETER_VALUE"),
-    "ENDPOINT_NOT_FOUND": ("KAM00", "RESOURCE_NOT_FOUND"),
-    "INTERNAL_ERROR": ("XXM00", "CLIENT_INTERNAL_ERROR"),
-    "INVALID_PARAMETER_VALUE": ("KAM00", "INVALID_PARAMETER_VALUE"),
-    "INVALID_STATE": ("XXM00", "CLIENT_INTERNAL_ERROR"),
-    "PERMISSION_DENIED": ("KAM00", "PERMISSION_DENIED"),
-    "RESOURCE_ALREADY_EXISTS": ("KAM00", "RESOURCE_ALREADY_EXISTS"),
-    "RESOURCE_DOES_NOT_EXIST": ("KAM00", "RESOURCE_NOT_FOUND"),
-    "TEMPORARILY_UNAVAILABLE": ("XXM00", "CLIENT_INTERNAL_ERROR"),
-}
-TABLE: Table = tracking.TABLE | inputs.TABLE | server.TABLE | models.TABLE
+TABLE: Table = (
+    tracking.TABLE
+    | inputs.TABLE
+    | server.TABLE
+    | models.TABLE
+    | registry.TABLE
+    | uploads.TABLE
+)
 _ROUTES = Routes(TABLE)
 
 
@@ -58,22 +39,14 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
     """Answer one of MLflow's calls."""
     found = _ROUTES.find(request.method, rest.strip("/"))
     if found is None:
-        return _failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
+        return failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
     try:
         caller = client_of(request, "use the tracking API")
         asked = await _read(request, found)
         reply = await asyncio.to_thread(found.handle, services_of(request), caller, asked)
         return Response(reply, status_code=HTTP_200_OK)  # whatever the method: clients take nothing else
-    except KeyError as error:
-        return _failure(400, missing_value(str(error.args[0])))
-    except MlflowFault as error:
-        return _failure(error.status, error.message, error.error_code)
-    except ReliveError as error:
-        return _failure(_status_of(error), str(error))
-    except HTTPException as error:
-        return _failure(error.status_code, error.detail)
     except Exception as error:  # noqa: BLE001 - a defect too has the shape that clients read
-        return _failure(500, answer_unknown(request, error).content.message)
+        return failure_of(request, error)
 
 
 async def _read(request: HubRequest, found: Found) -> Any:
@@ -96,16 +69,4 @@ def _check_content_type(request: HubRequest) -> None:
         raise invalid("Bad Request. Content-Type must be one of ['application/json'].")
 
 
-def _status_of(error: ReliveError) -> int:
-    # What was asked is a bad value to MLflow's clients, unless another took over.
-    is_plain = isinstance(error, Conflict) and not isinstance(error, Superseded)
-    return 400 if is_plain else status_of(error)
-
-
-def _failure(status: int, message: str, code: str = "") -> Response[Any]:
-    code = code or _CODES.get(status, "INTERNAL_ERROR")
-    failure = Failure(code, message, *_CLASSES.get(code, ()))
-    return Response(msgspec.to_builtins(failure), status_code=status, headers=headers_for(status))
-
-
-ROUTES = [call, *server.ROUTES, *files.ROUTES]
+ROUTES = [call, *server.ROUTES, *files.ROUTES, *uploads.ROUTES]

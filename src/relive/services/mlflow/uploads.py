@@ -1,0 +1,111 @@
+"""Large files in parts: each part is kept as it comes, so that a cut connection costs one part.
+
+Whoever holds an upload's id may store its parts, as with the signed addresses of a bucket: MLflow's clients
+send no token with them. What becomes of the parts is asked with a token.
+"""
+
+from collections.abc import Sequence
+
+from relive.core.access import Caller
+from relive.core.stored_file import StoredFile
+from relive.errors import InvalidInput, NotFound
+from relive.ports.blobs import BlobInfo
+from relive.services.context import Services
+from relive.services.ids import new_secret
+from relive.services.mlflow.artifacts import record_file
+from relive.services.mlflow.faults import invalid
+from relive.services.mlflow.places import UPLOADS, Place, check_writer
+from relive.services.mlflow.rights import maker_name, require_maker
+from relive.wire.mlflow.files import Part
+
+_MOST_PARTS = 10_000
+_BEGUN = "begun"
+
+
+def begin_upload(services: Services, caller: Caller, place: Place, parts: int) -> str:
+    """Begin a file in parts, and give the id under which they are stored.
+
+    Raises:
+        InvalidInput: So many parts are too many, or none.
+        AccessDenied: The caller may not write there.
+    """
+    if not 0 < parts <= _MOST_PARTS:
+        raise InvalidInput(field="num_parts", value=parts, wanted=f"1 to {_MOST_PARTS}")
+    check_writer(services, caller, place)
+    upload_id = new_secret()
+    begun = StoredFile(
+        path=f"{UPLOADS}/{upload_id}/{_BEGUN}", digest="", size_bytes=parts, created_by=maker_name(caller)
+    )
+    services.store.record_file(begun)
+    return upload_id
+
+
+def check_upload(services: Services, upload_id: str, number: int) -> None:
+    """Refuse a part of an upload that was not begun.
+
+    Raises:
+        NotFound: There is no such upload.
+        InvalidInput: It has no such part.
+    """
+    parts = _begun(services, upload_id).size_bytes
+    if not 0 < number <= parts:
+        raise InvalidInput(field="part number", value=number, wanted=f"1 to {parts}")
+
+
+def record_part(services: Services, upload_id: str, number: int, blob: BlobInfo) -> None:
+    """Keep a part; one that comes twice takes its own place."""
+    services.store.record_file(
+        StoredFile(path=_part(upload_id, number), digest=blob.digest, size_bytes=blob.size_bytes)
+    )
+
+
+def complete_upload(
+    services: Services, caller: Caller, place: Place, upload_id: str, parts: Sequence[Part]
+) -> None:
+    """Put the parts together and keep the file.
+
+    Raises:
+        NotFound: There is no such upload.
+        MlflowFault: A part is not there, or not the one that is meant.
+    """
+    check_writer(services, caller, place)
+    require_maker(caller, _begun(services, upload_id).created_by, "complete an upload")
+    store, blobs = services.store, services.blobs
+    pieces = []
+    for part in sorted(parts, key=lambda it: it.part_number):
+        kept = store.find_file(_part(upload_id, part.part_number))
+        if kept is None or part.etag.strip('"') != kept.digest:
+            raise invalid(f"Part {part.part_number} of upload {upload_id} was not stored as it is named")
+        pieces.append(kept)
+    if len({piece.path for piece in pieces}) != len(pieces):
+        raise invalid(f"Each part of upload {upload_id} can be named once")
+    with blobs.writer(size_hint=sum(piece.size_bytes for piece in pieces)) as writer:
+        for piece in pieces:
+            for data in blobs.iter_chunks(piece.digest):
+                writer.write(data)
+        blob = writer.commit()
+    record_file(services, caller, place, blob)
+    store.delete_files(f"{UPLOADS}/{upload_id}")
+
+
+def abort_upload(services: Services, caller: Caller, place: Place, upload_id: str) -> None:
+    """Forget an upload and its parts.
+
+    Raises:
+        NotFound: There is no such upload.
+        AccessDenied: It is another's.
+    """
+    check_writer(services, caller, place)
+    require_maker(caller, _begun(services, upload_id).created_by, "abort an upload")
+    services.store.delete_files(f"{UPLOADS}/{upload_id}")
+
+
+def _begun(services: Services, upload_id: str) -> StoredFile:
+    found = services.store.find_file(f"{UPLOADS}/{upload_id}/{_BEGUN}") if "/" not in upload_id else None
+    if found is None:
+        raise NotFound(kind="upload", name=upload_id)
+    return found
+
+
+def _part(upload_id: str, number: int) -> str:
+    return f"{UPLOADS}/{upload_id}/{number:05}"
