@@ -57,6 +57,16 @@ def test_a_killed_model_is_started_again_and_says_503_with_retry_after_meanwhile
     assert after.restarts > 0
 
 
+def test_a_serve_job_that_is_told_to_end_while_no_hub_is_there_ends(hub: RealHub) -> None:
+    revision = live(hub)
+    supervisor = serve_job(hub, revision).handle["pid"]
+    hub.kill()
+    os.kill(supervisor, signal.SIGTERM)
+    wait_for(lambda: not (is_running(revision.facts["pid"]) or is_running(supervisor)))
+    hub.start()
+    await_answer(hub)
+
+
 def test_a_killed_serve_job_takes_its_model_with_it_and_both_are_replaced(hub: RealHub) -> None:
     before = live(hub)
     hub.kill()  # so that nobody replaces them before we have looked
@@ -230,6 +240,14 @@ def serve_job(hub: RealHub, revision: Revision) -> Job:
         job = facts.store.get_job(revision.job_id)
     assert job.kind is JobKind.SERVE
     return job
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def router(hub: RealHub) -> int:

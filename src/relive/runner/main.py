@@ -87,15 +87,21 @@ def run_job(order: Order, home: Path) -> int:
     return 0
 
 
-def deliver(report: Report, reports: ReportClient, lease: Lease) -> None:
+def deliver(report: Report, reports: ReportClient, lease: Lease, *, patience_s: float = _AWAY_S) -> None:
     """Hand the report in, waiting for a hub that is away, stumbles or has no room.
+
+    Args:
+        report: What became of the work.
+        reports: The job's way to the hub.
+        lease: Its claim; without it nobody wants the report.
+        patience_s: Seconds to wait at most.
 
     Raises:
         Superseded: Another claim took over; the hub wants no report of this one.
         HubRefused: The hub understood it, and will not take it.
         HubUnreachable: The hub was away for longer than anyone waits.
     """
-    give_up_at = time.monotonic() + _AWAY_S
+    give_up_at = time.monotonic() + patience_s
     while True:
         try:
             reports.finish(report)

@@ -44,6 +44,7 @@ from relive.wire.jobs import DescribeReport, DescribeWork, Report, ServeReport, 
 _log = logging.getLogger(__name__)
 
 _AWAY_S: Final = 24 * 3600.0
+_FAREWELL_S: Final = 15.0
 _FIRST_ANSWER_S: Final = 300.0
 _DESCRIBE_S: Final = 600.0
 _TELL_AGAIN_S: Final = 1.0
@@ -118,7 +119,10 @@ def main() -> int:
     try:
         work = reports.with_patience(_FIRST_ANSWER_S).work()
         lease.start()
-        deliver(_do(work, reports, lease, blobs, folder), reports, lease)
+        report = _do(work, reports, lease, blobs, folder)
+        # That it ended as it was told is news to nobody: a hub that is away sees it by itself.
+        patience_s = _FAREWELL_S if lease.over is Over.CANCELLED else _AWAY_S
+        deliver(report, reports, lease, patience_s=patience_s)
     except Superseded as error:
         _log.warning("%s", error.what())
     except (HubUnreachable, HubRefused) as error:
