@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from relive.hub.web.routes import account, files, home, models, pipelines, runs
+from relive.hub.web.routes import account, files, home, models, pipelines, runs, tables
 
 # One router of their own: an application that is given two handlers of one path prepares the first one twice.
 ROUTES = [
@@ -11,6 +11,7 @@ ROUTES = [
         route_handlers=[
             *home.ROUTES,
             *runs.ROUTES,
+            *tables.ROUTES,
             *pipelines.ROUTES,
             *models.ROUTES,
             *account.ROUTES,

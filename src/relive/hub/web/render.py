@@ -96,7 +96,7 @@ def unchanged(request: HubRequest, seen: str) -> Response[bytes] | None:
     return Response(b"", status_code=HTTP_204_NO_CONTENT, headers=_HEADERS, media_type=HTML)
 
 
-def go_to(request: HubRequest, path: str, **query: str) -> Redirect:
+def go_to(request: HubRequest, path: str, **query: Any) -> Redirect:
     """Send the browser to another page after something was done."""
     return Redirect(_linker(prefix_of(request))(path, **query), status_code=HTTP_303_SEE_OTHER)
 

@@ -57,10 +57,15 @@ async def form_of(request: HubRequest) -> dict[str, str]:
     Raises:
         InvalidInput: It is larger than any form of ours, or no text.
     """
+    return dict(await fields_of(request))
+
+
+async def fields_of(request: HubRequest) -> list[tuple[str, str]]:
+    """Read a form in which a name may stand several times; raises as `form_of`."""
     body = await request.body()
     if len(body) > _LARGEST_FORM:
         raise InvalidInput(field="form", value=f"{len(body)} bytes", wanted=f"at most {_LARGEST_FORM} bytes")
     try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True))
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True)
     except UnicodeDecodeError as error:
         raise InvalidInput(field="form", value=body[:40], wanted="an encoded form") from error

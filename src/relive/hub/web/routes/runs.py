@@ -1,4 +1,4 @@
-"""Runs: the table, the comparison, and every tab of a run."""
+"""A run: every tab of it, and what its page reads."""
 
 import asyncio
 from urllib.parse import parse_qsl
@@ -8,12 +8,12 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
-from relive.errors import InvalidInput
 from relive.hub.http import HubRequest, services_of
 from relive.hub.routes.blobs import stream
 from relive.hub.web.render import go_to, page, send, unchanged
+from relive.hub.web.routes import tables
 from relive.hub.web.routes.asking import form_of, member, number_in, query_of, reader
-from relive.hub.web.views import artifacts, compare, lineage, logs, recipe, run, runs, series
+from relive.hub.web.views import artifacts, lineage, logs, recipe, run
 from relive.services import curating
 from relive.services import runs as services_runs
 
@@ -22,38 +22,11 @@ _JSON = "application/json"
 _PICTURE_HEAD = 16
 
 
-@get("/p/{project:str}/runs", include_in_schema=False, sync_to_thread=True)
-def show_runs(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
-    """The table of a project's runs."""
-    reader(request)
-    asked = runs.read_asked(query_of(request))
-    return page(request, "runs.html", runs.get_runs(services_of(request), project, asked))
-
-
-@get("/p/{project:str}/compare", include_in_schema=False, sync_to_thread=True)
-def show_compare(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
-    """Runs side by side."""
-    reader(request)
-    query = query_of(request)
-    ids = [part for part in query.get("runs", "").split(",") if part]
-    view = compare.get_compare(services_of(request), project, ids, show_all=query.get("all") == "1")
-    return page(request, "compare.html", view)
-
-
-@get("/p/{project:str}/series", include_in_schema=False, sync_to_thread=True)
-def send_series(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
-    """One metric of several runs, for charts."""
-    reader(request)
-    query = query_of(request)
-    services_of(request).store.get_project(project)
-    return _series(request, [part for part in query.get("runs", "").split(",") if part], query)
-
-
 @get("/r/{run_id:str}/series", include_in_schema=False, sync_to_thread=True)
 def send_run_series(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """One metric of a run, for a chart."""
     reader(request)
-    return _series(request, [run_id], query_of(request))
+    return tables.answer_series(request, [run_id])
 
 
 @get("/runs/{run_id:str}", include_in_schema=False, sync_to_thread=True)
@@ -191,19 +164,7 @@ async def write_note(request: HubRequest, run_id: FromPath[str]) -> Redirect:
     return go_to(request, f"/r/{run.id}")
 
 
-def _series(request: HubRequest, ids: list[str], query: dict[str, str]) -> Response[bytes]:
-    key = query.get("key", "")
-    if not key:
-        raise InvalidInput(field="key", value=key, wanted="the name of a metric")
-    points, along = number_in(query, "points", 600), query.get("x", "") or "step"
-    found = series.read_series(services_of(request), ids, key, points=points, along=along)
-    return send(request, found, _BINARY)
-
-
 ROUTES = [
-    show_runs,
-    show_compare,
-    send_series,
     send_run_series,
     find_run,
     show_run,

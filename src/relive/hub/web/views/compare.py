@@ -7,11 +7,12 @@ import msgspec
 from relive.core.ids import short_id
 from relive.core.run import MetricSummary
 from relive.errors import InvalidInput
+from relive.hub.web.views.columns import Cell, metric_cell, param_cell
 from relive.hub.web.views.recipe import groups_of
-from relive.hub.web.views.runs import Cell, RunLine, metric_cell, param_cell, run_line, run_lines
+from relive.hub.web.views.runs import RunLine, run_line, run_lines
 from relive.services.context import Services
 
-MOST_RUNS = 20
+MOST_RUNS = 50
 _MOST_CHARTS = 12
 _COLOURS = 10
 _ABSENT = Cell("–", "not there", False)

@@ -13,7 +13,7 @@ from relive.errors import NotFound
 from relive.hub.web.markdown import render
 from relive.hub.web.marks import RUNS, Mark
 from relive.hub.web.views import verdicts
-from relive.hub.web.views.runs import Cell, param_cell
+from relive.hub.web.views.columns import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, number, size
 from relive.services.context import Services
 from relive.services.curating import NOTE

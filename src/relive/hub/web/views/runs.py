@@ -1,29 +1,30 @@
-"""The table of runs: which one is best, and why.
+"""The table of runs: which one is best, and why."""
 
-All of its state is in the address: what it narrows by, its order, its columns, its page and what is ticked.
-"""
-
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from relive.core.run import MetricSummary, Run, RunKind, RunStatus
-from relive.errors import InvalidInput
+from relive.core.run import Run, RunStatus
+from relive.core.saved_view import SavedView
+from relive.core.search import Field, Side
+from relive.errors import InvalidFilter, InvalidInput
+from relive.hub.web.markdown import first_line
 from relive.hub.web.marks import RUNS, Mark
+from relive.hub.web.views.asked import PAGE, Asked, read_search
+from relive.hub.web.views.columns import Cell, Choice, Column, cells_of, choices_of, columns_of, head, uses_on
+from relive.hub.web.views.groups import Groups, get_groups
 from relive.hub.web.views.verdicts import mark_of, verdicts_on
-from relive.hub.web.words import exact, number
-from relive.ports.stores import RunFilter
+from relive.hub.web.words import clip, count
+from relive.ports.search import RunPage
 from relive.services.context import Services
+from relive.services.curating import NOTE
 
-PAGE = 50
-_DEFAULT_METRICS, _DEFAULT_PARAMS = 3, 4
-_MOST_COLUMNS = 24
-# What a run itself can be ordered by, as the store names it.
-_ORDERS = ("name", "status", "kind", "created_at", "started_at", "ended_at")
-_STATUSES = tuple(status.value for status in RunStatus)
-_KINDS = tuple(kind.value for kind in RunKind)
+_NOTE = Field(Side.TAG, NOTE)
+_MOST_COUNTED = 10_000
+# Where no run is shown, these tell what could be asked for.
+_LOOKED_AT = 20
+_DONE = {"tagged": "{} tagged", "deleted": "{} deleted", "restored": "{} restored"}
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,72 +44,22 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """The state in the address.
-
-    Attributes:
-        q: Words, and `status:failed`, `kind:stage`, `stage:train`.
-        sort: Attribute or "metrics.KEY", "-" before it for descending.
-        cols: Columns asked for: "metrics.KEY" and "params.KEY"; empty for those that say most.
-        sel: Runs that are ticked.
-        page: From 1.
-    """
-
-    q: str = ""
-    sort: str = "-created_at"
-    cols: tuple[str, ...] = ()
-    sel: tuple[str, ...] = ()
-    page: int = 1
-
-    def query(self, **changes: Any) -> dict[str, Any]:
-        """Give the state as a query, with some of it changed; defaults are left out."""
-        state = {key: getattr(self, key) for key in self.__struct_fields__} | changes
-        default = {"sort": "-created_at", "page": 1}
-        return {
-            key: ",".join(value) if isinstance(value, tuple) else value
-            for key, value in state.items()
-            if value and value != default.get(key)
-        }
-
-
-class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of values.
-
-    Attributes:
-        sort: Order that a click on its head asks for; empty if it cannot be sorted by.
-        sorted: "ascending", "descending" or "".
-    """
-
-    id: str
-    name: str
-    kind: str
-    sort: str
-    sorted: str
-
-
-class Cell(msgspec.Struct, frozen=True):
-    """A value: shortly, exactly, and whether it is a number."""
-
-    text: str
-    exact: str
-    numeric: bool
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the table."""
+    """One run of the table; `note` is the first line of what people wrote about it."""
 
     line: RunLine
     cells: tuple[Cell, ...]
+    note: str
     ticked: bool
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """A column that could be shown."""
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with the filter; `before`, `wrong`, `after` are its parts, empty if no place is known."""
 
-    id: str
-    name: str
-    kind: str
-    shown: bool
+    sentence: str
+    before: str = ""
+    wrong: str = ""
+    after: str = ""
 
 
 class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +68,13 @@ class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         total: How many runs match; None where only their beginning was read.
         first: Number of the first row, from 1.
-        heads: The fixed columns' sort links: column to (order, "ascending" or so).
-        problem: What was wrong with the filter, else empty.
+        next: Where the next page begins; empty if this is the last.
+        heads: The fixed columns' sort links.
+        views: What was saved; `view` the one that is open, if it is.
+        is_changed: Whether the open one has been changed since it was opened.
+        others: Ticked runs that are not on this page.
+        newest: When the newest run of the project was made, for asking what came since.
+        done: What was just done.
     """
 
     project: str
@@ -130,82 +86,86 @@ class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
     total: int | None
     all_runs: int
     first: int
-    has_next: bool
-    problem: str
+    next: str
+    problem: Problem | None
+    groups: Groups | None
+    views: tuple[SavedView, ...]
+    view: SavedView | None
+    is_changed: bool
+    others: tuple[str, ...]
+    newest: float
+    done: str
     git_url: str
 
 
-def read_asked(query: Mapping[str, str]) -> Asked:
-    """Read the state from an address; what makes no sense is left out."""
-    page = query.get("page", "1")
-    return Asked(
-        q=query.get("q", "").strip()[:300],
-        sort=query.get("sort", "")[:300] or "-created_at",
-        cols=_names(query.get("cols", ""))[:_MOST_COLUMNS],
-        sel=_names(query.get("sel", ""))[:50],
-        page=max(1, int(page)) if page.isdigit() and len(page) < 7 else 1,
-    )
-
-
-def read_filter(text: str) -> RunFilter:
-    """Read the filter box: `status:failed kind:stage stage:train`, everything else is words.
-
-    Raises:
-        InvalidInput: A known word has a value it cannot have.
-    """
-    found: RunFilter = {}
-    words = []
-    for part in text.split():
-        key, colon, value = part.partition(":")
-        if colon and key == "status":
-            found["status"] = _one_of(key, value, _STATUSES)
-        elif colon and key == "kind":
-            found["kind"] = _one_of(key, value, _KINDS)
-        else:
-            words.append(value if colon and key in ("stage", "commit", "name") else part)
-    if words:
-        found["text"] = " ".join(words)
-    return found
-
-
 def get_runs(services: Services, project_name: str, asked: Asked) -> RunsPage:
-    """Give one page of the table.
+    """Give one page of the table, or the groups of what it would show.
 
     Raises:
         NotFound: There is no such project.
     """
     store = services.store
     project = store.get_project(project_name)
-    problem = ""
-    try:
-        narrow = read_filter(asked.q)
-    except InvalidInput as error:
-        narrow, problem = {}, f"{error.what()} Expected: {error.wanted}."
-    order = asked.sort if _is_order(asked.sort) else "-created_at"
-    offset = (asked.page - 1) * PAGE
-    found: list[Run] = []
-    if not problem:
-        here: RunFilter = {**narrow, "project_id": project.id}
-        found = store.list_runs(order=order, limit=PAGE + 1, offset=offset, **here)
-    runs = found[:PAGE]
-    ids = [run.id for run in runs]
-    metrics, params = store.list_metrics(ids), store.list_params(ids)
+    found, problem = _search(services, project.id, asked)
+    runs, ids = found.runs, [run.id for run in found.runs]
+    newest = store.list_runs(project_id=project.id, limit=_LOOKED_AT)
+    uses = uses_on(services, ids or [run.id for run in newest])
+    columns = columns_of(asked, uses)
+    fields = [field for field, _ in columns]
     all_runs = store.count_runs(project_id=project.id)
-    columns = _columns(asked, metrics, params)
+    views = store.list_views(project.id)
+    view = next((it for it in views if it.name == asked.view), None)
     return RunsPage(
         project=project.name,
         asked=asked,
-        columns=columns,
-        rows=_rows(services, asked, runs, columns, metrics, params),
-        choices=_choices(columns, metrics, params),
-        heads={name: _head(name, name, "run", asked.sort) for name in ("name", "status", "created_at")},
-        total=_total(services, project.id, narrow, all_runs, offset, found),
+        columns=tuple(column for _, column in columns),
+        rows=_rows(services, asked, runs, fields),
+        choices=choices_of(services, project.id, asked, fields, uses),
+        heads={name: head(name, name, "run", asked.sort) for name in ("name", "status", "created_at")},
+        total=_total(asked, all_runs, found),
         all_runs=all_runs,
-        first=offset + 1,
-        has_next=len(found) > PAGE,
+        first=asked.n + 1,
+        next=found.next,
         problem=problem,
+        groups=_groups(services, project.id, asked) if not problem else None,
+        views=tuple(views),
+        view=view,
+        is_changed=view is not None and view.query != saved_query(asked),
+        others=tuple(run_id for run_id in asked.sel if run_id not in ids),
+        newest=newest[0].created_at if newest else 0.0,
+        done=_done(asked.did),
         git_url=f"{services.place.public_url}/git/{project.name}.git",
     )
+
+
+def count_found(services: Services, project_name: str, asked: Asked) -> str:
+    """Say how many runs match; of very many only that they are.
+
+    Raises:
+        NotFound: There is no such project.
+        InvalidInput: The filter cannot be read.
+    """
+    project = services.store.get_project(project_name)
+    found = services.store.count_found(read_search(asked, project.id), most=_MOST_COUNTED)
+    return f"more than {_MOST_COUNTED:,} runs" if found > _MOST_COUNTED else count(found, "run")
+
+
+def count_new(services: Services, project_name: str, since: float) -> int:
+    """Tell how many runs were made since a moment, at most a page of them."""
+    project = services.store.get_project(project_name)
+    newest = services.store.list_runs(project_id=project.id, limit=PAGE)
+    return sum(run.created_at > since for run in newest)
+
+
+def saved_query(asked: Asked) -> str:
+    """Write what a view keeps of an address: not what is ticked, nor the page."""
+    kept = asked.fresh(sel=(), view="")
+    return urlencode(sorted(kept.items()))
+
+
+def opened_query(view: SavedView) -> dict[str, str]:
+    """Read what a view keeps."""
+    return dict(parse_qsl(view.query)) | {"view": view.name}
 
 
 def run_lines(services: Services, runs: Sequence[Run]) -> tuple[RunLine, ...]:
@@ -232,113 +192,58 @@ def run_line(services: Services, run: Run) -> RunLine:
     )
 
 
-def metric_cell(value: float | None) -> Cell:
-    """Give a metric's value as a cell."""
-    return Cell("–", "not recorded", True) if value is None else Cell(number(value), exact(value), True)
+def _search(services: Services, project_id: str, asked: Asked) -> tuple[RunPage, Problem | None]:
+    try:
+        search = read_search(asked, project_id)
+    except InvalidInput as error:
+        return RunPage(()), _problem(error)
+    if asked.group:
+        return RunPage(()), None
+    try:
+        return services.store.search_runs(search), None
+    except InvalidInput as error:
+        if not asked.after:
+            return RunPage(()), _problem(error)
+        # A link to a page of another order shows the first of this one.
+        return services.store.search_runs(msgspec.structs.replace(search, after="")), None
 
 
-def param_cell(value: Any) -> Cell:
-    """Give a param's value as a cell."""
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell("–", "not set", False) if value is None else Cell(number(value), exact(value), numeric)
+def _problem(error: InvalidInput) -> Problem:
+    if not isinstance(error, InvalidFilter):
+        return Problem(sentence=f"{error.what()} Expected: {error.wanted}.")
+    text, at = str(error.value), min(error.at, len(str(error.value)))
+    end = next((place for place in range(at + 1, len(text)) if text[place].isspace()), len(text))
+    return Problem(sentence=error.sentence, before=text[:at], wrong=text[at:end] or "…", after=text[end:])
 
 
-def _columns(
-    asked: Asked, metrics: Sequence[MetricSummary], params: Mapping[str, dict[str, Any]]
-) -> tuple[Column, ...]:
-    ids = asked.cols or _telling(metrics, params)
-    return tuple(_column(name, asked.sort) for name in ids if name.startswith(("metrics.", "params.")))
+def _groups(services: Services, project_id: str, asked: Asked) -> Groups | None:
+    return get_groups(services, read_search(asked, project_id), asked) if asked.group else None
 
 
-def _telling(metrics: Sequence[MetricSummary], params: Mapping[str, dict[str, Any]]) -> tuple[str, ...]:
-    """Choose the columns that say most: the metrics most runs have, the params that differ between runs."""
-    there = Counter(item.key for item in metrics)
-    chosen = sorted(there, key=lambda key: (-there[key], key))[:_DEFAULT_METRICS]
-    values: dict[str, set[str]] = {}
-    for run in params.values():
-        for key, value in run.items():
-            values.setdefault(key, set()).add(repr(value))
-    differing = [key for key, seen in sorted(values.items()) if len(seen) > 1]
-    return (*(f"metrics.{key}" for key in chosen), *(f"params.{key}" for key in differing[:_DEFAULT_PARAMS]))
-
-
-def _column(name: str, sort: str) -> Column:
-    kind, _, key = name.partition(".")
-    return _head(name, key, "metric" if kind == "metrics" else "param", sort)
-
-
-def _head(name: str, label: str, kind: str, sort: str) -> Column:
-    down = sort == f"-{name}"
-    best_first = name if down else f"-{name}"
-    return Column(
-        id=name,
-        name=label,
-        kind=kind,
-        sort="" if kind == "param" else best_first,
-        sorted="descending" if down else "ascending" if sort == name else "",
-    )
-
-
-def _rows(
-    services: Services,
-    asked: Asked,
-    runs: Sequence[Run],
-    columns: Sequence[Column],
-    metrics: Sequence[MetricSummary],
-    params: Mapping[str, dict[str, Any]],
-) -> tuple[Row, ...]:
-    last = {(item.run_id, item.key): item.last for item in metrics}
-
-    def cell(run: Run, column: Column) -> Cell:
-        if column.kind == "metric":
-            return metric_cell(last.get((run.id, column.name)))
-        return param_cell(params.get(run.id, {}).get(column.name))
-
+def _rows(services: Services, asked: Asked, runs: Sequence[Run], fields: Sequence[Field]) -> tuple[Row, ...]:
+    store = services.store
+    cells = store.list_cells([run.id for run in runs], [*fields, _NOTE])
+    names = {}
+    if Field(Side.ATTRIBUTE, "experiment") in fields and runs:
+        names = {it.id: it.name for it in store.list_experiments(runs[0].project_id)}
     return tuple(
         Row(
             line=run_line(services, run),
-            cells=tuple(cell(run, column) for column in columns),
+            cells=cells_of(run, fields, cells, names),
+            note=clip(first_line(cells.get((run.id, _NOTE), "")), 60),
             ticked=run.id in asked.sel,
         )
         for run in runs
     )
 
 
-def _choices(
-    columns: Sequence[Column], metrics: Sequence[MetricSummary], params: Mapping[str, dict[str, Any]]
-) -> tuple[Choice, ...]:
-    shown = {column.id for column in columns}
-    names = {f"metrics.{item.key}" for item in metrics}
-    names |= {f"params.{key}" for run in params.values() for key in run}
-    return tuple(
-        Choice(
-            name, name.partition(".")[2], "metric" if name.startswith("metrics.") else "param", name in shown
-        )
-        for name in sorted(names | shown)
-    )
-
-
-def _total(
-    services: Services, project_id: str, narrow: RunFilter, all_runs: int, offset: int, found: Sequence[Run]
-) -> int | None:
-    """Tell how many runs match, where that is known without reading them all."""
-    if not narrow:
+def _total(asked: Asked, all_runs: int, found: RunPage) -> int | None:
+    """Tell how many runs match, where that is known without counting them."""
+    if not (asked.q or asked.of or asked.deleted):
         return all_runs
-    if set(narrow) == {"status"}:
-        return services.store.count_runs(project_id=project_id, status=narrow["status"])
-    return offset + len(found) if len(found) <= PAGE and (found or not offset) else None
+    return None if found.next else asked.n + len(found.runs)
 
 
-def _is_order(sort: str) -> bool:
-    name = sort.removeprefix("-")
-    return name in _ORDERS or (name.startswith("metrics.") and len(name) > len("metrics."))
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise InvalidInput(field=f"{key}:", value=value, wanted=", ".join(allowed))
-    return value
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part for part in text.split(",") if part))
+def _done(did: str) -> str:
+    what, _, number = did.partition(":")
+    return _DONE[what].format(count(int(number), "run")) if what in _DONE and number.isdigit() else ""
