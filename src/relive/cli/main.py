@@ -46,6 +46,8 @@ COMMANDS: Final = {
     "key": "key",
     "login": "login",
     "sync": "sync",
+    "import": "import_",
+    "export": "export",
     "sql": "sql",
     "gc": "gc",
     "doctor": "doctor",

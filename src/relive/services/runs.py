@@ -228,6 +228,7 @@ def get_detail(services: Services, run_id: str) -> RunDetail:
         run=run,
         project=store.get_project(run.project_id).name,
         url=page_of(services, run),
+        experiment=store.get_experiment(run.experiment_id).name,
         metrics=tuple(store.list_metrics([run.id])),
         params=store.list_params([run.id]).get(run.id, {}),
         tags=store.list_tags([run.id]).get(run.id, {}),

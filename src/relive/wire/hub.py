@@ -46,6 +46,7 @@ class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     project: str
     url: str
+    experiment: str = ""
     metrics: tuple[MetricSummary, ...] = ()
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}

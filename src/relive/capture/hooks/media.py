@@ -77,7 +77,7 @@ class Image(Media):
 
 
 class Audio(Media):
-    """Sound: samples from -1 to 1 as (frames) or (frames, channels), or a path.
+    """Sound: samples from -1 to 1 as (frames) or (frames, channels), a WAV's bytes, or a path.
 
     Args:
         sample_rate: Frames a second.
@@ -94,6 +94,8 @@ class Audio(Media):
         """Write it as 16-bit WAV, or copy the file it is."""
         if isinstance(self._data, (str, os.PathLike)):
             return _copy(self._data, path)
+        if isinstance(self._data, (bytes, bytearray)):
+            return _write(f"{path}.wav", bytes(self._data))
         facts = _write(f"{path}.wav", encode_wav(self._data, int(self._rate)))
         return {**facts, "sample_rate": int(self._rate)}
 
@@ -244,8 +246,13 @@ class MediaFolder:
         self._folder = os.path.join(spool, FOLDER)
         self._named_by = 0
 
-    def add(self, name: str, step: int, media: list[Media]) -> list[dict[str, Any]]:
+    def add(
+        self, name: str, step: int, media: list[Media], *, at: float | None = None
+    ) -> list[dict[str, Any]]:
         """Write media, then their lines of the index; give the records that the spool needs for them.
+
+        Args:
+            at: When they were logged; now, if not given.
 
         Raises:
             Exception: They cannot be written; the index names none of them that is not whole.
@@ -253,7 +260,7 @@ class MediaFolder:
         os.makedirs(self._folder, exist_ok=True)
         lines = []
         for place, item in enumerate(media):
-            now = time.time()
+            now = time.time() if at is None else at
             stem = f"{_file_name(name)}-{step}-{place}-{int(now * 1e6):x}-{os.getpid()}"
             facts = item.save(os.path.join(self._folder, stem))
             if "file" in facts:

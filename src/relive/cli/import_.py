@@ -1,0 +1,103 @@
+"""`relive import`: take over runs from other trackers."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relive.cli.output import err, escape, json_option, out, plural, print_json
+from relive.cli.repository import current_project
+from relive.client.hub import connect
+from relive.client.importers.folder import ExportedFolder
+from relive.client.importers.foreign import Source
+from relive.client.importers.mlflow_files import open_files
+from relive.client.importers.mlflow_server import MlflowServer
+from relive.client.importers.receive import Received, receive
+from relive.client.importers.tensorboard import TensorboardFolder
+from relive.client.importers.wandb import WandbFolder
+from relive.errors import NotFound
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+def _options(command: Any) -> Any:
+    """Give a command what every import takes."""
+    project = click.option("--project", default="", help="Where the runs go; default: this repository's.")
+    return project(json_option(command))
+
+
+@click.group(name="import")
+def import_command() -> None:
+    """Take over runs from other trackers; done again, it adds what is new.
+
+    \b
+    Examples:
+      relive import mlflow http://localhost:5000
+      relive import tensorboard ./runs
+    """
+
+
+@import_command.command()
+@click.argument("place")
+@click.option("--token", default="", help="For the server.")
+@_options
+def mlflow(place: str, token: str, project: str, as_json: bool) -> None:
+    """Take over the runs of an MLflow server (its URL), a folder mlruns, or a file mlflow.db.
+
+    Params, tags, every point, times and artifacts are kept; models stay artifacts of their runs.
+    """
+    is_url = place.startswith(("http://", "https://"))
+    _receive(MlflowServer(place, token) if is_url else open_files(Path(place)), project, as_json=as_json)
+
+
+@import_command.command()
+@click.argument("folder", type=_PATH)
+@_options
+def tensorboard(folder: Path, project: str, as_json: bool) -> None:
+    """Take over the event files below a FOLDER: scalars, media, hyperparameters."""
+    _receive(TensorboardFolder(folder), project, as_json=as_json)
+
+
+@import_command.command()
+@click.argument("folder", type=_PATH)
+@_options
+def wandb(folder: Path, project: str, as_json: bool) -> None:
+    """Take over offline runs of W&B: a FOLDER wandb/, or that of one run."""
+    _receive(WandbFolder(folder), project, as_json=as_json)
+
+
+@import_command.command()
+@click.argument("folder", type=_PATH)
+@_options
+def relive(folder: Path, project: str, as_json: bool) -> None:
+    """Take over what `relive export` wrote to a FOLDER, without loss."""
+    _receive(ExportedFolder(folder), project, as_json=as_json)
+
+
+def _receive(source: Source, project: str, *, as_json: bool) -> None:
+    project = project or _project(source)
+    received = receive(connect(), source, project, said=_say)
+    lost = [run for run in received if not run.is_whole]
+    if as_json:
+        print_json({"project": project, "runs": received})
+    else:
+        sent, stored = sum(run.sent for run in received), sum(run.stored for run in received)
+        runs, points = plural(len(received), "run"), plural(sent, "point")
+        out.print(f"{runs} in project {escape(project)}: {points} sent, {stored:,} stored.")
+    if lost:
+        names = ", ".join(run.name for run in lost[:5])
+        raise click.ClickException(f"The hub has fewer points than were sent, of {names}.")
+
+
+def _project(source: Source) -> str:
+    try:
+        return current_project()
+    except NotFound:
+        return source.name
+
+
+def _say(run: Received) -> None:
+    files = f", {plural(run.artifacts, 'artifact')}" if run.artifacts else ""
+    same = f" ({run.repeated:,} of them repeated)" if run.repeated else ""
+    points = f"{run.sent:,} points sent{same}, {run.stored:,} stored"
+    err.print(f"{run.run_id[:8]} {escape(run.name)}: {points}{files}")
