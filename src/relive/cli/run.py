@@ -63,7 +63,10 @@ def run(
         env=EnvSpec(lock=lock) if lock else None,
         timeout_s=timeout_s,
     )
-    result = run_here(asked, connect(), echo=not as_json)
+    hub = connect()
+    # Once, without patience: who has just typed a command wants to hear now that there is no hub.
+    hub.get_info()
+    result = run_here(asked, hub, echo=not as_json)
     if as_json:
         # The token in `result.run` is the command's own and must not end in anybody's log.
         print_json({"run_id": result.run.run_id, "url": result.run.url, "report": result.report})

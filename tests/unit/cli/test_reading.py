@@ -373,3 +373,11 @@ def test_deploying_waits_until_it_has_the_traffic_or_has_failed(relive: Shell, b
         "revision 2 of digits: it is failed: row 1 differs."
         in relive("deploy", "digits@1", "digits", code=1).err
     )
+
+
+def test_a_run_by_hand_without_a_hub_is_refused_at_once(shell: Shell) -> None:
+    shell.patch.setenv("RELIVE_HUB", "http://127.0.0.1:9")
+    shell.patch.setenv("RELIVE_TOKEN", "rlv_x_y")
+    said = shell("run", "--", "touch", "done", code=5)
+    assert "does not answer" in said.err
+    assert not Path("done").exists()
