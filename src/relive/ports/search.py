@@ -1,13 +1,16 @@
 """What services ask of the search for runs and experiments; its promises are those of `ports.stores`."""
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from relive.core.project import Experiment
 from relive.core.run import Run
 from relive.core.search import Condition, Order
+
+PAGE_TOKEN: Final = "page token"
+"""The field that `InvalidInput` names if a search cannot go on behind `after`."""
 
 
 class View(StrEnum):

@@ -117,6 +117,9 @@ MLFLOW = {
     "POST experiments/delete": MEMBERS,
     "POST experiments/restore": MEMBERS,
     "POST experiments/search-datasets": CLIENTS,
+    "GET experiments/search?max_results=1": CLIENTS,
+    "POST experiments/search": CLIENTS,
+    "POST runs/search": CLIENTS,
     "POST runs/create": CLIENTS,
     "GET runs/get?run_id={run_id}": CLIENTS,
     "POST runs/update": "cma",
@@ -223,6 +226,8 @@ BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow/experiments/delete": {"experiment_id": "EXPERIMENT"},
     "POST /api/2.0/mlflow/experiments/restore": {"experiment_id": "EXPERIMENT"},
     "POST /api/2.0/mlflow/experiments/search-datasets": {"experiment_ids": ["EXPERIMENT"]},
+    "POST /api/2.0/mlflow/experiments/search": {"max_results": 1},
+    "POST /api/2.0/mlflow/runs/search": {"experiment_ids": ["EXPERIMENT"]},
     "POST /api/2.0/mlflow/runs/delete": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/restore": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/log-inputs": {"run_id": "RUN"},
@@ -410,6 +415,7 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
                 # These find what is of its own project, which is nothing.
                 "GET /api/2.0/mlflow/registered-models/search",
                 "GET /api/2.0/mlflow/model-versions/search",
+                "GET /api/2.0/mlflow/experiments/search?max_results=1",
                 "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits",
             ):
                 continue

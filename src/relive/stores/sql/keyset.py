@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, or_
 
 from relive.errors import InvalidInput
+from relive.ports.search import PAGE_TOKEN
 
 Place = tuple[float | int | str, ...]
 
@@ -76,13 +77,13 @@ def read_token(order: str, token: str, keys: Sequence[Key]) -> Place | None:
     try:
         digest, place = _PLACE.decode(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except (ValueError, msgspec.MsgspecError) as error:
-        raise InvalidInput(field="page token", value=token, wanted="one that a page gave") from error
+        raise InvalidInput(field=PAGE_TOKEN, value=token, wanted="one that a page gave") from error
     fits = len(place) == len(keys) and all(
         isinstance(value, str) is key.is_text and not (isinstance(value, int) and abs(value) > _LARGEST)
         for value, key in zip(place, keys, strict=True)
     )
     if digest != _digest(order) or not fits:
-        raise InvalidInput(field="page token", value=token, wanted="one that a page in this order gave")
+        raise InvalidInput(field=PAGE_TOKEN, value=token, wanted="one that a page in this order gave")
     return place
 
 

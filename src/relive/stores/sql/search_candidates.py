@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, union_all
 
 from relive.core.search import And, Comparison, Condition, Or, Side
-from relive.stores.sql.search_fields import TAG_COLUMNS, RunFields, param_texts, statuses_that_fit
+from relive.stores.sql.search_fields import SHOWN_TAGS, RunFields, param_texts, statuses_that_fit
 from relive.stores.sql.tables.runs import INDEXED_LETTERS, metric_series, params, runs, tags
 from relive.stores.sql.tables.tracking import logged_datasets, run_datasets
 
@@ -47,7 +47,7 @@ def _comparison(found: Comparison, fields: RunFields) -> Select[Any] | None:
         return _pairs(params, key, *_beginnings(found, in_json=True))
     if side is Side.TAG:
         # Of these an attribute may fit as well.
-        return None if key in TAG_COLUMNS else _pairs(tags, key, *_beginnings(found, in_json=False))
+        return None if key in SHOWN_TAGS else _pairs(tags, key, *_beginnings(found, in_json=False))
     if side is Side.DATASET:
         return _datasets(found, fields)
     return _attribute(found, fields)

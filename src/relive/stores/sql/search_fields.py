@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     and_,
     case,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 
 from relive.core.digest import canonical_json
-from relive.core.run import RunStatus
+from relive.core.run import RunKind, RunStatus
 from relive.core.search import Comparison, Side
 from relive.errors import InvalidInput
 from relive.stores.sql.columns import TEXT
@@ -39,8 +40,25 @@ STARTED: Final = func.coalesce(runs.c.started_at, runs.c.created_at)
 """When a run began; one that has not begun yet stands where it was made."""
 
 CONTEXT_TAG: Final = "mlflow.data.context"
-# What MLflow's clients set as tags is an attribute of a run.
-TAG_COLUMNS: Final = {"mlflow.runName": runs.c.name, "mlflow.user": runs.c.actor}
+_RUN_NAME: Final = "mlflow.runName"
+_USER: Final = "mlflow.user"
+_UNKNOWN_USER: Final = "unknown"
+# Who MLflow's clients say it was, else who made it; of what such a client made only the client knows.
+_its_tag = select(tags.c.value).where(tags.c.run_id == runs.c.id, tags.c.key == _USER)
+_ACTOR: Final = func.coalesce(
+    _its_tag.scalar_subquery(), case((runs.c.kind != RunKind.CLIENT, runs.c.actor), else_=None)
+)
+SHOWN_TAGS: Final[dict[str, Any]] = {_RUN_NAME: runs.c.name, _USER: type_coerce(_ACTOR, TEXT)}
+"""Tags that MLflow's clients see without anybody having set them."""
+_LOCATION: Final = (
+    select(
+        func.coalesce(
+            experiments.c.artifact_location, literal("mlflow-artifacts:/", TEXT).concat(experiments.c.id)
+        )
+    )
+    .where(experiments.c.id == runs.c.experiment_id)
+    .scalar_subquery()
+)
 # As MLflow's clients see them.
 _STATUSES: Final = {status: status.value.upper() for status in RunStatus} | {RunStatus.LOST: "FAILED"}
 _PYTHON_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
@@ -50,17 +68,13 @@ TEXTS: Final = {
     "id": runs.c.id,
     "run_name": runs.c.name,
     "name": runs.c.name,
-    "user_id": runs.c.actor,
+    "user_id": type_coerce(func.coalesce(_ACTOR, literal(_UNKNOWN_USER, TEXT)), TEXT),
     "actor": runs.c.actor,
     "kind": type_coerce(runs.c.kind, TEXT),
     "stage": runs.c.stage,
     "commit": runs.c.commit,
     "command": runs.c.command,
-    "artifact_uri": literal("mlflow-artifacts:/", TEXT)
-    .concat(runs.c.experiment_id)
-    .concat("/")
-    .concat(runs.c.id)
-    .concat("/artifacts"),
+    "artifact_uri": type_coerce(_LOCATION, TEXT).concat("/").concat(runs.c.id).concat("/artifacts"),
 }
 TIMES: Final = {
     "start_time": STARTED,
@@ -135,15 +149,14 @@ class RunFields:
         return self._pair(here, self.param_text(params.c.value), found)
 
     def _tag(self, found: Comparison) -> ColumnElement[bool]:
-        here = and_(tags.c.run_id == runs.c.id, tags.c.key == found.field.key)
-        kept = self._pair(here, tags.c.value, found)
-        column = TAG_COLUMNS.get(found.field.key)
-        if column is None:
-            return kept
-        if found.comparator in ("IS NULL", "IS NOT NULL"):
-            return false() if found.comparator == "IS NULL" else true()
-        # A tag of this name that was set stands before the attribute.
-        return or_(kept, and_(~exists().where(here), self.compare(column, found)))
+        shown = SHOWN_TAGS.get(found.field.key)
+        if shown is None:
+            here = and_(tags.c.run_id == runs.c.id, tags.c.key == found.field.key)
+            return self._pair(here, tags.c.value, found)
+        if found.comparator == "IS NULL":
+            return type_coerce(shown.is_(None), Boolean)
+        is_there = shown.is_not(None)
+        return is_there if found.comparator == "IS NOT NULL" else and_(is_there, self.compare(shown, found))
 
     def _pair(self, here: ColumnElement[bool], value: Any, found: Comparison) -> ColumnElement[bool]:
         if found.comparator == "IS NULL":

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, literal
 from relive.core.search import Order, Side
 from relive.stores.sql.columns import TEXT
 from relive.stores.sql.keyset import Key
-from relive.stores.sql.search_fields import TAG_COLUMNS, TEXTS, TIMES, RunFields
+from relive.stores.sql.search_fields import SHOWN_TAGS, TEXTS, TIMES, RunFields
 from relive.stores.sql.tables.runs import metric_series, params, runs, tags
 
 _HAS, _NAN, _MISSING = 0, 1, 2
@@ -72,8 +72,9 @@ class Part:
 def term_of(order: Order, fields: RunFields) -> Term:
     """Give an order of runs as something to sort by."""
     side, key = order.field.side, order.field.key
-    if side is Side.TAG and key in TAG_COLUMNS:
-        return Term(TAG_COLUMNS[key], ascending=order.ascending, is_text=True)
+    if side is Side.TAG and key in SHOWN_TAGS:
+        shown = SHOWN_TAGS[key]
+        return Term(shown, case((shown.is_(None), _MISSING), else_=_HAS), order.ascending, is_text=True)
     if side is Side.ATTRIBUTE:
         return _attribute(key, order.ascending)
     if side is Side.METRIC:

@@ -11,7 +11,17 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from relive.hub.http import HubRequest, services_of
-from relive.hub.routes.mlflow import files, inputs, models, registry, server, tracking, uploads
+from relive.hub.routes.mlflow import (
+    files,
+    inputs,
+    models,
+    registry,
+    search,
+    server,
+    tracking,
+    uploads,
+    webhooks,
+)
 from relive.hub.routes.mlflow.answers import failure, failure_of
 from relive.hub.routes.mlflow.reading import read_body, read_query
 from relive.hub.routes.mlflow.table import Found, Routes, Table, client_of
@@ -27,9 +37,11 @@ TABLE: Table = (
     tracking.TABLE
     | inputs.TABLE
     | server.TABLE
+    | search.TABLE
     | models.TABLE
     | registry.TABLE
     | uploads.TABLE
+    | webhooks.TABLE
 )
 _ROUTES = Routes(TABLE)
 
