@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,8 +29,9 @@ def json_option(command: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; NaN and infinities in the words of Python's json."""
-    click.echo(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+    """Print a value as JSON, which has no NaN and no infinities: they become these words, as text."""
+    plain = _finite(msgspec.to_builtins(value))
+    click.echo(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_error(error: ReliveError) -> None:
@@ -41,6 +43,14 @@ def print_error(error: ReliveError) -> None:
     err.print(f"[bold red]✗[/] {escape(first)}")
     for line in rest:
         err.print(escape(line))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def wants_json(argv: Sequence[str]) -> bool:

@@ -26,12 +26,16 @@ class Said:
     @property
     def json(self) -> Any:
         """Read what was printed as JSON."""
-        return json.loads(self.out)
+        return json.loads(self.out, parse_constant=_refuse)
 
     @property
     def lines(self) -> list[str]:
         """Give the lines that were printed."""
         return self.out.splitlines()
+
+
+def _refuse(word: str) -> Any:
+    raise AssertionError(f"{word} is no JSON")
 
 
 class Shell:

@@ -107,7 +107,7 @@ def test_nan_is_said_as_it_is(relive: Shell, bench: Bench) -> None:
     )
     assert re.search(r"^loss +nan +nan +nan +1$", relive("show", run.id).out, re.MULTILINE)
     found = relive("show", run.id, "--json")
-    assert json.loads(found.out, parse_constant=str)["detail"]["metrics"][0]["last"] == "NaN"
+    assert found.json["detail"]["metrics"][0]["last"] == "NaN"
 
 
 def test_what_a_run_is_named_moves_no_cursor(relive: Shell, bench: Bench) -> None:
