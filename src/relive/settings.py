@@ -44,6 +44,8 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "Folder of environments, wheels and blobs kept by the runner; default RELIVE_HOME/cache.",
     ),
+    Setting("RELIVE_CACHE_GIB", "50", "GiB that `relive cache prune` leaves in the cache."),
+    Setting("RELIVE_CACHE_DAYS", "60", "Days without use after which `relive cache prune` removes an entry."),
     Setting(
         "RELIVE_LOG_LEVEL",
         "info",
@@ -51,6 +53,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "RELIVE_SECRET_KEY", "", "Key that encrypts stored secrets; without it a file in the data folder."
+    ),
+    Setting(
+        "RELIVE_WEBHOOK_PRIVATE",
+        "",
+        "1 lets webhooks go to private addresses and by plain http; without it only by https to public ones.",
     ),
     Setting(
         "RELIVE_RESERVE_MIB",

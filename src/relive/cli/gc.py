@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from relive.cli.output import err, json_option, out, plural, print_json
+from relive.cli.output import err, json_option, out, plural, print_json, size
 from relive.client.hub import connect
 from relive.errors import HubUnreachable
 from relive.wire.housekeeping import GcProgress, GcReport
@@ -61,18 +61,9 @@ def _tell(report: GcReport) -> None:
     verb = "would be" if report.dry_run else "were"
     out.print(f"{plural(report.runs, 'run')}, {plural(report.experiments, 'experiment')} {verb} purged.")
     out.print(
-        f"{plural(report.deleted, 'blob')} of {report.blobs:,} {verb} deleted: {_size(report.freed_bytes)}."
+        f"{plural(report.deleted, 'blob')} of {report.blobs:,} {verb} deleted: {size(report.freed_bytes)}."
     )
     kept = f"{report.referred:,} referred to, {report.young:,} too young, {report.pinned:,} pinned"
     out.print(f"Kept: {kept}.")
     if report.database_bytes:
-        out.print(f"The database gave {_size(report.database_bytes)} back.")
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError("the loop ends at its last unit")
+        out.print(f"The database gave {size(report.database_bytes)} back.")

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "export": "export",
     "sql": "sql",
     "gc": "gc",
+    "cache": "cache",
     "doctor": "doctor",
     "completion": "completion",
     "git-credential": "credential",

@@ -126,6 +126,16 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def size(size_bytes: int) -> str:
+    """Write a size in the unit that fits."""
+    value = float(size_bytes)
+    for unit in ("bytes", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
 def number(value: float) -> str:
     """Write a number: whole ones exactly, others with five digits."""
     return str(int(value)) if abs(value) < 1e15 and value == int(value) else f"{value:.5g}"
