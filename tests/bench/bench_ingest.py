@@ -10,27 +10,20 @@ import json
 import math
 import os
 import random
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-from weakref import finalize
 
 from relive.core.run import Metric, RunStatus
 from relive.testing.stores_samples import a_run
 from tests.bench.harness import Benchmark, Case, Facts, tree_cpu_s
+from tests.bench.servers import PATIENCE_S, ask, start_hub, start_mlflow
 from tests.bench.sqlite_floor import Folder, PointsFloor
 
 CALLS = {"small": 3, "full": 100}
 POINTS = 1000
 START = 1.8e9
-PATIENCE_S = 120.0
-API = "/api/2.0/mlflow"
 
 
 def benchmark(size: str) -> Benchmark:
@@ -93,19 +86,12 @@ def _store(folder: Folder, calls: int) -> Case:
 
 
 def _hub(folder: Folder, calls: int) -> Case:
-    port, home = _free_port(), folder.path / "home"
-    environment = os.environ | {"RELIVE_HOME": str(home), "RELIVE_LOG_LEVEL": "warning"}
-    command = [sys.executable, "-m", "relive.cli", "up", "--port", str(port), "--auth", "local"]
-    server = _started(folder, [*command, "--data", str(home / "hub")], port, environment)
+    server, port = start_hub(folder, folder.path / "home")
     return Case("relive's hub, log-batch", _asking(folder, port, calls, server.pid), server_pid=server.pid)
 
 
 def _mlflow(folder: Folder, calls: int, mlflow: str) -> Case:
-    port = _free_port()
-    where = ["--backend-store-uri", f"sqlite:///{folder.path / 'mlflow.db'}"]
-    where += ["--artifacts-destination", str(folder.path / "mlflow-artifacts")]
-    command = [mlflow, "server", *where, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    server = _started(folder, command, port, dict(os.environ))
+    server, port = start_mlflow(folder, mlflow, folder.path / "mlflow.db")
     return Case("MLflow's server, log-batch", _asking(folder, port, calls, server.pid), server_pid=server.pid)
 
 
@@ -114,13 +100,13 @@ def _asking(folder: Folder, port: int, calls: int, server_pid: int) -> Callable[
 
     def run() -> Facts:
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as connection:
-            made = _ask(connection, "runs/create", b'{"experiment_id": "0"}')
+            made = ask(connection, "runs/create", b'{"experiment_id": "0"}')
             run_id = made["run"]["info"]["run_id"]
             before = tree_cpu_s(server_pid)
             for body in bodies:
-                _ask(connection, "runs/log-batch", b'{"run_id": "' + run_id.encode() + b'", ' + body)
+                ask(connection, "runs/log-batch", b'{"run_id": "' + run_id.encode() + b'", ' + body)
             spent = tree_cpu_s(server_pid) - before
-            _ask(connection, "runs/update", json.dumps({"run_id": run_id, "status": "FINISHED"}).encode())
+            ask(connection, "runs/update", json.dumps({"run_id": run_id, "status": "FINISHED"}).encode())
         log = folder.path / f"server-{port}.log"  # the server lives as long as its folder does
         if b"Traceback" in log.read_bytes():
             raise RuntimeError(f"the server failed:\n{log.read_text()[-2000:]}")
@@ -136,52 +122,6 @@ def _metrics(call: int) -> bytes:
         for step, at, value in losses(call * POINTS, POINTS)
     ]
     return json.dumps({"metrics": metrics}).encode()[1:]
-
-
-def _ask(connection: http.client.HTTPConnection, call: str, body: bytes) -> dict[str, Any]:
-    connection.request("POST", f"{API}/{call}", body, {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    answer = response.read()
-    if response.status != 200:
-        raise RuntimeError(f"{call}: {response.status} {answer[:500]!r}")
-    read: dict[str, Any] = json.loads(answer)
-    return read
-
-
-def _started(
-    folder: Folder, command: list[str], port: int, environment: dict[str, str]
-) -> "subprocess.Popen[bytes]":
-    """Start a server that ends with the benchmark, and wait until it answers."""
-    with open(folder.path / f"server-{port}.log", "wb") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-    finalize(folder, _stop, server)
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-        except OSError:
-            time.sleep(0.1)
-            continue
-        return server
-    raise RuntimeError(f"{command[0]} did not start:\n{Path(log.name).read_text()[-2000:]}")
-
-
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    server.terminate()
-    try:
-        server.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _per_point(calls: int, **totals: float) -> Facts:
