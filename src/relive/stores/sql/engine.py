@@ -258,8 +258,10 @@ def _private_file(_dialect: Any, _record: Any, args: list[Any], _options: dict[s
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    # Only a new file obeys: room that rows no longer need can then be given back piece by piece.
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # Only a new file obeys: room that rows no longer need can then be given back piece by piece. With any
+        # other this waits for whoever writes, and changes nothing.
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     _use_wal(connection)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
