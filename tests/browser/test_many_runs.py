@@ -172,3 +172,35 @@ def test_a_new_run_is_told_of_and_moves_nothing(writer: Reader) -> None:
     assert page.locator("tbody td.main").first.inner_text() == first
     link.click()
     expect(page.locator("tbody td.main").first).to_have_text("newest")
+
+
+def test_fifty_runs_are_compared(reader: Reader) -> None:
+    store = reader.site.services.store
+    runs = store.list_runs(project_id=store.get_project("sentiment").id, limit=50)
+    page = reader.open(f"/p/sentiment/compare?runs={','.join(run.id for run in runs)}")
+    expect(page.locator("h1")).to_have_text("Compare 50 runs")
+    expect(page.locator(".plot canvas").first).to_be_visible()
+    assert page.locator(".plane path").count() == 50
+    page.locator("tr[data-run='3'] a").first.hover()
+    expect(page.locator(".plane path.lit")).to_have_attribute("data-line", "3")
+    page.locator("select[name=sx]").select_option("params.lr")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("group", name="metrics.train/loss by params.lr")).to_be_visible()
+    assert "sx=params.lr" in page.url
+
+
+def test_how_charts_are_drawn_is_part_of_the_address(reader: Reader, browser: Browser) -> None:
+    page = reader.open(f"/r/{reader.site.run('bert-small-001', 'sentiment')}/charts")
+    expect(page.locator(".plot canvas").first).to_be_visible()
+    page.get_by_label("Along").select_option("relative")
+    page.get_by_label("log x").check()
+    page.locator(".plot").first.focus()
+    page.keyboard.press("End")
+    expect(page.locator(".read").first).to_contain_text("s:")
+    assert "x=relative" in page.url
+    assert "logx=1" in page.url
+    address = page.url.removeprefix(reader.site.url)
+    with reading(browser, reader.site) as colleague:
+        shown = colleague.open(address)
+        expect(shown.get_by_label("Along")).to_have_value("relative")
+        expect(shown.get_by_label("log x")).to_be_checked()

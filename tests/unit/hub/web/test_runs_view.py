@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relive.core.search import Field, Order, Side, filter_text
 from relive.errors import InvalidInput, NotFound
 from relive.hub.web.views.asked import PAGE, Asked, field_id, read_asked, read_field, read_filter, read_search
-from relive.hub.web.views.compare import get_compare
+from relive.hub.web.views.compare import Look, get_compare
 from relive.hub.web.views.runs import count_found, get_runs
 
 _NAME = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
@@ -186,7 +186,7 @@ def test_a_comparison_shows_only_what_differs(services):
     assert [fact.name for fact in by_name["Metrics"].facts] == ["train/loss", "val/accuracy", "val/loss"]
     assert "epochs" not in [fact.name for fact in by_name["Params"].facts]
     assert by_name["Params"].same >= 1
-    every = get_compare(services, "sentiment", ids, show_all=True)
+    every = get_compare(services, "sentiment", ids, Look(show_all=True))
     assert "epochs" in [fact.name for section in every.sections for fact in section.facts]
 
 

@@ -137,8 +137,15 @@ def show_compare(request: HubRequest, project: FromPath[str]) -> Response[bytes]
     reader(request)
     query = query_of(request)
     ids = [part for part in query.get("runs", "").split(",") if part]
-    view = compare.get_compare(services_of(request), project, ids, show_all=query.get("all") == "1")
-    return page(request, "compare.html", view)
+    look = compare.Look(
+        show_all=query.get("all") == "1",
+        axes=tuple(part for part in query.get("axes", "").split(",") if part),
+        sx=query.get("sx", ""),
+        sy=query.get("sy", ""),
+        find=query.get("find", ""),
+        first=number_in(query, "first", 0, most=1_000_000),
+    )
+    return page(request, "compare.html", compare.get_compare(services_of(request), project, ids, look))
 
 
 @get("/p/{project:str}/series", include_in_schema=False, sync_to_thread=True)

@@ -242,7 +242,13 @@ function begin(section) {
   const tools = section.querySelector("[data-tools]");
   if (tools) useTools(tools, state, charts);
   for (const row of document.querySelectorAll("[data-run]")) {
-    const lit = (index) => () => charts.forEach((chart) => chart.highlight(index));
+    const lit = (index) => () => {
+      charts.forEach((chart) => chart.highlight(index));
+      for (const plane of document.querySelectorAll(".plane")) {
+        plane.classList.toggle("lighting", index !== null);
+        for (const item of plane.querySelectorAll("[data-line]")) item.classList.toggle("lit", Number(item.dataset.line) === index);
+      }
+    };
     row.addEventListener("mouseenter", lit(Number(row.dataset.run)));
     row.addEventListener("focusin", lit(Number(row.dataset.run)));
     row.addEventListener("mouseleave", lit(null));
