@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from relive.cli.output import err, escape, json_option, out, plural, print_json
-from relive.client.exporting import ExportedRun, export, runs_of
+from relive.client import exporting
 from relive.client.hub import HubClient, connect
 from relive.errors import HubRefused
 
@@ -28,10 +28,10 @@ def export_command(what: str, folder: Path, as_json: bool) -> None:
     """
     hub = connect()
 
-    def said(run: ExportedRun) -> None:
+    def said(run: exporting.ExportedRun) -> None:
         err.print(f"{run.run.id[:8]} {escape(run.run.name)}: {plural(run.points, 'point')}")
 
-    count = export(hub, _asked(hub, what), folder, said)
+    count = exporting.export(hub, _asked(hub, what), folder, said)
     if as_json:
         print_json({"folder": str(folder), "runs": count})
     else:
@@ -41,7 +41,7 @@ def export_command(what: str, folder: Path, as_json: bool) -> None:
 def _asked(hub: HubClient, what: str) -> Iterator[str]:
     """Give the runs of a project of this name, else the run of this id."""
     if any(it.project.name == what for it in hub.list_projects()):
-        return runs_of(hub, what)
+        return (run.id for run in hub.each_run(what))
     try:
         return iter((hub.get_run(what).run.id,))
     except HubRefused as error:

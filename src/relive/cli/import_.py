@@ -101,3 +101,5 @@ def _say(run: Received) -> None:
     same = f" ({run.repeated:,} of them repeated)" if run.repeated else ""
     points = f"{run.sent:,} points sent{same}, {run.stored:,} stored"
     err.print(f"{run.run_id[:8]} {escape(run.name)}: {points}{files}")
+    if run.note:
+        err.print(f"  [yellow]![/] {escape(run.note)}")

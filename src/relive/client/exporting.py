@@ -32,7 +32,6 @@ from relive.wire.hub import RunDetail
 FORMAT: Final = "relive.export/1"
 COLUMNS: Final = {"key": TEXT, "step": INT64, "time": DOUBLE, "value": DOUBLE}
 DOCUMENTS: Final = ("recipe", "trajectory")
-_RUNS_A_PAGE: Final = 200
 
 
 class ExportedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +66,8 @@ class Blobs(Protocol):
 class Hub(Protocol):
     """The hub as an export needs it; `client.hub.HubClient` is one."""
 
-    def list_runs(self, *, project: str = "", limit: int = 50, offset: int = 0, order: str = "") -> list[Run]:
-        """List runs."""
+    def each_run(self, project: str) -> Iterator[Run]:
+        """Give every run of a project."""
 
     def get_run(self, run_id: str) -> RunDetail:
         """Give a run."""
@@ -82,14 +81,6 @@ class Hub(Protocol):
     @property
     def blobs(self) -> Blobs:
         """The blob store."""
-
-
-def runs_of(hub: Hub, project: str) -> Iterator[str]:
-    """Give the ids of a project's runs, oldest first."""
-    offset = 0
-    while page := hub.list_runs(project=project, limit=_RUNS_A_PAGE, offset=offset, order="created_at"):
-        yield from (run.id for run in page)
-        offset += len(page)
 
 
 def export(

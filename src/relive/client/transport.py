@@ -90,6 +90,17 @@ class Transport:
         with self.open("GET", _with_query(path, query), repeatable=True) as response:
             return self._read(response, reply)
 
+    def get_page(
+        self, path: str, reply: type[T], query: Mapping[str, Any] | None = None
+    ) -> tuple[T, Mapping[str, str]]:
+        """Ask for a part of a list; gives the answer's headers too, of which one says where the next begins.
+
+        Raises:
+            HubUnreachable, HubRefused: As `get`.
+        """
+        with self.open("GET", _with_query(path, query), repeatable=True) as response:
+            return self._read(response, reply), response.headers
+
     def post(
         self, path: str, message: Any, reply: type[T], *, repeatable: bool = False, encoding: str = JSON
     ) -> T:

@@ -114,7 +114,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Sequence[Any]]]:
         data = file.read()
     try:
         yield from _read_groups(data)
-    except (struct.error, KeyError, OSError, EOFError, UnicodeDecodeError, ValueError) as error:
+    except (InvalidInput, struct.error, KeyError, OSError, EOFError, ValueError) as error:
         wanted = f"a Parquet file as `relive export` writes it ({error})"
         raise InvalidInput(field="file", value=str(path), wanted=wanted) from error
 

@@ -8,6 +8,7 @@ import msgspec
 
 from relive.client.exporting import DOCUMENTS, FORMAT, ExportedRun, folder_of
 from relive.client.importers.foreign import ForeignRun, Tree
+from relive.client.importers.receive import PARENT_TAG
 from relive.core.run import Metric, RunStatus
 from relive.errors import InvalidInput, NotFound
 from relive.formats.parquet import read_parquet
@@ -57,6 +58,7 @@ def _foreign(exported: ExportedRun, folder: Path) -> ForeignRun:
         reason=run.reason if is_over else "It had not ended when it was exported.",
         started_at=run.started_at,
         ended_at=run.ended_at,
+        parent=exported.tags.get(PARENT_TAG, ""),
         command=run.command,
         commit=run.commit,
         params=exported.params,

@@ -39,6 +39,7 @@ class ForeignRun(msgspec.Struct, frozen=True, kw_only=True):
         log: What it printed; may be empty.
         documents: Blobs of its report: recipe, trajectory.
         recipe_digest: Name of its set of inputs.
+        note: What could not be taken over, and why.
     """
 
     key: str
@@ -59,6 +60,7 @@ class ForeignRun(msgspec.Struct, frozen=True, kw_only=True):
     log: bytes = b""
     documents: dict[str, bytes] = {}
     recipe_digest: str = ""
+    note: str = ""
 
 
 class Source(Protocol):

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-from relive.client.importers.foreign import ForeignRun
+from relive.client.importers.foreign import ForeignRun, no_files
 from relive.core.run import Metric, RunStatus
 from relive.errors import InvalidInput, NotFound
 
@@ -128,7 +128,8 @@ class MlflowDatabase:
         key = row["run_uuid"]
         status, reason = status_of(row["status"])
         tags = self._texts("tags", key)
-        artifacts = local_folder(row["artifact_uri"] or "")
+        uri = row["artifact_uri"] or ""
+        artifacts = local_folder(uri, self._path.parent)
         return ForeignRun(
             key=key,
             name=row["name"] or tags.get("mlflow.runName", ""),
@@ -143,7 +144,8 @@ class MlflowDatabase:
             params=dict(self._texts("params", key)),
             tags=tags,
             metrics=partial(self._metrics, key),
-            lay_files=partial(lay_tree, artifacts) if artifacts else lambda folder: None,
+            lay_files=partial(lay_tree, artifacts) if artifacts else no_files,
+            note="" if artifacts else f"its artifacts lie at {uri}, which is not on this machine",
         )
 
     def _metrics(self, key: str) -> Iterator[Metric]:
@@ -169,9 +171,17 @@ class MlflowDatabase:
             ) from error
 
 
-def local_folder(uri: str) -> Path | None:
-    """Give the folder of an artifact address; None if it is not on this machine."""
+def local_folder(uri: str, beside: Path | None = None) -> Path | None:
+    """Give the folder of an artifact address; None if it is not on this machine.
+
+    Args:
+        beside: Where MLflow's server ran; what went through it lies in `mlartifacts` there, if it was
+            not told otherwise.
+    """
     parts = urlsplit(uri)
+    if parts.scheme == "mlflow-artifacts" and beside is not None:
+        served = beside / "mlartifacts" / unquote(parts.path).lstrip("/")
+        return served if (beside / "mlartifacts").is_dir() else None
     if parts.scheme not in ("", "file") or not parts.path:
         return None
     return Path(unquote(parts.path) if parts.scheme else uri)

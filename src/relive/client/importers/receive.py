@@ -77,6 +77,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int = 0
     artifacts: int = 0
     size_bytes: int = 0
+    note: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -127,7 +128,7 @@ def _receive_one(hub: Hub, source: str, project: str, run: ForeignRun) -> Receiv
         # It went on at its source since it was imported.
         hub.create_run(CreateRun(project=project, resume=created.run_id))
     reports = hub.run(created.run_id)
-    reports.records("import", (), run.params, {**run.tags, SOURCE_TAG: f"{source}#{run.key}"})
+    reports.records("import", (), run.params, {SOURCE_TAG: f"{source}#{run.key}", **run.tags})
     sent = 0
     for batch in _batches(run.metrics(), POINTS_A_BATCH):
         reports.records(f"import:{sent}:{len(batch)}", tuple(batch))
@@ -143,6 +144,7 @@ def _receive_one(hub: Hub, source: str, project: str, run: ForeignRun) -> Receiv
         repeated=0 if stored == sent else _repeated(run.metrics()),
         artifacts=len(artifacts),
         size_bytes=sum(it.size_bytes for it in artifacts),
+        note=run.note,
     )
 
 

@@ -63,12 +63,16 @@ def _foreign(path: Path, run: WandbRun) -> ForeignRun:
         tags={
             **{name: text for name, text in named.items() if text},
             **dict.fromkeys(run.tags, "true"),
-            **{f"summary.{name}": str(value) for name, value in flat(run.summary) if isinstance(value, str)},
+            **{f"summary.{name}": str(value) for name, value in flat(run.summary) if _is_text(value)},
         },
         metrics=partial(_metrics, path, run.started_at or 0.0),
         lay_files=partial(lay_tree, files),
         log=output.read_bytes() if output.is_file() else b"",
     )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value not in _WORDS
 
 
 def _metrics(path: Path, began: float) -> Iterator[Metric]:
