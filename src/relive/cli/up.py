@@ -3,13 +3,14 @@
 import logging
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from relive import settings
 from relive.cli.output import err, out
-from relive.client.credentials import HubAddress, announce_hub, find_token, store_token
+from relive.client.credentials import HubAddress, announce_hub, find_token, store_token, withdraw_hub
 
 _NEEDS_TLS = "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -17,7 +18,9 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=7878, show_default=True, help="Port to listen on; 0 is not allowed.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=7878, show_default=True, help="Port to listen on."
+)
 @click.option(
     "--data", "data_dir", type=click.Path(path_type=Path), help="Data folder (default: RELIVE_HOME/hub)."
 )
@@ -84,12 +87,13 @@ def up(
         poll_s=float(settings.get_int("RELIVE_POLL_S")),
     )
     _log_as_asked()
-    run_hub(
-        config,
-        known_token=find_token(config.local_url),
-        on_ready=lambda token: _announce(config.local_url, config.url, token),
-        ends_jobs=lambda running: _ends_jobs(running, keep),
-    )
+    with ExitStack() as at_end:
+        run_hub(
+            config,
+            known_token=find_token(config.local_url),
+            on_ready=lambda token: _announce(config.local_url, config.url, token, at_end),
+            ends_jobs=lambda running: _ends_jobs(running, keep),
+        )
     err.print("The hub has stopped.")
 
 
@@ -109,10 +113,15 @@ def _ends_jobs(running: int, keep: bool | None) -> bool:
         return False
 
 
-def _announce(local_url: str, url: str, token: str) -> None:
+def _announce(local_url: str, url: str, token: str, at_end: ExitStack) -> None:
     # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
     for address in {local_url, url}:
         store_token(address, token)
-    announce_hub(HubAddress(address=local_url, pid=os.getpid()))
+    own = HubAddress(address=local_url, pid=os.getpid())
+    spoken_with = announce_hub(own)
+    at_end.callback(withdraw_hub, own)
     out.print(f"relive is up at [bold]{url}[/]   (log in: relive open)")
+    if spoken_with.address != local_url:
+        out.print(f"Another hub runs here: commands speak with {spoken_with.address}, with this one if")
+        out.print(f"  export RELIVE_HUB={url}")
     out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")

@@ -1,16 +1,18 @@
 """Where the hub is and which token opens it: the files that `relive up` and `relive login` leave.
 
-`hub.json` is written last by a hub that starts on this machine; `tokens.json` (0600) holds a token for each
-address. The settings RELIVE_HUB and RELIVE_TOKEN win over both.
+`hub.json` is written last by a hub that starts on this machine, and never taken from one that still answers;
+`tokens.json` (0600) holds a token for each address. The settings RELIVE_HUB and RELIVE_TOKEN win over both.
 """
 
 import contextlib
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,12 +21,19 @@ from relive.errors import HubUnknown, InvalidInput
 
 T = TypeVar("T")
 
+_ANSWER_S = 1.0
 
-class HubAddress(msgspec.Struct, frozen=True):
-    """What `hub.json` says: where the hub of this machine listens, and which process it is."""
+
+class HubAddress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `hub.json` says: where the hub of this machine listens, and which process it is.
+
+    Attributes:
+        others: Hubs with other data that run here as well; commands do not speak with them of themselves.
+    """
 
     address: str
     pid: int = 0
+    others: tuple["HubAddress", ...] = ()
 
 
 class _Tokens(msgspec.Struct):
@@ -51,13 +60,52 @@ def find_hub() -> str:
 
 
 def local_hub() -> HubAddress | None:
-    """Give the hub that was started last on this machine; it may have ended since."""
+    """Give the hub of this machine that commands speak with; it may have ended since."""
     return _read(_folder() / "hub.json", HubAddress)
 
 
-def announce_hub(hub: HubAddress) -> None:
-    """Write `hub.json`; a hub does it last, when it answers."""
-    _write(_folder() / "hub.json", msgspec.json.format(msgspec.json.encode(hub)))
+def announce_hub(hub: HubAddress) -> HubAddress:
+    """Write `hub.json`; a hub does it last, when it answers.
+
+    Returns:
+        The hub that commands of this machine speak with: another one, if it was there before and lives.
+    """
+    with _locked(_folder()):
+        living = _living_beside(hub)
+        _write_hubs([*living, hub])
+    return (*living, hub)[0]
+
+
+def withdraw_hub(hub: HubAddress) -> None:
+    """Leave commands to another hub that lives here; without one `hub.json` stays, for when this is back."""
+    with _locked(_folder()):
+        if living := _living_beside(hub):
+            _write_hubs(living)
+
+
+def _living_beside(hub: HubAddress) -> list[HubAddress]:
+    known = local_hub()
+    if known is None:
+        return []
+    beside = [it for it in (known, *known.others) if normalised(it.address) != normalised(hub.address)]
+    return [msgspec.structs.replace(it, others=()) for it in beside if _lives(it)]
+
+
+def _lives(hub: HubAddress) -> bool:
+    """Tell whether its process is there and its address taken: either alone may by now be a stranger's."""
+    address = urlsplit(hub.address)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        os.kill(hub.pid, 0)
+        socket.create_connection((address.hostname, port), timeout=_ANSWER_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _write_hubs(hubs: list[HubAddress]) -> None:
+    first = msgspec.structs.replace(hubs[0], others=tuple(hubs[1:]))
+    _write(_folder() / "hub.json", msgspec.json.format(msgspec.json.encode(first)))
 
 
 def find_token(address: str) -> str:

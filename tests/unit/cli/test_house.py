@@ -108,6 +108,8 @@ def test_a_word_that_is_no_command_gets_the_nearest(shell: Shell, typed: str, hi
     [
         ("show",),
         ("runs", "--limit", "many"),
+        ("up", "--port", "0"),
+        ("up", "--port", "99999"),
         ("runs", "--nope"),
         ("pool", "add", "x"),
         ("completion", "tcsh"),

@@ -1,6 +1,8 @@
 """Where the hub is found, and that its token is for this user alone."""
 
+import contextlib
 import os
+import socket
 import stat
 import threading
 
@@ -14,6 +16,7 @@ from relive.client.credentials import (
     local_hub,
     normalised,
     store_token,
+    withdraw_hub,
 )
 from relive.errors import InvalidInput, NotFound
 
@@ -110,3 +113,40 @@ def test_a_write_that_fails_leaves_what_was_there(home, monkeypatch):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(InvalidInput):
         normalised(address)
+
+
+@pytest.fixture
+def listening():
+    """Addresses that are taken, as by living hubs."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        yield [f"http://127.0.0.1:{it.getsockname()[1]}" for it in sockets]
+
+
+def test_a_living_hub_keeps_its_commands_and_hands_them_on_at_its_end(listening):
+    first, second = (HubAddress(address, pid=os.getpid()) for address in listening)
+    assert announce_hub(first) == first
+    assert announce_hub(second).address == first.address
+    assert find_hub() == first.address
+    withdraw_hub(first)
+    assert find_hub() == second.address
+    withdraw_hub(second)
+    assert find_hub() == second.address  # it may be back soon: scripts keep their records for it
+
+
+def test_a_hub_that_ends_takes_away_no_others_address(listening):
+    first, second = (HubAddress(address, pid=os.getpid()) for address in listening)
+    announce_hub(first)
+    announce_hub(second)
+    withdraw_hub(second)
+    assert local_hub() == first
+
+
+def test_a_dead_hub_is_replaced(listening):
+    gone = HubAddress("http://127.0.0.1:1", pid=os.getpid())
+    strangers = HubAddress(listening[0], pid=2**22 + 1)  # beyond the largest number of a process
+    for dead in (gone, strangers):
+        announce_hub(dead)
+        alive = HubAddress(listening[1], pid=os.getpid())
+        assert announce_hub(alive) == alive
+        assert local_hub() == alive
