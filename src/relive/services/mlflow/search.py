@@ -78,6 +78,8 @@ def search_experiments(services: Services, message: wire.SearchExperiments, call
     if message.max_results > MOST:
         wanted = f"It must be at most {MOST}"
         raise invalid(f"Invalid value {message.max_results} for parameter 'max_results' supplied. {wanted}")
+    if not own_project(caller):
+        get_experiment(services, DEFAULT_EXPERIMENT, caller)  # clients count on it, also on a new hub
     search = Search(
         condition=parse_filter(message.filter, EXPERIMENTS),
         orders=parse_orders(message.order_by, EXPERIMENTS) or _NEWEST,
