@@ -25,6 +25,8 @@ from relive.core.run import Artifact, FailureReason, Metric, Run, RunStatus
 from relive.errors import ReliveError
 from relive.hub.background import HUB_JOBS, run_hub_job
 from relive.hub.keys import FileSigner
+from relive.hub.sending import HttpSender
+from relive.hub.vault import FileVault
 from relive.ports.executors import Launch, ProcessState
 from relive.services import jobs as job_calls
 from relive.services import runs
@@ -336,6 +338,8 @@ def open_bench(folder: Path, database_url: str = "") -> Iterator[Bench]:
         blobs=LocalBlobStore(data / "blobs"),
         repositories=GitRepositories(data / "git"),
         signer=FileSigner(data / "keys"),
+        vault=FileVault(data / "keys" / "secrets.key"),
+        sender=HttpSender(anywhere=True),
         executor_of=lambda _pool: executor,
         place=HubPlace(
             owner="here", data_dir=data, local_url="http://127.0.0.1:1", public_url="http://hub", version="0"

@@ -71,10 +71,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"relive.cli.{COMMANDS[cmd_name]}")
-        name = cmd_name.replace("-", "_")
-        # A module may use a function of the command's name; then the command itself has a longer one.
-        named = (getattr(module, known, None) for known in (name, f"{name}_command"))
-        return next(it for it in named if isinstance(it, click.Command))
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"), None) or getattr(
+            module, f"{cmd_name}_command"
+        )
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

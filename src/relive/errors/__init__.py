@@ -38,6 +38,7 @@
     ├── ForgeRefused              a code host did not take what was sent
     ├── ForgeUnreachable
     ├── SecretUnreadable          encrypted with another key
+    ├── WebhookFailed             an address that did not take a message
     └── PortTaken
 
 Each class holds its facts as fields and makes the sentence itself, so that the
@@ -91,6 +92,7 @@ from relive.errors.work import (
     PoolUnfit,
     PoolUnreachable,
     PortTaken,
+    WebhookFailed,
 )
 
 __all__ = [
@@ -133,4 +135,5 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "Superseded",
+    "WebhookFailed",
 ]

@@ -190,6 +190,21 @@ class ForgeUnreachable(ReliveError):
 
 
 @dataclass(eq=False)
+class WebhookFailed(ReliveError):
+    """A webhook's address did not take a message."""
+
+    code = "webhook_failed"
+    url: str
+    reason: str
+
+    def what(self) -> str:
+        return f"{self.url} did not take the message: {self.reason}."
+
+    def to_do(self) -> str | None:
+        return "relive webhook deliveries --failed"
+
+
+@dataclass(eq=False)
 class PortTaken(ReliveError):
     """Another program listens where the hub wants to."""
 

@@ -27,7 +27,6 @@ from relive.forges.github import GitHub
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
-from relive.hub.claim import claimed
 from relive.hub.config import HubConfig
 from relive.hub.errors import PROBLEMS, headers_for, problem_of, status_of
 from relive.hub.forward import Forwarder
@@ -40,7 +39,6 @@ from relive.hub.reply import ApiResponse
 from relive.hub.routes import admin, blobs, jobs, models, pipelines, runs, sql, webhooks
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
-from relive.hub.vault import FileVault
 from relive.hub.web import pages
 from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
@@ -90,8 +88,7 @@ class Hub:
     def __post_init__(self) -> None:
         data_dir = self.config.data_dir
         self.router = RouterKeeper(data_dir / "serving")
-        vault = FileVault(data_dir / "keys" / "secrets.key")
-        self.forging = Forging(self.services, {"github": GitHub()}, vault)
+        self.forging = Forging(self.services, {"github": GitHub()}, self.services.vault)
         self.background = Background(self.services, self.router, self.forging, poll_s=self.config.poll_s)
         self.gatekeeper = Gatekeeper(self.config)
         self._forward = Forwarder(self.router.socket)
@@ -230,15 +227,14 @@ def run_hub(
         on_ready: Called once with the admin's token when the hub answers.
         ends_jobs: Asked at the end, if jobs or endpoints run (how many), whether they are to end as well.
 
-        Conflict: Another hub serves this data folder, and the two cannot share it.
     Raises:
         PortTaken: Another program listens there.
     """
-    with claimed(config), listen(config) as listener:
-        services = build_services(config)
-        token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
-        hub = Hub(config, services)
-        asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
+    listener = listen(config)
+    services = build_services(config)
+    token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
+    hub = Hub(config, services)
+    asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
 
 
 def listen(config: HubConfig) -> socket.socket:

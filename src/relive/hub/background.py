@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from relive.core.job import Job, JobKind, JobState
 from relive.errors import ReliveError, Superseded
@@ -15,6 +16,7 @@ from relive.services.context import Services
 from relive.services.faults import is_passing
 from relive.services.forging import Forging
 from relive.services.housekeeping import Housekeeper, Retention
+from relive.services.mlflow.deliveries import deliver
 from relive.services.planning import plan_commit
 from relive.services.pushes import reconcile
 from relive.services.scheduling import LOCK, Scheduler
@@ -33,7 +35,9 @@ _LONGEST_RETRY_S = 60.0
 
 HubJob = Callable[[Services, Job], object]
 
-HUB_JOBS: dict[JobKind, HubJob] = {JobKind.PLAN: plan_commit}
+HUB_JOBS: dict[JobKind, HubJob] = {JobKind.PLAN: plan_commit, JobKind.WEBHOOK: deliver}
+# Whoever is told may let us wait, so these have a thread of their own: no push waits behind them.
+_SENDING = (JobKind.WEBHOOK,)
 
 
 @dataclass
@@ -62,9 +66,10 @@ class Background:
     def start(self) -> None:
         """Begin."""
         self.peers.enter()
-        loops = {
+        loops: dict[str, Callable[[], None]] = {
             "scheduler": self._schedule,
-            "hub-jobs": self._work_on_jobs,
+            "hub-jobs": partial(self._work_on_jobs, [it for it in self.jobs if it not in _SENDING]),
+            "webhooks": partial(self._work_on_jobs, _SENDING),
             "housekeeping": self._keep_house,
         }
         for name, loop in loops.items():
@@ -113,13 +118,13 @@ class Background:
             self._work.set()
             self.services.wakeup.wait(pause_s)
 
-    def _work_on_jobs(self) -> None:
+    def _work_on_jobs(self, kinds: Sequence[JobKind]) -> None:
         store = self.services.store
         while not self.stopping.is_set():
             self._work.clear()
             try:
                 job = store.claim(
-                    self.services.place.owner, pools=("hub",), kinds=tuple(self.jobs), lease_s=_HUB_LEASE_S
+                    self.services.place.owner, pools=("hub",), kinds=kinds, lease_s=_HUB_LEASE_S
                 )
                 if job is not None:
                     run_hub_job(self.services, job, self.jobs[job.kind])

@@ -12,6 +12,8 @@ from relive.core.job import Pool
 from relive.executors.registry import open_executor
 from relive.hub.config import HubConfig
 from relive.hub.keys import FileSigner
+from relive.hub.sending import HttpSender
+from relive.hub.vault import FileVault
 from relive.ports.blobs import OpenOptions
 from relive.ports.executors import Executor
 from relive.ports.stores import Store
@@ -48,6 +50,8 @@ def build_services(config: HubConfig) -> Services:
         blobs=blobs,
         repositories=open_repositories(config),
         signer=FileSigner(config.data_dir / "keys"),
+        vault=open_vault(config),
+        sender=HttpSender(anywhere=settings.get("RELIVE_WEBHOOK_PRIVATE") == "1"),
         executor_of=executor_lookup(store, config.data_dir),
         place=HubPlace(
             owner=f"{socket.gethostname()}:{os.getpid()}:{new_id()[:8]}",
@@ -59,6 +63,11 @@ def build_services(config: HubConfig) -> Services:
             slots=config.slots,
         ),
     )
+
+
+def open_vault(config: HubConfig) -> FileVault:
+    """Give what encrypts secrets."""
+    return FileVault(config.data_dir / "keys" / "secrets.key")
 
 
 def open_repositories(config: HubConfig) -> GitRepositories:
@@ -91,8 +100,7 @@ def ensure_admin_token(services: Services, known: str, is_good: Callable[[str], 
     if known and is_good(known):
         return known
     admin = ensure_user(services, ADMIN, Scope.ADMIN)
-    label = f"relive up at {services.place.local_url} ({socket.gethostname()})"
-    return create_user_token(services, admin, label=label[:200])
+    return create_user_token(services, admin, label=f"this machine ({socket.gethostname()})")
 
 
 def executor_lookup(store: Store, data_dir: Path) -> Callable[[str], Executor]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from relive.core.event import Event
 from relive.ports.blobs import BlobStore
 from relive.ports.executors import Executor
+from relive.ports.forges import Vault
 from relive.ports.repositories import Repositories
+from relive.ports.sender import Sender
 from relive.ports.signer import Signer
 from relive.ports.stores import Store
 
@@ -49,6 +51,8 @@ class Services:
     blobs: BlobStore
     repositories: Repositories
     signer: Signer
+    vault: Vault
+    sender: Sender
     executor_of: Callable[[str], Executor]
     place: HubPlace
     wakeup: threading.Event = field(default_factory=threading.Event)

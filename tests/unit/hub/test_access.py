@@ -10,6 +10,7 @@ import pytest
 from relive.core.access import Scope
 from relive.core.logged_model import LoggedModel
 from relive.core.run import Artifact
+from relive.core.webhook import Webhook
 from relive.forges.github import GitHub
 from relive.hub.app import build_litestar
 from relive.hub.config import HubConfig
@@ -64,6 +65,8 @@ TABLE: dict[str, str] = {
     "POST /api/v1/jobs/{job_id:str}/log": "r",
     "POST /api/v1/jobs/{job_id:str}/records": "r",
     "POST /api/v1/jobs/{job_id:str}/finish": "r",
+    "GET /api/v1/webhooks": MEMBERS,
+    "GET /api/v1/webhooks/deliveries": MEMBERS,
     "GET /api/v1/models": KNOWN,
     "GET /api/v1/models/{name:str}": KNOWN,
     "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
@@ -138,6 +141,12 @@ MLFLOW = {
     "GET metrics/get-history-bulk-interval?run_ids={run_id}&metric_key=loss": CLIENTS,
     "GET server-info": CLIENTS,
     "GET artifacts/list?run_id={run_id}": CLIENTS,
+    "POST webhooks": PEOPLE,
+    "GET webhooks": PEOPLE,
+    "GET webhooks/{webhook_id}": PEOPLE,
+    "PATCH webhooks/{webhook_id}": MEMBERS,
+    "POST webhooks/{webhook_id}/test": MEMBERS,
+    "DELETE webhooks/{webhook_id}": MEMBERS,
     "POST artifacts/presigned-upload-url": CLIENTS,
     "POST artifacts/presigned-download-url": CLIENTS,
     "POST logged-models": CLIENTS,
@@ -196,6 +205,7 @@ class World:
 
 
 DIGITS = {"name": "digits"}
+EVENTS = [{"entity": "PROMPT", "action": "CREATED"}]
 BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": {"path": "x"},
     "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
@@ -232,6 +242,7 @@ BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow/runs/restore": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/log-inputs": {"run_id": "RUN"},
     "POST /api/2.0/mlflow/runs/outputs": {"run_id": "RUN", "models": []},
+    "POST /api/2.0/mlflow/webhooks": {"name": "x", "url": "x", "events": EVENTS},
     "POST /api/2.0/mlflow/artifacts/presigned-upload-url": {"run_id": "RUN", "path": "x"},
     "POST /api/2.0/mlflow/artifacts/presigned-download-url": {"run_id": "RUN", "path": "x"},
     "POST /api/2.0/mlflow/logged-models": {"experiment_id": "EXPERIMENT"},
@@ -276,7 +287,10 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     bench.services.store.create_logged_model(
         msgspec.structs.replace(model, source_run_id=run.id), params={}, tags={}
     )
+    webhook = Webhook(id="w1", name="ci", url="http://127.0.0.1:9/x", events=("prompt.created",))
+    bench.services.store.create_webhook(webhook)
     return {
+        "webhook_id": "w1",
         "model_id": model.id,
         "tag_key": "none",
         "upload_id:str": "none",

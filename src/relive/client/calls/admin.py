@@ -11,6 +11,7 @@ from relive.core.access import Token
 from relive.core.event import Event
 from relive.core.job import Job, Pool
 from relive.core.selection import Selection
+from relive.core.webhook import Webhook, WebhookDelivery
 from relive.wire.housekeeping import Collect, GcLine
 from relive.wire.hub import (
     AskSql,
@@ -94,6 +95,17 @@ class AdminCalls(Calls):
             "limit": limit,
         }
         return self.transport.get(path_of("events"), list[Event], query)
+
+    def list_webhooks(self, *, limit: int = 100) -> list[Webhook]:
+        """List webhooks of the registry, newest first."""
+        return self.transport.get(path_of("webhooks"), list[Webhook], {"limit": limit})
+
+    def list_deliveries(
+        self, *, webhook: str = "", failed: bool = False, limit: int = 100
+    ) -> list[WebhookDelivery]:
+        """List what webhooks were told, newest first."""
+        query = {"webhook": webhook or None, "failed": "true" if failed else None, "limit": limit}
+        return self.transport.get(path_of("webhooks", "deliveries"), list[WebhookDelivery], query)
 
     def list_keys(self) -> list[dict[str, Any]]:
         """List the public keys that statements are verified with."""

@@ -1,13 +1,16 @@
-"""What code hosts call; see `services.forging`."""
+"""What code hosts call, see `services.forging`; and whom the hub itself tells of its registry."""
 
 import asyncio
 
-from litestar import post
-from litestar.params import FromPath, JSONBody
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
 
 from relive.core.access import Scope
-from relive.hub.http import HubRequest, allowed, services_of
+from relive.core.webhook import Webhook, WebhookDelivery
+from relive.hub.http import HubRequest, Page, allowed, services_of
 from relive.services.forging import Forging
 from relive.wire.hub import Follow, WebhookTaken
 
@@ -41,4 +44,26 @@ async def follow(request: HubRequest, name: FromPath[str], data: JSONBody[Follow
     await asyncio.to_thread(forging.follow, project, link, by=caller.name)
 
 
-ROUTES = [follow]
+@get("/webhooks", sync_to_thread=True)
+def list_webhooks(request: HubRequest, page: NamedDependency[Page]) -> list[Webhook]:
+    """List webhooks of the registry, newest first; their secrets stay sealed."""
+    allowed(request, Scope.MEMBER, "list webhooks")
+    found = services_of(request).store.list_webhooks(limit=page.limit, offset=page.offset)
+    return [msgspec.structs.replace(webhook, secret="") for webhook in found]
+
+
+@get("/webhooks/deliveries", sync_to_thread=True)
+def list_deliveries(
+    request: HubRequest,
+    page: NamedDependency[Page],
+    webhook: FromQuery[str] = "",
+    failed: FromQuery[bool] = False,
+) -> list[WebhookDelivery]:
+    """List what webhooks were told, newest first; `failed` what did not arrive, or not yet."""
+    allowed(request, Scope.MEMBER, "list deliveries")
+    return services_of(request).store.list_deliveries(
+        webhook_id=webhook or None, failed=True if failed else None, limit=page.limit
+    )
+
+
+ROUTES = [follow, list_webhooks, list_deliveries]

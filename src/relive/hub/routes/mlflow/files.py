@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Response, delete, get, put
 from litestar.params import FromPath, FromQuery
@@ -68,7 +69,7 @@ async def located(request: HubRequest, address: str, action: str) -> Place:
 
 def _named(request: HubRequest) -> str:
     # The framework makes one slash of several, and so a path from the root one from here.
-    return str(request.scope["path"]).partition("/artifacts/")[2]
+    return unquote(request.scope["raw_path"].decode()).partition("/artifacts/")[2]
 
 
 def sent(request: HubRequest, place: Place) -> Stream:
