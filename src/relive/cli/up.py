@@ -70,8 +70,7 @@ def up(
     """
     from relive.hub.app import HubConfig, run_hub  # late: the whole hub, which no other command needs
 
-    if host not in _LOOPBACK and not tls_cert and not behind_proxy:
-        raise click.UsageError(_NEEDS_TLS)
+    _check_reach(host, is_guarded=bool(tls_cert) or behind_proxy)
     config = HubConfig(
         data_dir=(data_dir or Path(settings.home()) / "hub").expanduser().absolute(),
         host=host,
@@ -95,6 +94,11 @@ def up(
             ends_jobs=lambda running: _ends_jobs(running, keep),
         )
     err.print("The hub has stopped.")
+
+
+def _check_reach(host: str, *, is_guarded: bool) -> None:
+    if host not in _LOOPBACK and not is_guarded:
+        raise click.UsageError(_NEEDS_TLS)
 
 
 def _log_as_asked() -> None:
