@@ -28,13 +28,7 @@ def _options(command: Any) -> Any:
 
 @click.group(name="import")
 def import_command() -> None:
-    """Take over runs from other trackers; done again, it adds what is new.
-
-    \b
-    Examples:
-      relive import mlflow http://localhost:5000
-      relive import tensorboard ./runs
-    """
+    """Take over runs from other trackers; done again, it adds what is new."""
 
 
 @import_command.command()
@@ -45,6 +39,11 @@ def mlflow(place: str, token: str, project: str, as_json: bool) -> None:
     """Take over the runs of an MLflow server (its URL), a folder mlruns, or a file mlflow.db.
 
     Params, tags, every point, times and artifacts are kept; models stay artifacts of their runs.
+
+    \b
+    Examples:
+      relive import mlflow http://localhost:5000
+      relive import mlflow ./mlruns --project digits
     """
     is_url = place.startswith(("http://", "https://"))
     _receive(MlflowServer(place, token) if is_url else open_files(Path(place)), project, as_json=as_json)
@@ -54,7 +53,12 @@ def mlflow(place: str, token: str, project: str, as_json: bool) -> None:
 @click.argument("folder", type=_PATH)
 @_options
 def tensorboard(folder: Path, project: str, as_json: bool) -> None:
-    """Take over the event files below a FOLDER: scalars, media, hyperparameters."""
+    """Take over the event files below a FOLDER: scalars, media, hyperparameters.
+
+    \b
+    Example:
+      relive import tensorboard ./runs
+    """
     _receive(TensorboardFolder(folder), project, as_json=as_json)
 
 
@@ -62,7 +66,12 @@ def tensorboard(folder: Path, project: str, as_json: bool) -> None:
 @click.argument("folder", type=_PATH)
 @_options
 def wandb(folder: Path, project: str, as_json: bool) -> None:
-    """Take over offline runs of W&B: a FOLDER wandb/, or that of one run."""
+    """Take over offline runs of W&B: a FOLDER wandb/, or that of one run.
+
+    \b
+    Example:
+      relive import wandb ./wandb
+    """
     _receive(WandbFolder(folder), project, as_json=as_json)
 
 
@@ -70,7 +79,12 @@ def wandb(folder: Path, project: str, as_json: bool) -> None:
 @click.argument("folder", type=_PATH)
 @_options
 def relive(folder: Path, project: str, as_json: bool) -> None:
-    """Take over what `relive export` wrote to a FOLDER, without loss."""
+    """Take over what `relive export` wrote to a FOLDER, without loss.
+
+    \b
+    Example:
+      relive import relive ./digits-runs
+    """
     _receive(ExportedFolder(folder), project, as_json=as_json)
 
 
