@@ -33,21 +33,32 @@ _POLL_S = 0.5
 @click.command()
 @click.option("--project", default="", help="Only runs of this project.")
 @click.option("--status", default="", help="Only runs that are finished, failed, running, ….")
-@click.option("--filter", "text", default="", help="Only runs whose name, command or commit holds this.")
+@click.option("--filter", "filter_text", default="", help="Only runs that fit, such as 'metrics.acc > 0.9'.")
+@click.option("--text", default="", help="Only runs with these words in name, stage, commit or id.")
 @click.option(
-    "--order", default="-created_at", show_default=True, help="Attribute or metrics.KEY; - for descending."
+    "--order", default="", help="Fields between commas, each with ASC or DESC.  [default: created_at DESC]"
 )
 @click.option("--limit", default=20, show_default=True, help="At most so many.")
 @json_option
-def runs(project: str, status: str, text: str, order: str, limit: int, as_json: bool) -> None:
-    """List runs, newest first.
+def runs(
+    project: str, status: str, filter_text: str, text: str, order: str, limit: int, as_json: bool
+) -> None:
+    """List runs that fit, newest first.
+
+    A filter compares metrics.KEY, params.KEY, tags.KEY, datasets.name and attributes (name, status, kind,
+    stage, commit, actor, experiment, created_at, started_at, ended_at) with = != > >= < <= LIKE ILIKE IN
+    and IS NULL, joined by AND, OR, NOT and brackets. Text stands in quotes, a key with spaces in backticks.
 
     \b
     Examples:
-      relive runs --project digits --order -metrics.accuracy
-      relive runs --status failed --json
+      relive runs --project digits --order "metrics.accuracy DESC"
+      relive runs --filter "metrics.acc > 0.9 and params.model = 'resnet'"
+      relive runs --filter "status = 'failed' and started_at > '2026-11-01'" --json
+      relive runs --filter "tags.team IS NULL or not (params.lr = '0.1')"
     """
-    found = connect().list_runs(project=project, status=status, text=text, order=order, limit=limit)
+    found = connect().list_runs(
+        project=project, status=status, filter=filter_text, text=text, order=order, limit=limit
+    )
     if as_json:
         print_json(found)
         return

@@ -72,6 +72,16 @@ def parse_orders(texts: Sequence[str], grammar: Grammar) -> tuple[Order, ...]:
     return orders
 
 
+def split_orders(text: str) -> list[str]:
+    """Cut orders apart at the commas between them; `-name` is `name DESC`."""
+    if not text.strip():
+        return []
+    cuts = [token.at for token in tokens_of(text.replace("-", " ")) if token.kind == "comma"]
+    begins, ends = [0, *(at + 1 for at in cuts)], [*cuts, len(text)]
+    parts = [text[begin:end].strip() for begin, end in zip(begins, ends, strict=True)]
+    return [f"{part[1:]} DESC" if part.startswith("-") else part for part in parts]
+
+
 def parse_order(text: str, grammar: Grammar) -> Order:
     """Read one field to sort by, and the direction, which is ascending if it is not said.
 

@@ -67,10 +67,10 @@ def test_runs_are_narrowed_and_ordered(relive: Shell, bench: Bench, gated: Pipel
     ]
     assert names[:2] == ["train[depth=3] #1", "train[depth=2] #1"]
     assert [run["name"] for run in relive("runs", "--status", "running", "--json").json] == ["elsewhere"]
-    assert [run["name"] for run in relive("runs", "--filter", "prep", "--json").json] == ["prepare #1"]
+    assert [run["name"] for run in relive("runs", "--text", "prep", "--json").json] == ["prepare #1"]
     assert len(relive("runs", "--limit", "1", "--json").json) == 1
     assert "no project 'none'" in relive("runs", "--project", "none", code=1).err
-    assert relive("runs", "--status", "sleeping", code=2).err.startswith("✗ RunStatus is 'sleeping'")
+    assert relive("runs", "--status", "sleeping", code=2).err.startswith("✗ status is 'sleeping'")
 
 
 def test_a_run_is_shown_with_all_that_went_in_and_came_out(
@@ -116,6 +116,19 @@ def test_what_a_run_is_named_moves_no_cursor(relive: Shell, bench: Bench) -> Non
         assert "\x1b" not in said.out
         assert "\x07" not in said.out
         assert "gone [bold]" in said.out
+
+
+def test_runs_are_filtered_and_ordered(relive: Shell, bench: Bench) -> None:
+    store = bench.services.store
+    for name, acc in (("low", 0.1), ("high", 0.9), ("higher", 0.95)):
+        run = store.get_run(bench.by_hand(name=name).run_id)
+        run_calls.record(bench.services, run, Records(fence=0, batch=name, metrics=(Metric("acc", acc),)))
+    said = relive("runs", "--filter", "metrics.acc > 0.5", "--order", "metrics.acc DESC", "--json")
+    assert [run["name"] for run in said.json] == ["higher", "high"]
+    assert [run["name"] for run in relive("runs", "--text", "low", "--json").json] == ["low"]
+    wrong = relive("runs", "--filter", "metrics.acc > 0.5 AND nmae = 'x'", code=2)
+    assert "Invalid attribute key 'nmae' specified" in wrong.err
+    assert wrong.err.splitlines()[1:3] == ["  metrics.acc > 0.5 AND nmae = 'x'", "                        ^"]
 
 
 def test_an_ambiguous_beginning_names_those_that_fit(relive: Shell, bench: Bench) -> None:
@@ -306,6 +319,8 @@ def test_an_alias_is_moved(relive: Shell, bench: Bench) -> None:
     bench.version()
     assert relive("model", "alias", "digits@1", "champion").out == "digits@champion → v1\n"
     assert relive("model", "alias", "digits@2", "champion").out == "digits@champion → v2 (was v1)\n"
+    assert relive("model", "alias", "digits@2", "champion").out == "digits@champion is v2 already.\n"
+    assert len(bench.events("alias.moved")) == 2
     assert "alias name" in relive("model", "alias", "digits@2", "a b", code=2).err
     assert "digits@9" in relive("model", "alias", "digits@9", "champion", code=1).err
 
@@ -342,7 +357,22 @@ def test_endpoints_their_revisions_and_the_way_back(relive: Shell, bench: Bench)
     assert second.split()[:5] == ["2", "digits", "v2", "ready", "live"]
     assert "kept for rollback" in first
     assert address == "POST http://hub/v2/models/digits/infer"
-    assert relive("endpoint", "rollback", "digits").out == "digits serves digits v1 again (ready).\n"
+    relive("model", "alias", "digits@2", "champion")
+    assert relive("endpoint", "rollback", "digits").lines == [
+        "digits: digits v2 → digits v1 (revision 2 → 1, ready)",
+        "digits@champion: v2 → v1",
+        "forward again: relive deploy digits@2 digits && relive model alias digits@2 champion",
+    ]
+    _, second, first, _ = relive("endpoint", "show", "digits").lines
+    assert ("rolled back from" in second, "live" in first) == (True, True)
+    assert "relive deploy digits@2 digits" in relive("endpoint", "rollback", "digits", code=1).err
+    said = relive("deploy", "digits@2", "digits")
+    assert "champion stays v1" in said.err
+    assert "relive model alias digits@2 champion" in said.err
+    assert "live already" not in said.out
+    assert relive("deploy", "digits@2", "digits").lines[0] == "digits v2 is live already: revision 2."
+    relive("model", "alias", "digits@2", "champion")
+    assert "champion" not in relive("deploy", "digits@2", "digits").err
     assert relive("endpoint", "rollback", "digits", "--json").json["endpoint"]["name"] == "digits"
     assert "Aborted" in relive("endpoint", "delete", "digits", code=130).err  # nobody is there to ask
     assert relive("endpoint", "delete", "digits", "--yes").out == "Endpoint digits is gone.\n"

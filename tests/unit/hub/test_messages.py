@@ -172,6 +172,17 @@ def test_a_verdict_with_nan_comes_back(bench: Bench, client: HubClient) -> None:
     assert client.get_run(run).verdicts[0].level is VerdictLevel.UNRESOLVED
 
 
+def test_a_list_of_runs_goes_on_behind_its_page(bench: Bench, client: HubClient) -> None:
+    runs = [bench.by_hand(name=name).run_id for name in ("one", "two", "three")]
+    found = client.list_runs(filter="name IN ('one', 'two')", order="name DESC")
+    assert [run.id for run in found] == [runs[1], runs[0]]
+    assert [run.id for run in client.list_runs(order="name", limit=2, offset=2)] == [runs[1]]
+    with pytest.raises(HubRefused) as caught:
+        client.list_runs(filter="name = 'one' AND wrong = 1")
+    assert caught.value.error_code == "invalid_filter"
+    assert caught.value.details["at"] == 17
+
+
 def test_the_calls_about_everything_else_fit_their_routes(bench: Bench, client: HubClient) -> None:
     """Each call of the client once, against the real hub: names, messages and replies fit."""
     version = bench.version(w=b"w")

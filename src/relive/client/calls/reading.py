@@ -1,6 +1,7 @@
 """The calls that read runs, and those that judge them."""
 
 from collections.abc import Iterator
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -16,6 +17,17 @@ from relive.wire.hub import RunDetail, SetTags
 from relive.wire.runs import SeriesPage
 
 
+class RunNarrowing(TypedDict, total=False):
+    """What narrows a list of runs besides a filter.
+
+    `text` is beginnings of words of a run's name, stage, commit or id; `offset` leaves out so many.
+    """
+
+    status: str
+    text: str
+    offset: int
+
+
 class RunReadingCalls(Calls):
     """Calls that read runs; a run is named by its id or an unambiguous beginning of it."""
 
@@ -23,22 +35,19 @@ class RunReadingCalls(Calls):
         self,
         *,
         project: str = "",
-        status: str = "",
-        text: str = "",
-        order: str = "-created_at",
+        filter: str = "",  # noqa: A002 - the word that the command line and the API have for it
+        order: str = "",
         limit: int = 50,
-        offset: int = 0,
+        **narrow: Unpack[RunNarrowing],
     ) -> list[Run]:
-        """List runs."""
-        query = {
-            "project": project or None,
-            "status": status or None,
-            "text": text or None,
-            "order": order,
-            "limit": limit,
-            "offset": offset or None,
-        }
-        return self.transport.get(path_of("runs"), list[Run], query)
+        """List runs that fit a filter, in an order; see the reference, Search.
+
+        Raises:
+            HubRefused: The filter or the order cannot be read; its facts say at which character.
+        """
+        query = {"project": project or None, "filter": filter or None, "order": order or None}
+        words = {name: value or None for name, value in narrow.items()}
+        return self.transport.get(path_of("runs"), list[Run], query | words | {"limit": limit})
 
     def get_run(self, run_id: str) -> RunDetail:
         """Give a run and what it recorded."""

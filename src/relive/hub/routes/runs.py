@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 import msgspec
 from litestar import MediaType, Response, get, post
-from litestar.di import NamedDependency
+from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_202_ACCEPTED, HTTP_204_NO_CONTENT
@@ -27,11 +28,19 @@ from relive.hub.http import (
     services_of,
 )
 from relive.hub.routes.blobs import read_range, stream
-from relive.services import runs
+from relive.ports.search import Search
+from relive.services import runs, searching
 from relive.wire.hub import RunDetail, SetTags
 from relive.wire.jobs import LogChunk, Progress, Records, StageReport
 from relive.wire.runs import CreatedRun, CreateRun, SeriesPage
 
+_NEXT = ResponseHeader(
+    name="x-next-page",
+    documentation_only=True,
+    description="`after` of the next page; absent at the end",
+)
+# Runs that an offset leads past; pages that go on by `x-next-page` have no such end.
+MOST_PASSED = 1_000_000
 # Of one reply of columns: 24 MB.
 MOST_POINTS = 1_000_000
 
@@ -56,24 +65,49 @@ def _key_of(request: HubRequest, run_id: str) -> str:
     return unquote(request.scope["raw_path"].decode().partition(f"/{run_id}/metrics/")[2])
 
 
-@get("/runs", sync_to_thread=True)
+class _Wanted(msgspec.Struct, frozen=True):
+    filter: str
+    order: str
+    text: str
+    status: str
+
+
+def _read_wanted(
+    filter: FromQuery[str] = "",  # noqa: A002 - the name that is asked by
+    order: FromQuery[str] = "",
+    text: FromQuery[str] = "",
+    status: FromQuery[str] = "",
+) -> _Wanted:
+    return _Wanted(filter, order, text, status)
+
+
+@get(
+    "/runs",
+    sync_to_thread=True,
+    response_headers=[_NEXT],
+    dependencies={"wanted": Provide(_read_wanted, sync_to_thread=False)},
+)
 def list_runs(
     request: HubRequest,
+    wanted: NamedDependency[_Wanted],
     page: NamedDependency[Page],
     project: FromQuery[str] = "",
-    status: FromQuery[str] = "",
-    text: FromQuery[str] = "",
-    order: FromQuery[str] = "-created_at",
-) -> list[Run]:
-    """List runs, newest first."""
-    return services_of(request).store.list_runs(
-        project_id=project_of(request, project) or None,
-        status=status or None,
-        text=text or None,
-        order=order,
-        limit=page.limit,
-        offset=page.offset,
+    after: FromQuery[str] = "",
+) -> Response[list[Run]]:
+    """List runs that fit a filter, newest first or in another order; the reference, Search, tells both."""
+    project_id = project_of(request, project)
+    # An offset costs what lies before it; `after` does not.
+    search = Search(
+        project_id=project_id, text=wanted.text, limit=min(page.offset, MOST_PASSED) + page.limit, after=after
     )
+    found = searching.search_runs(
+        services_of(request),
+        search,
+        filter_text=wanted.filter,
+        order_text=wanted.order,
+        status=wanted.status,
+    )
+    return Response(list(found.runs[page.offset :]), headers={_NEXT.name: found.next} if found.next else {})
 
 
 @post("/runs", status_code=HTTP_201_CREATED, sync_to_thread=True)
