@@ -40,7 +40,12 @@ class DatasetSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
-    """A logged model that a run read, or made at a step."""
+    """A logged model that a run read, or made at a step.
+
+    Attributes:
+        role: "input" or "output".
+    """
 
     model_id: str
+    role: str
     step: int = 0

@@ -1,6 +1,8 @@
 """A Run: one execution and all that it recorded."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -44,6 +46,14 @@ class Metric(msgspec.Struct, frozen=True):
     value: float
     step: int = 0
     at: float = 0.0
+
+
+class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run records at one time."""
+
+    metrics: Sequence[Metric] = ()
+    params: dict[str, Any] = {}
+    tags: dict[str, str] = {}
 
 
 class FailureReason(StrEnum):

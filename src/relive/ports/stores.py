@@ -19,15 +19,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypedDict, Unpack
 
-from relive.core.access import Token, User
 from relive.core.endpoint import Endpoint, Revision
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.project import Project
-from relive.core.run import Artifact, Input, Metric, MetricSummary, Run
+from relive.core.run import Artifact, Input, Metric, MetricSummary, Run, RunRecords
 from relive.core.selection import Selection
 from relive.core.trajectory import Verdict
+from relive.ports.accounts import AccountStore
 from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.files import FileStore
 from relive.ports.housekeeping import KeepingStore
@@ -38,25 +38,6 @@ from relive.ports.run_tables import RunTableStore
 from relive.ports.search import SearchStore
 from relive.ports.views import ViewStore
 from relive.ports.webhooks import WebhookStore
-
-
-class AccountStore(Protocol):
-    """Users and tokens."""
-
-    def create_user(self, user: User) -> User: ...
-    def find_user(self, name: str) -> User | None: ...
-    def list_users(self) -> list[User]: ...
-    def create_token(self, token: Token, secret_sha256: str) -> Token: ...
-    def find_token(self, token_id: str) -> tuple[Token, str] | None:
-        """Give a token and its secret's SHA-256; None if unknown or revoked."""
-        ...
-
-    def list_tokens(self, subject: str | None = None) -> list[Token]: ...
-    def touch_token(self, token_id: str) -> None:
-        """Note that a token was used, to the minute: not every request writes."""
-        ...
-
-    def revoke_token(self, token_id: str) -> bool: ...
 
 
 class ProjectStore(Protocol):
@@ -150,6 +131,12 @@ class RunStore(Protocol):
 
     def record_params(self, run_id: str, params: dict[str, Any], *, fence: int | None = None) -> None:
         """Set params once; another value for the same name raises `Conflict`."""
+        ...
+
+    def record_batch(
+        self, run_id: str, records: RunRecords, *, fence: int | None = None, batch: str = ""
+    ) -> None:
+        """Keep metrics, params and tags, all or none; as the calls for each of them do."""
         ...
 
     def set_tags(self, run_id: str, tags: dict[str, str], *, fence: int | None = None) -> None: ...

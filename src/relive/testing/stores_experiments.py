@@ -150,18 +150,20 @@ class DatasetContract:
         assert len(store.list_dataset_summaries([here, far], context_tag="context", limit=9)) == 3
         assert len(store.list_dataset_summaries([here, far], context_tag="context", limit=2)) == 2
 
-    def test_models_read_and_made_are_told_apart(self, store: Store) -> None:
+    def test_models_read_and_made_are_told_in_their_order(self, store: Store) -> None:
         run = a_run(store)
-        made = [ModelUse(model_id="m-b", step=2), ModelUse(model_id="m-a", step=1)]
-        store.record_models_made(run.id, made)
-        store.record_models_made(run.id, made)
-        store.record_models_read(run.id, [ModelUse(model_id="m-c")])
-        assert store.list_models_made([run.id]) == {run.id: made}
-        assert store.list_models_read([run.id]) == {run.id: [ModelUse(model_id="m-c")]}
-        assert store.list_models_read([new_id()]) == {}
+        uses = [
+            ModelUse(model_id="m-b", role="output", step=2),
+            ModelUse(model_id="m-a", role="output", step=1),
+            ModelUse(model_id="m-b", role="input"),
+        ]
+        store.record_model_uses(run.id, uses)
+        store.record_model_uses(run.id, uses[:2])
+        store.record_model_uses(run.id, [])
+        assert store.list_model_uses([run.id, new_id()]) == {run.id: uses}
 
     def test_an_unknown_run_reads_and_makes_nothing(self, store: Store) -> None:
         with pytest.raises(NotFound):
             store.record_datasets(new_id(), [a_use()])
         with pytest.raises(NotFound):
-            store.record_models_made(new_id(), [ModelUse(model_id="m")])
+            store.record_model_uses(new_id(), [ModelUse(model_id="m", role="input")])

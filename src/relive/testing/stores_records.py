@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relive.core.run import Artifact, Input
+from relive.core.run import Artifact, Input, Metric, RunRecords
 from relive.core.trajectory import FirstDivergence, MetricDifference, Verdict, VerdictLevel
-from relive.errors import Conflict, InvalidInput, NotFound
+from relive.errors import Conflict, InvalidInput, NotFound, Superseded
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, ManualClock, a_run, new_id
 
@@ -35,6 +35,25 @@ class RecordContract:
         store.record_params(run.id, {"p": value})
         store.record_params(run.id, {"p": value, "q": 1})
         assert store.list_params([run.id]) == {run.id: {"p": value, "q": 1}}
+
+    def test_a_batch_is_kept_whole_or_not_at_all(self, store: Store) -> None:
+        run = a_run(store)
+        batch = RunRecords(metrics=[Metric("loss", 0.5, 1, 2.0)], params={"lr": 0.1}, tags={"a": "1"})
+        store.record_batch(run.id, batch, batch="one")
+        store.record_batch(run.id, RunRecords(tags={"a": "2"}), batch="one")
+        store.record_batch(run.id, RunRecords())
+        changed = RunRecords(metrics=[Metric("loss", 9.0, 2, 3.0)], params={"lr": 0.2}, tags={"a": "3"})
+        with pytest.raises(Conflict, match=r"lr"):
+            store.record_batch(run.id, changed)
+        with pytest.raises(Superseded):
+            store.record_batch(run.id, batch, fence=7)
+        assert store.get_series(run.id, "loss") == list(batch.metrics)
+        assert (store.list_params([run.id]), store.list_tags([run.id])) == (
+            {run.id: {"lr": 0.1}},
+            {run.id: {"a": "1"}},
+        )
+        with pytest.raises(NotFound):
+            store.record_batch(new_id(), batch)
 
     def test_a_param_never_changes(self, store: Store) -> None:
         run = a_run(store)

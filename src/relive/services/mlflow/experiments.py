@@ -204,7 +204,10 @@ def _create(
 
 def _default(services: Services, caller: Caller) -> Experiment:
     """Give the default experiment, made on first use; older hubs gave it an id like any other."""
-    project = find_or_create(services, PROJECT, by=caller.name)
+    try:
+        return services.store.get_experiment(DEFAULT_EXPERIMENT)
+    except NotFound:
+        project = find_or_create(services, PROJECT, by=caller.name)
     found = services.store.find_experiment(_DEFAULT_NAME, project.id)
     if found is not None:
         return found
@@ -249,7 +252,7 @@ def _set_aside(services: Services, experiment_id: str, caller: Caller, *, delete
 
 
 def _tell(services: Services, what: str, experiment: Experiment, caller: Caller) -> None:
-    services.record(
+    services.store.record_event(
         Event(
             kind=f"experiment.{what}",
             actor=caller.name,

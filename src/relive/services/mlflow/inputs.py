@@ -42,16 +42,15 @@ def log_inputs(services: Services, message: wire.LogInputs, caller: Caller) -> N
     run = writable(services, message.run_id, caller)
     with services.store.transaction():
         services.store.record_datasets(run.id, uses)
-        services.store.record_models_read(
-            run.id, [ModelUse(model_id=model.model_id) for model in message.models]
-        )
+        read = [ModelUse(model_id=model.model_id, role="input") for model in message.models]
+        services.store.record_model_uses(run.id, read)
 
 
 def log_outputs(services: Services, message: wire.LogOutputs, caller: Caller) -> None:
     """Note which logged models a run made; raises as `log_inputs`."""
     run = writable(services, message.run_id, caller)
-    made = [ModelUse(model_id=model.model_id, step=model.step) for model in message.models]
-    services.store.record_models_made(run.id, made)
+    made = [ModelUse(model_id=it.model_id, role="output", step=it.step) for it in message.models]
+    services.store.record_model_uses(run.id, made)
 
 
 def log_model(services: Services, message: wire.LogModel, caller: Caller) -> None:

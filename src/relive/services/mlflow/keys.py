@@ -31,6 +31,11 @@ def check_key(key: str, path: str) -> None:
         raise invalid(invalid_value(path, key, fault))
 
 
+def is_bad(key: str) -> bool:
+    """Tell whether a metric cannot be called so."""
+    return len(key) > LONGEST_KEY or bool(_fault_of(key))
+
+
 def check_run_id(run_id: str) -> None:
     """Refuse what can be no run's id.
 

@@ -7,7 +7,7 @@ import msgspec
 
 from relive.core.access import Caller
 from relive.core.logged_model import ModelMetric
-from relive.core.run import Metric, Run
+from relive.core.run import Metric, Run, RunRecords
 from relive.errors import Conflict
 from relive.services.context import Services
 from relive.services.mlflow import keys
@@ -39,7 +39,8 @@ def log_metric(services: Services, message: wire.LogMetric, caller: Caller) -> N
         dataset_digest=message.dataset_digest,
     )
     _check_point(point, "")
-    _keep_points(services, writable(services, message.run_id, caller), [point])
+    run = writable(services, message.run_id, caller)
+    _keep(services, run, RunRecords(metrics=_metrics([point])), _model_metrics(run, [point]))
 
 
 def log_param(services: Services, message: wire.LogParameter, caller: Caller) -> None:
@@ -51,7 +52,7 @@ def log_param(services: Services, message: wire.LogParameter, caller: Caller) ->
     """
     param = _checked_param(KeyValue(key=message.key, value=message.value), "key")
     run = writable(services, message.run_id, caller)
-    differing = _keep_params(services, run, {param.key: param.value})
+    differing = _keep(services, run, RunRecords(params={param.key: param.value}))
     if differing:
         raise invalid(
             f"Changing param values is not allowed. Param with key='{param.key}' was already logged with"
@@ -63,7 +64,7 @@ def log_param(services: Services, message: wire.LogParameter, caller: Caller) ->
 def set_tag(services: Services, message: wire.SetTag, caller: Caller) -> None:
     """Set a tag; raises as `log_metric`."""
     tag = _checked_tag(KeyValue(key=message.key, value=message.value), "")
-    _keep_tags(services, writable(services, message.run_id, caller), {tag.key: tag.value})
+    _keep(services, writable(services, message.run_id, caller), RunRecords(tags={tag.key: tag.value}))
 
 
 def delete_tag(services: Services, message: wire.DeleteTag, caller: Caller) -> None:
@@ -77,43 +78,64 @@ def log_batch(services: Services, message: wire.LogBatch, caller: Caller) -> Non
     """Keep metrics, params and tags, all or none; raises as `log_metric` and `log_param`."""
     keys.check_run_id(message.run_id)
     _check_named(message)
-    for index, point in enumerate(message.metrics):
-        _check_point(point, f"metrics[{index}].")
+    _check_points(message.metrics)
     params = [_checked_param(param, f"params[{at}].key") for at, param in enumerate(message.params)]
     tags = [_checked_tag(tag, f"tags[{at}].") for at, tag in enumerate(message.tags)]
     _check_limits(message)
     _check_unique(params)
     run = writable(services, message.run_id, caller)
-    parts = sum(map(bool, (message.metrics, params, tags)))
-    if parts > 1:
-        with services.store.transaction():
-            _keep(services, run, message.metrics, params, tags)
-    elif parts:
-        _keep(services, run, message.metrics, params, tags)
-
-
-def _keep(
-    services: Services,
-    run: Run,
-    metrics: Sequence[wire.MetricPoint],
-    params: Sequence[KeyValue],
-    tags: Sequence[KeyValue],
-) -> None:
-    if params and (differing := _keep_params(services, run, {item.key: item.value for item in params})):
+    batch = RunRecords(
+        metrics=_metrics(message.metrics),
+        params={param.key: param.value for param in params},
+        tags={tag.key: tag.value for tag in tags},
+    )
+    if differing := _keep(services, run, batch, _model_metrics(run, message.metrics)):
         raise invalid(
             f"Changing param values is not allowed. Params were already logged='{differing}' for"
             f" run ID='{run.id}'."
         )
-    if metrics:
-        _keep_points(services, run, metrics)
-    if tags:
-        _keep_tags(services, run, {tag.key: tag.value for tag in tags})
 
 
-def _keep_points(services: Services, run: Run, points: Sequence[wire.MetricPoint]) -> None:
-    metrics = [Metric(point.key, point.value, point.step, point.timestamp / 1000) for point in points]
-    services.store.record_metrics(run.id, metrics, fence=run.fence or None)
-    of_models = [
+def _keep(
+    services: Services, run: Run, batch: RunRecords, of_models: Sequence[ModelMetric] = ()
+) -> list[dict[str, str]]:
+    """Keep what was logged; gives the params that have another value already, and keeps nothing then."""
+    store, fence, name = services.store, run.fence or None, batch.tags.get(RUN_NAME)
+    try:
+        if not name and not of_models:
+            store.record_batch(run.id, batch, fence=fence)
+            return []
+        with store.transaction():
+            store.record_batch(run.id, batch, fence=fence)
+            if name:
+                store.set_run(run.id, name=name, fence=fence)
+            if of_models:
+                store.record_model_metrics(of_models)
+        return []
+    except Conflict:
+        known = store.list_params([run.id]).get(run.id, {})
+        # What a stage declares has types; the text that a client writes of the same value is no other.
+        texts = {key: param_text(value) for key, value in known.items() if key in batch.params}
+        if not texts:
+            raise
+    differing = [
+        {"key": key, "old_value": texts[key], "new_value": value}
+        for key, value in batch.params.items()
+        if key in texts and texts[key] != value
+    ]
+    if differing:
+        return differing
+    fresh = {key: value for key, value in batch.params.items() if key not in texts}
+    return _keep(services, run, msgspec.structs.replace(batch, params=fresh), of_models)
+
+
+def _metrics(points: Sequence[wire.MetricPoint]) -> list[Metric]:
+    return [Metric(point.key, point.value, point.step, point.timestamp / 1000) for point in points]
+
+
+def _model_metrics(run: Run, points: Sequence[wire.MetricPoint]) -> list[ModelMetric]:
+    """Give the points that judge a logged model."""
+    return [
         ModelMetric(
             model_id=point.model_id,
             key=point.key,
@@ -127,39 +149,6 @@ def _keep_points(services: Services, run: Run, points: Sequence[wire.MetricPoint
         for point in points
         if point.model_id
     ]
-    if of_models:
-        services.store.record_model_metrics(of_models)
-
-
-def _keep_params(services: Services, run: Run, params: dict[str, str]) -> list[dict[str, str]]:
-    """Keep params; gives those that have another value already, and keeps none then."""
-    store, fence = services.store, run.fence or None
-    try:
-        store.record_params(run.id, params, fence=fence)
-        return []
-    except Conflict:
-        # What a stage declares has types; the text that a client writes of the same value is no other.
-        known = store.list_params([run.id]).get(run.id, {})
-    texts = {key: param_text(value) for key, value in known.items() if key in params}
-    differing = [
-        {"key": key, "old_value": texts[key], "new_value": value}
-        for key, value in params.items()
-        if key in texts and texts[key] != value
-    ]
-    if not differing:
-        fresh = {key: value for key, value in params.items() if key not in known}
-        store.record_params(run.id, fresh, fence=fence)
-    return differing
-
-
-def _keep_tags(services: Services, run: Run, tags: dict[str, str]) -> None:
-    store, fence = services.store, run.fence or None
-    if not (name := tags.get(RUN_NAME)):
-        store.set_tags(run.id, tags, fence=fence)
-        return
-    with store.transaction():
-        store.set_tags(run.id, tags, fence=fence)
-        store.set_run(run.id, name=name, fence=fence)
 
 
 def _check_named(message: wire.LogBatch) -> None:
@@ -167,6 +156,14 @@ def _check_named(message: wire.LogBatch) -> None:
         names = [item.key for item in getattr(message, what)]
         if "" in names:
             raise invalid(missing_value(f"{what}[{names.index('')}].key") + SEE_DOCS)
+
+
+def _check_points(points: Sequence[wire.MetricPoint]) -> None:
+    """Refuse the first point that cannot be kept; a batch has few keys, and each is looked at once."""
+    faulty = {key for key in {point.key for point in points} if keys.is_bad(key)}
+    for index, point in enumerate(points):
+        if point.timestamp < 0 or point.key in faulty:
+            _check_point(point, f"metrics[{index}].")
 
 
 def _check_point(point: wire.MetricPoint, path: str) -> None:

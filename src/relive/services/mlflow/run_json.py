@@ -24,7 +24,7 @@ def runs_json(services: Services, runs: Sequence[Run]) -> list[dict[str, Any]]:
     for metric in store.list_metrics(ids):
         metrics.setdefault(metric.run_id, []).append(metric)
     params, tags = store.list_params(ids), store.list_tags(ids)
-    datasets, read, made = store.list_datasets(ids), store.list_models_read(ids), store.list_models_made(ids)
+    datasets, models = store.list_datasets(ids), store.list_model_uses(ids)
     locations = _locations(services, runs)
     written = []
     for run in runs:
@@ -33,7 +33,7 @@ def runs_json(services: Services, runs: Sequence[Run]) -> list[dict[str, Any]]:
             {
                 "info": _info(run, its_tags, locations[run.experiment_id]),
                 "data": _data(metrics.get(run.id, ()), params.get(run.id, {}), its_tags),
-                **_edges(datasets.get(run.id, ()), read.get(run.id, ()), made.get(run.id, ())),
+                **_edges(datasets.get(run.id, ()), models.get(run.id, ())),
             }
         )
     return written
@@ -107,14 +107,12 @@ def _data(
     return {name: items for name, items in written.items() if items}
 
 
-def _edges(
-    datasets: Sequence[DatasetUse], read: Sequence[ModelUse], made: Sequence[ModelUse]
-) -> dict[str, Any]:
+def _edges(datasets: Sequence[DatasetUse], models: Sequence[ModelUse]) -> dict[str, Any]:
     inputs = {
         "dataset_inputs": [_dataset(use) for use in datasets],
-        "model_inputs": [{"model_id": use.model_id} for use in read],
+        "model_inputs": [{"model_id": use.model_id} for use in models if use.role == "input"],
     }
-    outputs = [{"model_id": use.model_id, "step": use.step} for use in made]
+    outputs = [{"model_id": use.model_id, "step": use.step} for use in models if use.role == "output"]
     return {
         "inputs": {name: items for name, items in inputs.items() if items},
         "outputs": {"model_outputs": outputs} if outputs else {},

@@ -182,4 +182,6 @@ def _set_aside(services: Services, run: Run, caller: Caller, *, at: float | None
 
 def _tell(services: Services, what: str, run: Run, caller: Caller) -> None:
     project = services.store.get_project(run.project_id).name
-    services.record(Event(kind=f"run.{what}", actor=caller.name, subject=f"run:{run.id}", project=project))
+    services.store.record_event(
+        Event(kind=f"run.{what}", actor=caller.name, subject=f"run:{run.id}", project=project)
+    )

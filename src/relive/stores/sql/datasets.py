@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_
 
 from relive.core.dataset import DatasetSummary, DatasetUse, LoggedDataset, ModelUse
 from relive.stores.sql.fences import hold_run
@@ -14,7 +14,18 @@ from relive.stores.sql.tables.runs import runs
 from relive.stores.sql.tables.tracking import logged_datasets, run_datasets, run_models
 
 _DATASETS: Final = Kept(LoggedDataset, logged_datasets, "data set")
-_READ, _MADE = "input", "output"
+# Built once: what is asked with nearly every run that is shown.
+_READ: Final = (
+    select(run_datasets.c.run_id, run_datasets.c.tags, *_DATASETS.columns)
+    .join_from(run_datasets, logged_datasets)
+    .where(run_datasets.c.run_id.in_(bindparam("ids", expanding=True)))
+    .order_by(run_datasets.c.run_id, run_datasets.c.at, run_datasets.c.dataset_id)
+)
+_MODELS: Final = (
+    select(run_models.c.run_id, run_models.c.model_id, run_models.c.role, run_models.c.step)
+    .where(run_models.c.run_id.in_(bindparam("ids", expanding=True)))
+    .order_by(run_models.c.run_id, run_models.c.at, run_models.c.model_id)
+)
 
 
 class SqlDatasets(StorePart):
@@ -33,13 +44,9 @@ class SqlDatasets(StorePart):
 
     def list_datasets(self, run_ids: Sequence[str]) -> dict[str, list[DatasetUse]]:
         found: dict[str, list[DatasetUse]] = {}
-        columns = run_datasets.c
         with self._db.read() as connection:
             for some in chunks(run_ids):
-                query = select(columns.run_id, columns.tags, *_DATASETS.columns)
-                query = query.join_from(run_datasets, logged_datasets).where(columns.run_id.in_(some))
-                query = query.order_by(columns.run_id, columns.at, columns.dataset_id)
-                for run_id, tags, *row in connection.execute(query):
+                for run_id, tags, *row in connection.execute(_READ, {"ids": some}):
                     found.setdefault(run_id, []).append(DatasetUse(dataset=_DATASETS.read(row), tags=tags))
         return found
 
@@ -62,17 +69,22 @@ class SqlDatasets(StorePart):
                     break
         return list(found)
 
-    def record_models_read(self, run_id: str, uses: Sequence[ModelUse]) -> None:
-        self._record_models(run_id, _READ, uses)
+    def record_model_uses(self, run_id: str, uses: Sequence[ModelUse]) -> None:
+        insert_new = self._db.insert(run_models).on_conflict_do_nothing()
+        with self._db.write() as connection:
+            hold_run(connection, run_id, None)
+            rows = [{"run_id": run_id, **msgspec.structs.asdict(use)} for use in uses]
+            if rows:
+                connection.execute(insert_new.values(self._in_turn(rows)))
 
-    def record_models_made(self, run_id: str, uses: Sequence[ModelUse]) -> None:
-        self._record_models(run_id, _MADE, uses)
-
-    def list_models_read(self, run_ids: Sequence[str]) -> dict[str, list[ModelUse]]:
-        return self._list_models(run_ids, _READ)
-
-    def list_models_made(self, run_ids: Sequence[str]) -> dict[str, list[ModelUse]]:
-        return self._list_models(run_ids, _MADE)
+    def list_model_uses(self, run_ids: Sequence[str]) -> dict[str, list[ModelUse]]:
+        found: dict[str, list[ModelUse]] = {}
+        with self._db.read() as connection:
+            for some in chunks(run_ids):
+                for run_id, model_id, role, step in connection.execute(_MODELS, {"ids": some}):
+                    use = ModelUse(model_id=model_id, role=role, step=step)
+                    found.setdefault(run_id, []).append(use)
+        return found
 
     def _ensure(
         self, connection: Connection, run_id: str, datasets: Sequence[LoggedDataset]
@@ -97,26 +109,6 @@ class SqlDatasets(StorePart):
                 ids[name, digest] = id_
         return ids
 
-    def _record_models(self, run_id: str, role: str, uses: Sequence[ModelUse]) -> None:
-        insert_new = self._db.insert(run_models).on_conflict_do_nothing()
-        with self._db.write() as connection:
-            hold_run(connection, run_id, None)
-            rows = [{"run_id": run_id, "role": role, **msgspec.structs.asdict(use)} for use in uses]
-            if rows:
-                connection.execute(insert_new.values(self._in_turn(rows)))
-
     def _in_turn(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Give each row its time: those of one call a microsecond apart, which keeps their order."""
         return [row | {"at": self._db.moment() + index / 1e6} for index, row in enumerate(rows)]
-
-    def _list_models(self, run_ids: Sequence[str], role: str) -> dict[str, list[ModelUse]]:
-        found: dict[str, list[ModelUse]] = {}
-        columns = run_models.c
-        with self._db.read() as connection:
-            for some in chunks(run_ids):
-                query = select(columns.run_id, columns.model_id, columns.step)
-                query = query.where(columns.run_id.in_(some), columns.role == role)
-                query = query.order_by(columns.run_id, columns.at, columns.model_id)
-                for run_id, model_id, step in connection.execute(query):
-                    found.setdefault(run_id, []).append(ModelUse(model_id=model_id, step=step))
-        return found

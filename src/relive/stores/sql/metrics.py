@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from relive.core.run import Metric, MetricSummary
 from relive.core.series import Points, join
@@ -28,6 +28,11 @@ from relive.stores.sql.summary import Place, merge, summarise
 from relive.stores.sql.tables.runs import metric_batches, metric_series
 
 _SERIES: Final = metric_series.c
+_OF_RUNS: Final = (
+    select(metric_series)
+    .where(_SERIES.run_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_SERIES.run_id, _SERIES.key)
+)
 
 
 class SqlMetrics(StorePart):
@@ -36,22 +41,20 @@ class SqlMetrics(StorePart):
     def record_metrics(
         self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = ""
     ) -> None:
-        by_key = _by_key(metrics)
+        points = points_by_key(metrics)
         with self._db.write() as connection:
             # The run's row is locked from here on: nobody else changes its series.
             hold_run(connection, run_id, fence)
             if batch and not self._is_new(connection, run_id, batch):
                 return
-            if by_key:
-                _append(connection, run_id, by_key)
+            if points:
+                append_points(connection, run_id, points)
 
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]:
         found: list[MetricSummary] = []
         with self._db.read() as connection:
             for some in chunks(run_ids):
-                query = select(metric_series).where(_SERIES.run_id.in_(some))
-                rows = connection.execute(query.order_by(_SERIES.run_id, _SERIES.key))
-                found += map(for_people, rows)
+                found += map(for_people, connection.execute(_OF_RUNS, {"ids": some}))
         return found
 
     def get_series(self, run_id: str, key: str, *, max_points: int | None = None) -> list[Metric]:
@@ -95,7 +98,8 @@ class SqlMetrics(StorePart):
         return connection.execute(insert_new.returning(metric_batches.c.batch)).first() is not None
 
 
-def _append(connection: Connection, run_id: str, by_key: dict[str, dict[Place, None]]) -> None:
+def append_points(connection: Connection, run_id: str, by_key: dict[str, dict[Place, None]]) -> None:
+    """Append points to the series of a run, whose row is locked; see `points_by_key`."""
     known = find_series(connection, run_id, list(by_key))
     added = {key: summarise(places) for key, places in by_key.items()}
     # Only what does not come after all points there are may be among them already.
@@ -125,7 +129,7 @@ def _growth(series: Series | None, n_added: int) -> tuple[int, int]:
     return before, before + n_added
 
 
-def _by_key(metrics: Sequence[Metric]) -> dict[str, dict[Place, None]]:
+def points_by_key(metrics: Sequence[Metric]) -> dict[str, dict[Place, None]]:
     """Sort points by their key, each point once and in the order they came, which is how they lie together.
 
     Two points of a series with the same step, time and value are one, as in MLflow: a client that is not

@@ -5,55 +5,59 @@ from itertools import groupby
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from relive.core.digest import canonical_json
-from relive.core.run import Artifact, Input
+from relive.core.run import Artifact, Input, RunRecords
 from relive.core.trajectory import Verdict
 from relive.errors import Conflict, InvalidInput
 from relive.stores.sql.fences import hold_run
-from relive.stores.sql.part import StorePart, chunks, new_id
+from relive.stores.sql.metrics import SqlMetrics, append_points, points_by_key
+from relive.stores.sql.part import chunks, new_id
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables import runs as tables
 
 _ARTIFACTS: Final = Kept(Artifact, tables.artifacts, "artifact")
 _INPUTS: Final = Kept(Input, tables.inputs, "input")
+# Built once: what is asked with nearly every run that is shown.
+_OF_RUNS: Final = {
+    table: select(table.c.run_id, table.c.key, table.c.value)
+    .where(table.c.run_id.in_(bindparam("ids", expanding=True)))
+    .order_by(table.c.run_id, table.c.key)
+    for table in (tables.params, tables.tags)
+}
+_KNOWN_PARAMS: Final = select(tables.params.c.key, tables.params.c.value).where(
+    tables.params.c.run_id == bindparam("run_id"),
+    tables.params.c.key.in_(bindparam("keys", expanding=True)),
+)
 
 
-class SqlRecords(StorePart):
+class SqlRecords(SqlMetrics):
     """See `ports.stores.RunStore`."""
 
     def record_params(self, run_id: str, params: dict[str, Any], *, fence: int | None = None) -> None:
-        texts = {key: _param_text(key, value) for key, value in params.items()}
+        texts = _param_texts(params)
         with self._db.write() as connection:
             hold_run(connection, run_id, fence)
-            known = dict(_pairs(connection, tables.params, run_id, list(texts)))
-            for key in known.keys() & texts.keys():
-                if known[key] != texts[key]:
-                    old, new = known[key], texts[key]
-                    raise Conflict(
-                        subject=f"param {key!r} of run {run_id}",
-                        reason=f"it is {old} and cannot become {new}: a param is set once",
-                        hint="log what changes as a metric or a tag",
-                    )
-            rows = [
-                {"run_id": run_id, "key": key, "value": text}
-                for key, text in texts.items()
-                if key not in known
-            ]
-            if rows:
-                connection.execute(insert(tables.params), rows)
+            _insert_params(connection, run_id, texts)
 
     def set_tags(self, run_id: str, tags: dict[str, str], *, fence: int | None = None) -> None:
-        rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
-        upsert = self._db.insert(tables.tags)
-        upsert = upsert.on_conflict_do_update(
-            index_elements=["run_id", "key"], set_={"value": upsert.excluded.value}
-        )
         with self._db.write() as connection:
             hold_run(connection, run_id, fence)
-            if rows:
-                connection.execute(upsert, rows)
+            self._upsert_tags(connection, run_id, tags)
+
+    def record_batch(
+        self, run_id: str, records: RunRecords, *, fence: int | None = None, batch: str = ""
+    ) -> None:
+        points, texts = points_by_key(records.metrics), _param_texts(records.params)
+        with self._db.write() as connection:
+            hold_run(connection, run_id, fence)
+            if batch and not self._is_new(connection, run_id, batch):
+                return
+            _insert_params(connection, run_id, texts)
+            if points:
+                append_points(connection, run_id, points)
+            self._upsert_tags(connection, run_id, records.tags)
 
     def delete_tag(self, run_id: str, key: str) -> bool:
         tags = tables.tags.c
@@ -144,22 +148,49 @@ class SqlRecords(StorePart):
                     found.setdefault(run_id, []).append(msgspec.structs.replace(body, id=verdict_id, at=at))
         return found
 
+    def _upsert_tags(self, connection: Connection, run_id: str, tags: dict[str, str]) -> None:
+        rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+        upsert = self._db.insert(tables.tags)
+        upsert = upsert.on_conflict_do_update(
+            index_elements=["run_id", "key"], set_={"value": upsert.excluded.value}
+        )
+        if rows:
+            connection.execute(upsert, rows)
+
     def _by_run(self, table: Table, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Give key and value of each run that has any, keys in their order."""
         found: dict[str, dict[str, str]] = {}
-        columns = table.c
         with self._db.read() as connection:
             for some in chunks(run_ids):
-                query = select(columns.run_id, columns.key, columns.value).where(columns.run_id.in_(some))
-                for run_id, key, value in connection.execute(query.order_by(columns.run_id, columns.key)):
+                for run_id, key, value in connection.execute(_OF_RUNS[table], {"ids": some}):
                     found.setdefault(run_id, {})[key] = value
         return found
 
 
-def _pairs(connection: Connection, table: Table, run_id: str, keys: list[str]) -> Iterable[tuple[str, str]]:
-    for some in chunks(keys):
-        query = select(table.c.key, table.c.value).where(table.c.run_id == run_id, table.c.key.in_(some))
-        yield from ((key, value) for key, value in connection.execute(query))
+def _insert_params(connection: Connection, run_id: str, texts: dict[str, str]) -> None:
+    """Set params once.
+
+    Raises:
+        Conflict: One has another value.
+    """
+    known: dict[str, str] = {}
+    for some in chunks(list(texts)):
+        rows = connection.execute(_KNOWN_PARAMS, {"run_id": run_id, "keys": some})
+        known.update((key, text) for key, text in rows)
+    for key, old in known.items():
+        if old != texts[key]:
+            raise Conflict(
+                subject=f"param {key!r} of run {run_id}",
+                reason=f"it is {old} and cannot become {texts[key]}: a param is set once",
+                hint="log what changes as a metric or a tag",
+            )
+    fresh = [{"run_id": run_id, "key": key, "value": text} for key, text in texts.items() if key not in known]
+    if fresh:
+        connection.execute(insert(tables.params), fresh)
+
+
+def _param_texts(params: dict[str, Any]) -> dict[str, str]:
+    return {key: _param_text(key, value) for key, value in params.items()}
 
 
 def _param_text(key: str, value: Any) -> str:

@@ -33,11 +33,11 @@ class SqlRuns(StorePart):
 
     def get_run(self, run_id: str) -> Run:
         with self._db.read() as connection:
-            return RUNS.find(connection, runs.c.id == run_id) or _by_prefix(connection, run_id)
+            return RUNS.find_id(connection, run_id) or _by_prefix(connection, run_id)
 
     def find_run(self, run_id: str) -> Run | None:
         with self._db.read() as connection:
-            return RUNS.find(connection, runs.c.id == run_id)
+            return RUNS.find_id(connection, run_id)
 
     def list_runs(
         self, *, order: str = "-created_at", limit: int = 100, offset: int = 0, **narrow: Unpack[RunFilter]

@@ -15,7 +15,6 @@ from relive.stores.sql.keeping import SqlKeeping
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logged_search import SqlLoggedSearch
 from relive.stores.sql.logs import SqlLogs
-from relive.stores.sql.metrics import SqlMetrics
 from relive.stores.sql.packing import SqlPacking
 from relive.stores.sql.pipelines import SqlPipelines
 from relive.stores.sql.projects import SqlProjects
@@ -40,7 +39,6 @@ class SqlStore(
     SqlRuns,
     SqlSearch,
     SqlExperimentSearch,
-    SqlMetrics,
     SqlPacking,
     SqlRecords,
     SqlDatasets,
