@@ -33,7 +33,8 @@ def of_run(services: Services, run_id: str, *, hops: int = HOPS) -> Lineage:
 def of_version(services: Services, version: ModelVersion, *, hops: int = HOPS) -> Lineage:
     """Give the lineage around a model version."""
     walk = _Walk(services, hops)
-    walk.around_run(version.run_id, forth=False)
+    if version.run_id:
+        walk.around_run(version.run_id, forth=False)
     walk.add_version(version)
     return walk.result()
 
@@ -83,7 +84,10 @@ class _Walk:
     def add_version(self, version: ModelVersion) -> None:
         """Add a version behind its run, and the endpoints that serve it."""
         node = _version_node(version)
-        self.join(self._run_node(version.run_id), node)
+        if version.run_id:
+            self.join(self._run_node(version.run_id), node)
+        else:
+            self.add(node)  # a client registered it from elsewhere
         for endpoint in self.services.store.list_endpoints():
             if endpoint.live and endpoint.model == version.model:
                 live = self.services.store.get_revision(endpoint.live)
@@ -100,7 +104,11 @@ class _Walk:
                     waiting.append((other, hop + 1))
 
     def _behind(self, run_id: str) -> list[str]:
-        run = self.services.store.get_run(run_id)
+        try:
+            run = self.services.store.get_run(run_id)
+        except NotFound:
+            self.add(self._run_node(run_id))
+            return []
         node = _run_node(run)
         self.add(node)
         if run.commit:

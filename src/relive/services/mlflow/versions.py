@@ -12,6 +12,7 @@ from relive.core.access import Caller
 from relive.core.artifact import Manifest
 from relive.core.digest import canonical_json
 from relive.core.event import Event
+from relive.core.ids import is_id
 from relive.core.model import ModelVersion, RegisteredModel
 from relive.core.provenance import PAYLOAD_TYPE
 from relive.core.search_grammars import MODEL_VERSIONS
@@ -113,6 +114,8 @@ def _new(
 
 def _facts_of_run(services: Services, run_id: str) -> dict[str, Any]:
     """Give what pages show of a version's run; nothing if it is no run of this hub."""
+    if not is_id(run_id):
+        return {}  # a shorter text could begin another run's id
     try:
         run = services.store.get_run(run_id)
     except NotFound:
@@ -124,7 +127,7 @@ def _facts_of_run(services: Services, run_id: str) -> dict[str, Any]:
 
 def _signed(services: Services, version: ModelVersion, files: dict[str, str]) -> str:
     try:
-        recipe = load_recipe(services, version.run_id)
+        recipe = load_recipe(services, version.run_id) if is_id(version.run_id) else None
     except NotFound:
         recipe = None  # a client's run, of which the hub saw only what was sent
     return sign_statement(services, version, files, recipe)

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from relive.core.artifact import Manifest
 from relive.core.endpoint import Endpoint
 from relive.core.model import Alias, ModelVersion, TensorSpec
 from relive.core.pipeline import Stage
+from relive.core.run import Run
 from relive.errors import NotFound, ReliveError
 from relive.hub.web.marks import Mark, of_version
 from relive.hub.web.views.artifacts import FileLine, entry_line
@@ -14,7 +16,7 @@ from relive.hub.web.views.graphs import Graph, draw_lineage
 from relive.hub.web.views.projects import is_less_better
 from relive.hub.web.views.shipping import Check, answer, checks_of
 from relive.hub.web.views.spark import Spark, Value, spark
-from relive.hub.web.views.verdicts import Banner, banner, mark_of
+from relive.hub.web.views.verdicts import Banner, banner_of, mark_of
 from relive.hub.web.words import count, number, signed
 from relive.services import catalog, lineage
 from relive.services.context import Services
@@ -132,7 +134,7 @@ def get_model(services: Services, name: str) -> ModelPage:
         keys=keys,
         versions=lines,
         aliases=detail.aliases,
-        banner=_banner(services, champion) if champion else None,
+        banner=banner_of(services, champion.run_id) if champion else None,
         trend=_trend(detail.versions, keys, width=360, height=64),
         endpoints=_endpoints(services, name),
     )
@@ -147,12 +149,12 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
     store = services.store
     version = store.get_version(name, ref)
     detail = catalog.get_model(services, name)
-    run = store.get_run(version.run_id)
-    verdicts = store.list_verdicts(run.id)
+    run = _run_of(services, version)
+    verdicts = store.list_verdicts(version.run_id)
     stages = _stages(services, version)
     serving = _serving(services, version)
     checks = checks_of(services, version, verdicts, stages, serving)
-    files = load_manifest(services, version.manifest)
+    files = load_manifest(services, version.manifest) if version.manifest else Manifest(())
     champion = _champion(detail)
     return VersionPage(
         model=version.model,
@@ -162,14 +164,14 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         aliases=_aliases(version, detail.aliases),
         ships=answer(checks),
         checks=checks,
-        banner=banner(run, verdicts),
+        banner=banner_of(services, version.run_id),
         metrics=tuple(_compared(version, champion)),
         champion=champion.version if champion else 0,
         inputs=version.signature.inputs if version.signature else (),
         outputs=version.signature.outputs if version.signature else (),
-        run_id=run.id,
-        run_name=run.name,
-        commit=str(version.facts.get("commit") or run.commit),
+        run_id=version.run_id,
+        run_name=run.name if run else "",
+        commit=str(version.facts.get("commit") or (run.commit if run else "")),
         pipeline=_pipeline_number(services, version),
         created_by=version.created_by,
         at=version.created_at,
@@ -276,8 +278,12 @@ def _champion(detail: ModelDetail) -> ModelVersion | None:
     return next((version for version in detail.versions if version.version == at), None)
 
 
-def _banner(services: Services, version: ModelVersion) -> Banner:
-    return banner(services.store.get_run(version.run_id), services.store.list_verdicts(version.run_id))
+def _run_of(services: Services, version: ModelVersion) -> Run | None:
+    """Give the run that made a version; None if a client registered it from elsewhere."""
+    try:
+        return services.store.get_run(version.run_id) if version.run_id else None
+    except NotFound:
+        return None
 
 
 def _aliases(version: ModelVersion, aliases: Sequence[Alias]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from relive.hub.web.views.events import EventLine, event_line
 from relive.hub.web.views.runs import RunLine, run_lines
 from relive.hub.web.views.spark import Spark, Value, spark
 from relive.hub.web.views.stages import PipelineLine, pipeline_line
-from relive.hub.web.views.verdicts import Banner, banner, mark_of
+from relive.hub.web.views.verdicts import Banner, banner_of, mark_of
 from relive.hub.web.words import number, short
 from relive.services.activity import feed
 from relive.services.context import Services
@@ -135,7 +135,6 @@ def champions(services: Services, project: Project) -> tuple[Champion, ...]:
 
 def champion(services: Services, version: ModelVersion) -> Champion:
     """Give a version with the verdict on the run that made it."""
-    run = services.store.get_run(version.run_id)
     verdicts = services.store.list_verdicts(version.run_id)
     metrics = version.facts.get("metrics", {})
     return Champion(
@@ -144,7 +143,7 @@ def champion(services: Services, version: ModelVersion) -> Champion:
         url=f"/m/{version.model}/v/{version.version}",
         commit=str(version.facts.get("commit", "")),
         verdict=mark_of(verdicts),
-        banner=banner(run, verdicts),
+        banner=banner_of(services, version.run_id),
         metrics=tuple((str(key), float(value)) for key, value in list(metrics.items())[:4]),
         at=version.created_at,
     )

@@ -7,6 +7,7 @@ import msgspec
 from relive.core.ids import short_id
 from relive.core.run import Run, RunKind
 from relive.core.trajectory import MetricDifference, Verdict
+from relive.errors import NotFound
 from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
 from relive.services.context import Services
 
@@ -89,6 +90,18 @@ def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
     else:
         sentence = "Its recipe is complete; no one has rebuilt it from that yet."
     return Banner(mark=NEVER_REPLAYED, sentence=sentence, url=url, command=command)
+
+
+def banner_of(services: Services, run_id: str) -> Banner:
+    """Say it of a run that this hub may not have, as of a version that a client registered from elsewhere."""
+    try:
+        run = services.store.get_run(run_id) if run_id else None
+    except NotFound:
+        run = None
+    if run is None:
+        sentence = "It cannot be replayed: this hub has no run that made it."
+        return Banner(mark=NEVER_REPLAYED, sentence=sentence, url="", command="")
+    return banner(run, services.store.list_verdicts(run.id))
 
 
 def detail(verdict: Verdict) -> VerdictDetail:
