@@ -119,6 +119,9 @@ def test_a_rollback_moves_the_traffic_and_the_alias(writer: Reader) -> None:
     expect(page.locator("tr", has_text="digits v2").first).to_contain_text("live")
     store = writer.site.services.store
     assert store.get_version("digits", "champion").version == 2
+    expect(page.locator("tr", has_text="digits v3").first).to_contain_text("rolled back from")
+    expect(page.locator("#use")).to_contain_text("relive deploy digits@3 digits")
+    expect(page.get_by_role("button", name="Roll back to")).to_have_count(0)
     page.goto(writer.site.url + "/")
     expect(page.locator(".feed")).to_contain_text("went back to revision 2")
 

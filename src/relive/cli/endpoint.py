@@ -5,13 +5,15 @@ import time
 import click
 
 from relive.cli.model import split_version
-from relive.cli.output import ago, escape, json_option, out, print_json, print_table
+from relive.cli.output import ago, err, escape, json_option, out, print_json, print_table
 from relive.client.hub import HubClient, connect
-from relive.core.endpoint import Revision, RevisionState
+from relive.core.endpoint import Revision, RevisionState, roles
+from relive.core.model import ModelVersion
 from relive.errors import Conflict
 from relive.wire.hub import EndpointDetail
 
 _POLL_S = 0.3
+_CHAMPION = "champion"
 
 
 @click.group()
@@ -64,17 +66,31 @@ def rollback(name: str, as_json: bool) -> None:
     """Give the traffic back to the revision before, which is still running.
 
     The alias that named the rolled-back version follows, so that the next gate compares with what is served.
+    What was rolled back from keeps running: to go forward again, deploy it.
 
     \b
     Example:
       relive endpoint rollback digits
     """
-    detail = connect().roll_back(name)
+    hub = connect()
+    detail = hub.roll_back(name)
     if as_json:
         print_json(detail)
-    else:
-        serves, state = _live(detail)
-        out.print(escape(f"{name} serves {serves} again ({state})."))
+        return
+    by_id = {revision.id: revision for revision in detail.revisions}
+    live, left = by_id[detail.endpoint.live], by_id[detail.endpoint.previous]
+    out.print(
+        escape(
+            f"{name}: {_serves(left)} → {_serves(live)} "
+            f"(revision {left.number} → {live.number}, {live.state.value})"
+        )
+    )
+    forward = [f"relive deploy {_ref(left)} {name}"]
+    for alias in hub.get_model(detail.endpoint.model).aliases:
+        if (alias.version, alias.previous) == (live.facts.get("version"), left.facts.get("version")):
+            out.print(escape(f"{alias.model}@{alias.alias}: v{alias.previous} → v{alias.version}"))
+            forward.append(f"relive model alias {_ref(left)} {alias.alias}")
+    out.print(escape(f"forward again: {' && '.join(forward)}"))
 
 
 @endpoint.command()
@@ -103,19 +119,39 @@ def delete(name: str, as_json: bool) -> None:
 def deploy(version: str, name: str, wait: bool, as_json: bool) -> None:
     """Serve a model version; the traffic moves when it has passed its contract test.
 
+    What is live already stays as it is. No alias moves: it says so where `champion` names another version.
+
     \b
     Example:
       relive deploy digits@3 digits
     """
     hub = connect()
-    detail = hub.deploy_version(name, *split_version(version))
-    newest = detail.revisions[0]
+    found = hub.get_version(*split_version(version))
+    before = next((it for it in hub.list_endpoints() if it.endpoint.name == name), None)
+    detail = hub.deploy_version(name, found.model, str(found.version))
+    mine = [revision for revision in detail.revisions if revision.version_id == found.id]
+    asked = next((it for it in mine if it.id == detail.endpoint.live and it.state.is_wanted), mine[0])
     if wait:
-        detail = _wait(hub, name, newest)
+        detail = _wait(hub, name, asked)
     if as_json:
         print_json(detail)
-    else:
-        _print(detail)
+        return
+    if before is not None and before.endpoint.live == asked.id:
+        out.print(escape(f"{_serves(asked)} is live already: revision {asked.number}."))
+    _print(detail)
+    _tell_of_champion(hub, found)
+
+
+def _tell_of_champion(hub: HubClient, version: ModelVersion) -> None:
+    for alias in hub.get_model(version.model).aliases:
+        if alias.alias == _CHAMPION and alias.version != version.version:
+            ref = f"{version.model}@{version.version}"
+            err.print(
+                escape(
+                    f"{_CHAMPION} stays v{alias.version}, which the next gates compare with; "
+                    f"to move it: relive model alias {ref} {_CHAMPION}"
+                )
+            )
 
 
 def _wait(hub: HubClient, name: str, revision: Revision) -> EndpointDetail:
@@ -134,21 +170,29 @@ def _wait(hub: HubClient, name: str, revision: Revision) -> EndpointDetail:
 def _live(detail: EndpointDetail) -> tuple[str, str]:
     for revision in detail.revisions:
         if revision.id == detail.endpoint.live:
-            return f"{revision.facts.get('model')} v{revision.facts.get('version')}", revision.state.value
+            return _serves(revision), revision.state.value
     return "nothing yet", ""
+
+
+def _serves(revision: Revision) -> str:
+    return f"{revision.facts.get('model')} v{revision.facts.get('version')}"
+
+
+def _ref(revision: Revision) -> str:
+    return f"{revision.facts.get('model')}@{revision.facts.get('version')}"
 
 
 def _print(detail: EndpointDetail) -> None:
     now = time.time()
-    roles = {detail.endpoint.live: "live", detail.endpoint.previous: "kept for rollback"}
+    role = roles(detail.endpoint, detail.revisions)
     print_table(
         ("REVISION", "SERVES", "STATE", "TRAFFIC", "RESTARTS", "CREATED", "ERROR"),
         (
             (
                 item.number,
-                f"{item.facts.get('model')} v{item.facts.get('version')}",
+                _serves(item),
                 item.state.value,
-                roles.get(item.id, ""),
+                role.get(item.id, ""),
                 item.restarts,
                 ago(item.created_at, now),
                 item.error,

@@ -124,15 +124,21 @@ def provenance(version: str) -> None:
 def alias(version: str, name: str, as_json: bool) -> None:
     """Point the alias NAME at VERSION.
 
+    One that points there already stays as it is.
+
     \b
     Example:
       relive model alias digits@3 champion
     """
     hub = connect()
     model_name, ref = split_version(version)
-    moved = hub.move_alias(model_name, name, hub.get_version(model_name, ref).version)
+    target = hub.get_version(model_name, ref).version
+    stays = any((it.alias, it.version) == (name, target) for it in hub.get_model(model_name).aliases)
+    moved = hub.move_alias(model_name, name, target)
     if as_json:
         print_json(moved)
+    elif stays:
+        out.print(f"{model_name}@{name} is v{target} already.")
     else:
         before = f" (was v{moved.previous})" if moved.previous else ""
         out.print(f"{model_name}@{name} → v{moved.version}{before}")

@@ -1,5 +1,6 @@
 """Endpoints: a served address, and the revisions behind it."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -54,7 +55,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         live: Id of the revision that gets the traffic, empty if none yet.
-        previous: Id of the revision before it, kept running for instant rollback.
+        previous: Id of the revision that had the traffic before it, kept running: for instant rollback, or,
+            if it is the newer one, for going forward again after one.
     """
 
     id: str
@@ -64,6 +66,20 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     live: str = ""
     previous: str = ""
     created_at: float = 0.0
+
+
+def roles(endpoint: Endpoint, revisions: Iterable[Revision]) -> dict[str, str]:
+    """Say by id what a revision is there for: "live", "kept for rollback", or "rolled back from".
+
+    The one before is kept for rollback; what is newer than the live one lost the traffic to a rollback.
+    """
+    by_id = {revision.id: revision for revision in revisions}
+    live, previous = by_id.get(endpoint.live), by_id.get(endpoint.previous)
+    found = {live.id: "live"} if live else {}
+    if live and previous:
+        is_newer = previous.number > live.number
+        found[previous.id] = "rolled back from" if is_newer else "kept for rollback"
+    return found
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

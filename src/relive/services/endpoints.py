@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from relive.core.endpoint import Endpoint, Revision, RevisionState
+from relive.core.endpoint import Endpoint, Revision, RevisionState, roles
 from relive.core.event import Event
 from relive.core.ids import check_name
 from relive.core.job import Job, JobKind, JobState
@@ -58,6 +58,8 @@ def create_revision(
 def deploy_version(services: Services, endpoint_name: str, version: ModelVersion, *, by: str) -> Revision:
     """Deploy a version by hand; the traffic moves by itself when the revision is ready.
 
+    A revision that serves the version already is given back, with the traffic; see `find_running`.
+
     Raises:
         InvalidName: This cannot be an endpoint's name.
         Conflict: The endpoint serves another model, or the version has no example to be tested with.
@@ -66,10 +68,31 @@ def deploy_version(services: Services, endpoint_name: str, version: ModelVersion
     model = services.store.get_model(version.model)
     with services.store.transaction():
         endpoint = services.store.ensure_endpoint(model.project_id, endpoint_name, version.model)
+        running = find_running(services, endpoint, version)
+        if running is not None:
+            move_traffic(services, endpoint, running, by=by)
+            return running
         revision = create_revision(services, endpoint, version)
         revision = _changed(services, revision, facts=revision.facts | {"route_when_ready": by})
     services.wake()
     return revision
+
+
+def find_running(services: Services, endpoint: Endpoint, version: ModelVersion) -> Revision | None:
+    """Find the revision that serves this very version: the live one, or what was rolled back from.
+
+    A second one would push the version before out of what is kept for rollback. While another revision is on
+    its way there is none: the order of revisions decides who gets the traffic in the end.
+    """
+    wanted = services.store.list_revisions(endpoint.id, states=_WANTED)
+    kept = roles(endpoint, wanted)
+    if any(revision.id not in kept for revision in wanted):
+        return None
+    return next((it for it in wanted if it.version_id == version.id and _can_go_on(it, kept[it.id])), None)
+
+
+def _can_go_on(revision: Revision, role: str) -> bool:
+    return role == "live" or (role == "rolled back from" and revision.state is RevisionState.READY)
 
 
 def move_traffic(services: Services, endpoint: Endpoint, revision: Revision, *, by: str) -> Endpoint:
@@ -87,12 +110,24 @@ def move_traffic(services: Services, endpoint: Endpoint, revision: Revision, *, 
         if refusal:
             subject = f"revision {revision.number} of {endpoint.name}"
             raise Conflict(subject=subject, reason=refusal)
-        routed = store.route(endpoint.id, live=revision.id, previous=endpoint.live)
+        kept = _kept_behind(services, endpoint, revision)
+        routed = store.route(endpoint.id, live=revision.id, previous=kept)
         services.record(_event(services, "endpoint.deployed", endpoint, by, revision))
         for other in store.list_revisions(endpoint.id, states=_WANTED):
             if other.number < revision.number and other.id not in (routed.live, routed.previous):
                 retire(services, other)
     return routed
+
+
+def _kept_behind(services: Services, endpoint: Endpoint, revision: Revision) -> str:
+    """Give the revision to keep for rollback: the live one, unless it serves the same version."""
+    if not endpoint.live:
+        return ""
+    live = services.store.get_revision(endpoint.live)
+    if live.version_id != revision.version_id:
+        return live.id
+    previous = services.store.get_revision(endpoint.previous) if endpoint.previous else None
+    return previous.id if previous and previous.number < live.number else ""
 
 
 def _why_no_traffic(services: Services, endpoint: Endpoint, revision: Revision) -> str:
@@ -120,10 +155,10 @@ def note_routed(services: Services, revisions: Iterable[Revision]) -> None:
 
 
 def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
-    """Give the traffic back to the revision before, which still runs; the champion alias follows.
+    """Give the traffic back to the revision before, which still runs; the aliases of the live version follow.
 
     Raises:
-        Conflict: There is no revision before, or it is not ready.
+        Conflict: Nothing older is kept running, or it is not ready.
     """
     store = services.store
     with store.transaction():
@@ -131,6 +166,8 @@ def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
         if not endpoint.previous:
             raise Conflict(subject=f"endpoint {name}", reason="there is no revision before this one")
         previous, live = store.get_revision(endpoint.previous), store.get_revision(endpoint.live)
+        if previous.number > live.number:
+            raise _rolled_back_before(endpoint, live, previous)
         if previous.state is not RevisionState.READY:
             raise Conflict(
                 subject=f"endpoint {name}",
@@ -140,6 +177,16 @@ def roll_back(services: Services, name: str, *, by: str) -> Endpoint:
         services.record(_event(services, "endpoint.rolled_back", endpoint, by, previous))
         _alias_follows(services, live, previous, by=by)
     return routed
+
+
+def _rolled_back_before(endpoint: Endpoint, live: Revision, newer: Revision) -> Conflict:
+    left = f"{newer.facts.get('model')}@{newer.facts.get('version')}"
+    serves = f"{live.facts.get('model')}@{live.facts.get('version')}"
+    return Conflict(
+        subject=f"endpoint {endpoint.name}",
+        reason=f"it was rolled back from {left} to {serves} already, and nothing older is kept running",
+        hint=f"relive deploy {left} {endpoint.name}    (forward again; an older version in the same way)",
+    )
 
 
 def retire(services: Services, revision: Revision) -> None:

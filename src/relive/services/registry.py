@@ -1,6 +1,7 @@
 """Model versions, their signed statements and their aliases."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -9,6 +10,7 @@ from relive.core.digest import canonical_json
 from relive.core.event import Event
 from relive.core.ids import check_name
 from relive.core.model import Alias, ModelVersion, RegisteredModel, Signature
+from relive.core.pipeline import Stage
 from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
 from relive.core.provenance import PAYLOAD_TYPE, Builder, statement, upload_statement
@@ -19,7 +21,9 @@ from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import load_manifest
 from relive.services.stages.outcome import refuse
-from relive.services.view import PipelineView
+from relive.services.view import PipelineView, version_of
+
+_SETTLED = "settled"
 
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,24 @@ def create_version(services: Services, new: NewVersion) -> ModelVersion:
             )
         )
     return version
+
+
+def find_same_version(services: Services, new: NewVersion, *, statuses: Sequence[str]) -> ModelVersion | None:
+    """Find a finished version that is all the new one would be; the newest of several.
+
+    Args:
+        statuses: Which of them may stand for it.
+    """
+    for version in services.store.list_versions_of_run(new.run_id):
+        made_of = (version.model, version.manifest, version.loader, version.contract)
+        if (
+            made_of == (new.model, new.manifest, new.loader, new.contract)
+            and version.facts.get("environment", "") == new.environment
+            and version.provenance
+            and version.status in statuses
+        ):
+            return version
+    return None
 
 
 def sign_statement(
@@ -200,13 +222,16 @@ def move_alias(services: Services, model: str, alias: str, version: int, *, by: 
 
 
 def point_alias(services: Services, model: str, alias: str, version: int, *, by: str) -> Alias:
-    """Point an alias, whose name was checked, at a version.
+    """Point an alias, whose name was checked, at a version; where it points there already nothing happens.
 
     Raises:
         NotFound: There is no such version.
     """
     target = services.store.get_version(model, str(version))
     with services.store.transaction():
+        there = services.store.find_alias(model, alias)
+        if there is not None and there.version == target.version:
+            return there
         moved = services.store.set_alias(model, alias, target.version, by=by)
         project = services.store.get_project(services.store.get_model(model).project_id)
         services.record(
@@ -230,8 +255,8 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
     for due in promotions(view.planned, view.statuses, protected=view.is_protected):
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):
             continue
-        version = services.store.find_version_of_stage(view.stages[due.key].id)
-        if version is not None and version.status == "candidate":
+        version = version_of(services, view.stages[due.key])
+        if version is not None and not _is_settled(view.stages[due.key], version):
             try:
                 changed = _settle(services, view, due, version) or changed
             except ReliveError as error:
@@ -240,12 +265,22 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
     return changed
 
 
+def _is_settled(stage: Stage, version: ModelVersion) -> bool:
+    if version.stage_id == stage.id:
+        return version.status != "candidate"
+    return bool(stage.result.get(_SETTLED))
+
+
 def _settle(services: Services, view: PipelineView, due: Promotion, version: ModelVersion) -> bool:
-    with services.store.transaction():
-        if services.store.get_version_by_id(version.id).status != "candidate":
+    store, promoted = services.store, due.decision is Decision.PROMOTE
+    with store.transaction():
+        stage, version = store.get_stage(view.stages[due.key].id), store.get_version_by_id(version.id)
+        if _is_settled(stage, version):
             return False  # of two hubs that both believe to hold the lock one moves the alias
-        promoted = due.decision is Decision.PROMOTE
-        services.store.set_version(version.id, status="promoted" if promoted else "rejected")
+        if version.stage_id == stage.id:
+            store.set_version(version.id, status="promoted" if promoted else "rejected")
+        else:  # its own pipeline has judged it; this one has its alias follow, once
+            store.set_stage(stage.id, result=stage.result | {_SETTLED: True})
         if promoted and due.alias:
             by = f"pipeline {view.project.name} #{view.pipeline.number}"
             move_alias(services, version.model, due.alias, version.version, by=by)

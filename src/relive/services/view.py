@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from relive.core.model import ModelVersion
 from relive.core.pipeline import Action, Pipeline, PlannedStage, Stage, StageStatus
 from relive.core.project import Project
+from relive.errors import NotFound
 from relive.services.context import Services
 
 ENVIRONMENT_KEY = "environment"
@@ -108,5 +109,16 @@ def registered_version(services: Services, view: PipelineView, stage: Stage) -> 
     """Give the version that a register stage before this one made, if there is one."""
     for need in view.upstream(stage):
         if need.action is Action.REGISTER and need.status.is_good:
-            return services.store.find_version_of_stage(need.id)
+            return version_of(services, need)
     return None
+
+
+def version_of(services: Services, stage: Stage) -> ModelVersion | None:
+    """Give the version a register stage made, or the earlier one it gave back instead."""
+    version_id = stage.result.get("version_id")
+    if not version_id:
+        return services.store.find_version_of_stage(stage.id)
+    try:
+        return services.store.get_version_by_id(str(version_id))
+    except NotFound:  # a person deleted it meanwhile
+        return None

@@ -139,7 +139,68 @@ def test_a_rollback_gives_the_traffic_back_and_the_alias_follows(bench: Bench) -
         "oldest": 1,
     }
     assert states(bench) == {1: "ready", 2: "ready"}
-    assert roll_back(bench.services, "digits", by="ben").live == revision_of(bench, 2).id  # and forth again
+
+
+def test_a_second_rollback_does_not_go_forward_again(bench: Bench) -> None:
+    first, second = bench.version(), bench.version()
+    bench.deployed(first)
+    bench.deployed(second)
+    routed = roll_back(bench.services, "digits", by="ben")
+    with pytest.raises(Conflict, match=r"rolled back from digits@2 to digits@1 already") as caught:
+        roll_back(bench.services, "digits", by="ben")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("relive deploy digits@2 digits ")
+    assert bench.services.store.get_endpoint("digits") == routed
+
+
+def test_going_forward_again_takes_the_process_that_still_runs(bench: Bench) -> None:
+    first, second = bench.version(), bench.version()
+    bench.deployed(first)
+    kept = bench.deployed(second)
+    roll_back(bench.services, "digits", by="ben")
+    assert deploy_version(bench.services, "digits", second, by="ben").id == kept.id
+    endpoint = bench.services.store.get_endpoint("digits")
+    assert (endpoint.live, endpoint.previous) == (kept.id, revision_of(bench, 1).id)
+    assert roll_back(bench.services, "digits", by="ben").live == revision_of(bench, 1).id
+
+
+def test_after_a_rollback_and_a_new_version_the_way_back_passes_over_the_bad_one(bench: Bench) -> None:
+    first, bad = bench.version(), bench.version()
+    bench.deployed(first)
+    bench.deployed(bad)
+    roll_back(bench.services, "digits", by="ben")
+    bench.deployed(bench.version())
+    assert states(bench) == {1: "ready", 2: "stopped", 3: "ready"}
+    assert roll_back(bench.services, "digits", by="ben").live == revision_of(bench, 1).id
+
+
+def test_what_is_live_keeps_its_revision(bench: Bench) -> None:
+    first, second = bench.version(), bench.version()
+    bench.deployed(first)
+    live = bench.deployed(second)
+    before = bench.services.store.get_endpoint("digits")
+    assert deploy_version(bench.services, "digits", second, by="ada").id == live.id
+    assert bench.services.store.get_endpoint("digits") == before
+    assert states(bench) == {1: "ready", 2: "ready"}
+    assert len(bench.events("endpoint.deployed")) == 2
+
+
+def test_the_same_version_twice_on_its_way_leaves_another_version_to_roll_back_to(bench: Bench) -> None:
+    bench.deployed(bench.version())
+    version = bench.version()
+    twice = [deploy_version(bench.services, "digits", version, by="ada") for _ in range(2)]
+    bench.tick()
+    for revision in twice:
+        bench.ready(revision.id)
+    endpoint = bench.services.store.get_endpoint("digits")
+    assert (endpoint.live, endpoint.previous) == (twice[1].id, revision_of(bench, 1).id)
+
+
+def test_what_is_live_is_deployed_anew_behind_another_on_its_way(bench: Bench) -> None:
+    version = bench.version()
+    bench.deployed(version)
+    deploy_version(bench.services, "digits", bench.version(), by="ada")
+    assert deploy_version(bench.services, "digits", version, by="ada").number == 3
 
 
 def test_there_is_nothing_to_roll_back_to_at_first(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.pipeline import Stage, StageStatus
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
-from relive.services.endpoints import create_revision, is_routed, move_traffic, retire
+from relive.services.endpoints import create_revision, find_running, is_routed, move_traffic, retire
 from relive.services.stages.outcome import fail, refuse, skip, succeed
 from relive.services.view import PipelineView, registered_version
 
@@ -35,16 +35,22 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
     try:
         with services.store.transaction():
             endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
-            revision = create_revision(services, endpoint, version, stage_id=stage.id)
+            running = find_running(services, endpoint, version)
+            revision = running or create_revision(services, endpoint, version, stage_id=stage.id)
+            found = {"revision_id": revision.id, "endpoint": endpoint.name}
+            if running is not None:
+                found["running"] = "is live already" if running.id == endpoint.live else "was kept running"
             moved = services.store.set_stage(
                 stage.id,
                 expect=StageStatus.WAITING,
                 status=StageStatus.RUNNING,
                 started_at=services.store.now(),
-                result=stage.result | {"revision_id": revision.id, "endpoint": endpoint.name},
+                result=stage.result | found,
             )
-            if moved is None:  # cancelled meanwhile: nobody would ask for this revision any more
-                retire(services, revision)
+            if moved is not None and running is not None:
+                move_traffic(services, endpoint, running, by=_by(view))
+            elif moved is None and running is None:
+                retire(services, revision)  # cancelled meanwhile: nobody would ask for it any more
     except ReliveError as error:
         refuse(services, stage, error)
 
@@ -72,17 +78,22 @@ def _route(
     services: Services, view: PipelineView, stage: Stage, endpoint: Endpoint, revision: Revision
 ) -> None:
     if is_routed(revision):
-        reason = f"revision {revision.number} passed its contract test and has the traffic"
+        told = stage.result.get("running", "passed its contract test")
+        serves = f"{revision.facts.get('model')} v{revision.facts.get('version')}"
+        reason = f"revision {revision.number} ({serves}) {told} and has the traffic"
         succeed(services, stage, reason=reason)
     elif endpoint.live == revision.id:
         _await_router(services, stage)
     else:
-        by = f"pipeline {view.project.name} #{view.pipeline.number}"
         try:
-            move_traffic(services, endpoint, revision, by=by)
+            move_traffic(services, endpoint, revision, by=_by(view))
         except Conflict as error:
             retire(services, revision)
             skip(services, stage, error.what())
+
+
+def _by(view: PipelineView) -> str:
+    return f"pipeline {view.project.name} #{view.pipeline.number}"
 
 
 def _await_router(services: Services, stage: Stage) -> None:

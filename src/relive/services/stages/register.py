@@ -9,14 +9,14 @@ import msgspec
 
 from relive.core.artifact import Manifest
 from relive.core.job import Job, JobKind, JobState
-from relive.core.model import Signature
+from relive.core.model import ModelVersion, Signature
 from relive.core.pipeline import Register, Stage, StageStatus
 from relive.core.run import FailureReason
 from relive.errors import NotFound, ReliveError
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import find_out, keep_manifest, load_manifest, select_paths
-from relive.services.registry import NewVersion, create_version
+from relive.services.registry import NewVersion, create_version, find_same_version
 from relive.services.stages.outcome import fail, refuse, retry_or_fail, succeed
 from relive.services.view import PipelineView, merged_metrics
 from relive.wire.jobs import DescribeWork
@@ -97,32 +97,31 @@ def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str
     register = stage.planned.spec.register
     assert register is not None  # `start` refused a stage without it
     signature = found.get("signature")
+    new = NewVersion(
+        project=view.project,
+        model=register.model,
+        run_id=str(found["source_run"]),
+        manifest=str(found["model"]),
+        loader=str(found.get("loader") or register.loader or "auto"),
+        contract=str(found.get("contract", "")),
+        signature=msgspec.convert(signature, Signature) if signature else None,
+        environment=view.pipeline.environment,
+        pipeline_id=view.pipeline.id,
+        stage_id=stage.id,
+        created_by=view.pipeline.actor,
+        metrics=merged_metrics(services, view, stage),
+    )
     try:
-        version = create_version(
-            services,
-            NewVersion(
-                project=view.project,
-                model=register.model,
-                run_id=str(found["source_run"]),
-                manifest=str(found["model"]),
-                loader=str(found.get("loader") or register.loader or "auto"),
-                contract=str(found.get("contract", "")),
-                signature=msgspec.convert(signature, Signature) if signature else None,
-                environment=view.pipeline.environment,
-                pipeline_id=view.pipeline.id,
-                stage_id=stage.id,
-                created_by=view.pipeline.actor,
-                metrics=merged_metrics(services, view, stage),
-            ),
-        )
+        version = _find_earlier(services, view, new) or create_version(services, new)
     except ReliveError as error:
         refuse(services, stage, error)
         return
+    told = "signed" if version.stage_id == stage.id else f"already registered from run {version.run_id[:8]}"
     note = "" if version.contract else "; without an example it cannot be deployed: add `register.example`"
     succeed(
         services,
         stage,
-        reason=f"{version.model} v{version.version}, signed{note}",
+        reason=f"{version.model} v{version.version}, {told}{note}",
         result={
             **_plain(found),
             "model_name": version.model,
@@ -130,6 +129,18 @@ def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str
             "version_id": version.id,
         },
     )
+
+
+def _find_earlier(services: Services, view: PipelineView, new: NewVersion) -> ModelVersion | None:
+    """Find the version that a push made before of the same run: one more would say nothing new.
+
+    What was rejected, or is judged by a pipeline of the default branch, cannot stand for what this pipeline
+    may promote. No other branch promotes, so there a candidate does.
+    """
+    if services.store.find_version_of_stage(new.stage_id) is not None:
+        return None  # made just before a hub was killed
+    statuses = ("promoted",) if view.is_protected else ("promoted", "candidate")
+    return find_same_version(services, new, statuses=statuses)
 
 
 def _plain(found: dict[str, object]) -> dict[str, object]:

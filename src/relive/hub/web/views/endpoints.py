@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from relive.core.endpoint import Endpoint, Revision, RevisionState
+from relive.core.endpoint import Endpoint, Revision, RevisionState, roles
 from relive.core.model import ModelVersion, TensorSpec
 from relive.errors import ReliveError
 from relive.hub.web.marks import REVISIONS, Mark
@@ -15,11 +15,13 @@ from relive.hub.web.views.graphs import Graph, draw_lineage
 from relive.services import catalog, lineage
 from relive.services.context import Services
 from relive.services.inputs import load_manifest
+from relive.wire.hub import EndpointDetail
 
 _SIGNATURE_FILE = "signature.json"
 _LARGEST_EXAMPLE = 1 << 20
 _EXAMPLE_ROWS = 2
 _LONGEST_COMMAND = 4000
+_KEPT = "kept for rollback"
 _DOWN = Mark("○", "no traffic yet", "quiet")
 
 
@@ -30,7 +32,7 @@ class _Recorded(msgspec.Struct, frozen=True):
 
 
 class RevisionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A revision in one row; `role` is "live", "kept for rollback" or "" for neither."""
+    """A revision in one row; `role` as `core.endpoint.roles` says it, empty for none."""
 
     number: int
     mark: Mark
@@ -65,6 +67,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
         command: The same for a shell.
         example: A request that works, as JSON; empty if the version has no example.
         rollback_to: What the rollback button goes back to, empty if it cannot.
+        forward: Command that goes forward again after a rollback, empty if there was none.
         others: Versions that could be deployed.
     """
 
@@ -82,6 +85,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...]
     example: str
     rollback_to: str
+    forward: str
     others: tuple[tuple[str, str], ...]
     revisions: tuple[RevisionLine, ...]
     graph: Graph
@@ -95,7 +99,7 @@ def list_endpoints(services: Services) -> tuple[EndpointRow, ...]:
     rows = []
     for detail in catalog.list_endpoints(services):
         by_id = {revision.id: revision for revision in detail.revisions}
-        live, previous = by_id.get(detail.endpoint.live), by_id.get(detail.endpoint.previous)
+        live, previous = by_id.get(detail.endpoint.live), _kept(detail, _KEPT)
         rows.append(
             EndpointRow(
                 name=detail.endpoint.name,
@@ -121,7 +125,7 @@ def get_endpoint(services: Services, name: str) -> EndpointPage:
     detail = catalog.get_endpoint(services, name)
     endpoint, store = detail.endpoint, services.store
     by_id = {revision.id: revision for revision in detail.revisions}
-    live, previous = by_id.get(endpoint.live), by_id.get(endpoint.previous)
+    live, previous, left = by_id.get(endpoint.live), _kept(detail, _KEPT), _kept(detail, "rolled back from")
     version = store.get_version_by_id(live.version_id) if live else None
     events = store.list_events(subject=f"endpoint:{endpoint.id}", newest_first=True, limit=20)
     example = example_of(services, version) if version else ""
@@ -144,8 +148,9 @@ def get_endpoint(services: Services, name: str) -> EndpointPage:
         outputs=version.signature.outputs if version and version.signature else (),
         example=example,
         rollback_to=_served(previous) if previous and previous.state is RevisionState.READY else "",
+        forward=f"relive deploy {endpoint.model}@{left.facts.get('version')} {name}" if left else "",
         others=_deployable(services, endpoint, live),
-        revisions=tuple(_line(revision, endpoint) for revision in detail.revisions),
+        revisions=tuple(_line(it, roles(endpoint, detail.revisions)) for it in detail.revisions),
         graph=draw_lineage(
             lineage.of_endpoint(services, name), f"endpoint:{endpoint.id}", f"What endpoint {name} is made of"
         ),
@@ -212,18 +217,16 @@ def _deployable(services: Services, endpoint: Endpoint, live: Revision | None) -
     )
 
 
-def _line(revision: Revision, endpoint: Endpoint) -> RevisionLine:
-    role = (
-        "live"
-        if revision.id == endpoint.live
-        else "kept for rollback"
-        if revision.id == endpoint.previous
-        else ""
-    )
+def _kept(detail: EndpointDetail, role: str) -> Revision | None:
+    found = roles(detail.endpoint, detail.revisions)
+    return next((it for it in detail.revisions if found.get(it.id) == role), None)
+
+
+def _line(revision: Revision, role: dict[str, str]) -> RevisionLine:
     return RevisionLine(
         number=revision.number,
         mark=REVISIONS[revision.state],
-        role=role,
+        role=role.get(revision.id, ""),
         version=_served(revision),
         version_url=_version_url(revision),
         restarts=revision.restarts,
