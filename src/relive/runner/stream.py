@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from relive.client.calls.reports import ReportClient
+from relive.client.sender import Keeper
 from relive.errors import ReliveError, Superseded
 from relive.formats.spool import SpoolBatch, SpoolReader
 from relive.runner.lease import Lease, Over, is_passing
@@ -43,11 +44,14 @@ class Streamer:
         self._spool = SpoolReader(spool)
         self._unsent: Iterator[SpoolBatch] = iter(())
         self._batch: SpoolBatch | None = None
+        # What the command logged is on the disk soon, however long the hub is away.
+        self._keeper = Keeper(spool)
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
 
     def start(self) -> None:
         """Begin to send."""
+        self._keeper.start()
         self._thread.start()
 
     def drain(self) -> tuple[str, ...]:
@@ -59,6 +63,7 @@ class Streamer:
         Raises:
             Superseded: Another claim took over meanwhile.
         """
+        self._keeper.stop()
         self._ending.set()
         while self._thread.is_alive():
             self._thread.join(0.2)
