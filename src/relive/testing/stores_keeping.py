@@ -70,10 +70,13 @@ class KeepingContract:
         a_version(store, run_id=made.id)
         stage = stage_of(a_pipeline(store), run_id=staged.id)
         store.create_stages([stage])
-        for run in (made, staged):
+        working = a_run(store, job_id="a job that has not ended")
+        for run in (made, staged, working):
             store.set_run(run.id, deleted_at=START - 1)
             assert not store.purge_run(run.id)
         assert store.list_deleted(before=START) == Deleted((), ())
+        store.set_run(working.id, status=RunStatus.LOST)
+        assert store.list_deleted(before=START) == Deleted((working.id,), ())
 
     def test_an_experiment_goes_when_its_runs_have_gone(self, store: Store) -> None:
         project = a_project(store)

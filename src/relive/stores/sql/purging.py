@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Table, delete, exists, select
+from sqlalchemy import Table, delete, exists, or_, select
 
+from relive.core.run import RunStatus
 from relive.ports.housekeeping import Deleted
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.part import StorePart
@@ -26,8 +27,9 @@ from relive.stores.sql.tables.work import stages
 _RUNS: Final = runs.c
 # What names a run without being its own: these keep a run, or die with their token's time.
 _FOREIGN: Final = {"model_versions", "stages", "tokens"}
-# Nothing that stays may refer to what goes.
+# Nothing that stays may refer to what goes, and no job may still write it.
 _UNUSED: Final = (
+    or_(_RUNS.job_id == "", _RUNS.status.in_([status for status in RunStatus if status.is_final])),
     ~exists().where(model_versions.c.run_id == _RUNS.id),
     ~exists().where(stages.c.run_id == _RUNS.id),
 )
