@@ -64,6 +64,11 @@ FULL = [
     "{failed}/tests",
     "{live}",
     "{live}/system",
+    "{media}",
+    "{media}/media",
+    "{media}/media?step=7",
+    "{media}/system",
+    "{media}/artifacts?path=relive.media/predictions-20.json",
     "{live}/logs",
     "{live}/inputs",
     "/p/sentiment/compare",
@@ -90,6 +95,7 @@ def address(site: Site, path: str) -> str:
     sweep = store.list_runs(project_id=store.get_project("sentiment").id, limit=2)
     names = {"good": "train #6", "odd": "notebook: try dropout", "failed": "test #3", "live": "train #7"}
     ids = {key: f"/r/{site.run(name, 'digits')}" for key, name in names.items()}
+    ids["media"] = f"/r/{site.run('cells #1', 'vision')}"
     return path.format(**ids, two=",".join(run.id for run in sweep))
 
 

@@ -27,6 +27,7 @@ from tests.support.seed import (
     registry,
     seeder_of,
 )
+from tests.support.seed_media import tell_media
 
 _DAY = 86400.0
 P, S = PipelineStatus, StageStatus
@@ -46,6 +47,7 @@ def full_hub(folder: Path, *, now: float, **options: Any) -> tuple[HubConfig, Se
     tell_digits(seeder, now)
     tell_sweep(seeder, now)
     tell_matrix(seeder, now)
+    tell_media(seeder, now)
     projects.ensure(seeder.services, "ideas", by="ben")
     seeder.services.store.close()
     return config, services

@@ -42,7 +42,8 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
     else:
         project = projects.find_or_create(services, request.project, by=caller.name)
         run_id = named_id(project.id, caller.name, request.key) if request.key else new_id()
-        run = store.find_run(run_id) or _create(services, request, project.id, run_id, caller)
+        with store.transaction():
+            run = store.find_run(run_id) or _create(services, request, project.id, run_id, caller)
     token = create_token(
         services,
         Token(
@@ -268,7 +269,9 @@ def find_file(services: Services, run_id: str, path: str) -> str:
     Raises:
         NotFound: No artifact holds this path.
     """
-    for artifact in services.store.list_artifacts(run_id):
+    artifacts = services.store.list_artifacts(run_id)
+    # Each has a manifest to be read: the one that has the path's name, or is its folder, first.
+    for artifact in sorted(artifacts, key=lambda it: not path.startswith(it.path)):
         entry = load_manifest(services, artifact.manifest).find(path)
         if entry is not None and entry.link is None:
             return entry.digest

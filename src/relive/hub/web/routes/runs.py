@@ -1,6 +1,7 @@
 """A run: every tab of it, and what its page reads."""
 
 import asyncio
+import re
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -13,7 +14,7 @@ from relive.hub.routes.blobs import stream
 from relive.hub.web.render import go_to, page, send, unchanged
 from relive.hub.web.routes import tables
 from relive.hub.web.routes.asking import form_of, member, number_in, query_of, reader
-from relive.hub.web.views import artifacts, lineage, logs, recipe, run
+from relive.hub.web.views import artifacts, lineage, logs, media, recipe, run
 from relive.services import curating
 from relive.services import runs as services_runs
 
@@ -62,6 +63,22 @@ def show_system(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     first = number_in(query, "first", 0, most=1_000_000)
     view = run.get_charts(services_of(request), run_id, find=query.get("find", ""), first=first, system=True)
     return page(request, "run_charts.html", view)
+
+
+@get("/r/{run_id:str}/media", include_in_schema=False, sync_to_thread=True)
+def show_media(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
+    """What it logged to be looked at."""
+    reader(request)
+    query = query_of(request)
+    step = query.get("step", "")
+    view = media.get_media(
+        services_of(request),
+        run_id,
+        find=query.get("find", ""),
+        first=number_in(query, "first", 0, most=1_000_000),
+        step=int(step) if re.fullmatch(r"-?\d{1,18}", step) else None,
+    )
+    return page(request, "run_media.html", view)
 
 
 @get("/r/{run_id:str}/points", include_in_schema=False, sync_to_thread=True)
@@ -130,12 +147,12 @@ def show_artifacts(request: HubRequest, run_id: FromPath[str]) -> Response[bytes
 
 @get("/r/{run_id:str}/file", include_in_schema=False, sync_to_thread=True)
 def send_file(request: HubRequest, run_id: FromPath[str]) -> Stream:
-    """One file it made: pictures to look at, everything else to keep."""
+    """One file it made: pictures to look at, sounds to hear, everything else to keep."""
     reader(request)
     services, path = services_of(request), query_of(request).get("path", "")
     info = services.blobs.get(services_runs.find_file(services, services.store.get_run(run_id).id, path))
     head = b"".join(services.blobs.iter_chunks(info.digest, 0, min(_PICTURE_HEAD, info.size_bytes)))
-    kind = artifacts.picture_type(head)
+    kind = artifacts.shown_type(head)
     reply = stream(
         services.blobs.iter_chunks(info.digest, 0, info.size_bytes), info, 0, info.size_bytes, kind or _BINARY
     )
@@ -170,6 +187,7 @@ ROUTES = [
     show_run,
     show_charts,
     show_system,
+    show_media,
     send_counts,
     show_inputs,
     show_replays,

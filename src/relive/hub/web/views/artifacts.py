@@ -3,17 +3,21 @@
 import csv
 import io
 import json
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from relive.core.artifact import ManifestEntry
+from relive.core.run import Artifact
 from relive.errors import NotFound
 from relive.hub.web.views.run import RunHead, get_head
+from relive.hub.web.words import number
 from relive.services.context import Services
 from relive.services.inputs import load_manifest
+from relive.services.runs import find_file
 
 _MOST_FILES = 500
+_CLIENTS: Final = "artifact"
 _PEEK: Final = 256 * 1024
 _MOST_ROWS, _MOST_CELLS, _MOST_LINES = 100, 40, 2000
 
@@ -23,17 +27,18 @@ _PICTURES: Final = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
 )
+_SOUNDS: Final = ((b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"fLaC", "audio/flac"))
 
 
 class FileLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One file."""
+    """One file; `digest` is empty where it was not worth reading a manifest for."""
 
     path: str
     artifact: str
     kind: str
     size_bytes: int
-    digest: str
-    link: str
+    digest: str = ""
+    link: str = ""
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +76,30 @@ def get_artifacts(services: Services, run_id: str, *, path: str = "") -> Artifac
         NotFound: There is no such run, or it has no such file.
     """
     head = get_head(services, run_id)
-    lines = [
+    lines = list_files(services, head.id)
+    preview = look_into(services, head.id, find_line(lines, path)) if path else None
+    return ArtifactsTab(
+        head=head,
+        files=tuple(lines[:_MOST_FILES]),
+        left_out=max(0, len(lines) - _MOST_FILES),
+        total_bytes=sum(line.size_bytes for line in lines),
+        preview=preview,
+    )
+
+
+def list_files(services: Services, run_id: str) -> list[FileLine]:
+    """Give every file of a run."""
+    return [
+        line for artifact in services.store.list_artifacts(run_id) for line in _lines_of(services, artifact)
+    ]
+
+
+def _lines_of(services: Services, artifact: Artifact) -> list[FileLine]:
+    if artifact.kind == _CLIENTS and artifact.files == 1:
+        # What a client stored is a manifest a file: a run may have thousands, which need not all be read.
+        line = FileLine(path=artifact.path, artifact="", kind=_CLIENTS, size_bytes=artifact.size_bytes)
+        return [line]
+    return [
         FileLine(
             path=entry.path,
             artifact=artifact.path,
@@ -80,17 +108,8 @@ def get_artifacts(services: Services, run_id: str, *, path: str = "") -> Artifac
             digest=entry.digest,
             link=entry.link or "",
         )
-        for artifact in services.store.list_artifacts(head.id)
         for entry in load_manifest(services, artifact.manifest).entries
     ]
-    preview = _preview(services, find_line(lines, path)) if path else None
-    return ArtifactsTab(
-        head=head,
-        files=tuple(lines[:_MOST_FILES]),
-        left_out=max(0, len(lines) - _MOST_FILES),
-        total_bytes=sum(line.size_bytes for line in lines),
-        preview=preview,
-    )
 
 
 def find_line(lines: list[FileLine], path: str) -> FileLine:
@@ -103,6 +122,13 @@ def find_line(lines: list[FileLine], path: str) -> FileLine:
     if found is None:
         raise NotFound(kind="artifact file", name=path)
     return found
+
+
+def shown_type(data: bytes) -> str:
+    """Give the media type of what browsers show or play, by its first bytes; empty for anything else."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "audio/wav"
+    return picture_type(data) or next((kind for magic, kind in _SOUNDS if data.startswith(magic)), "")
 
 
 def picture_type(data: bytes) -> str:
@@ -124,10 +150,14 @@ def entry_line(entry: ManifestEntry) -> FileLine:
     )
 
 
-def _preview(services: Services, line: FileLine) -> Preview:
-    data = b"".join(services.blobs.iter_chunks(line.digest, 0, min(_PEEK, line.size_bytes)))
+def look_into(
+    services: Services, run_id: str, line: FileLine, *, rows: int = _MOST_ROWS, lines: int = _MOST_LINES
+) -> Preview:
+    """Give a look into a file: so many rows of a table, or lines of a text, and never all of a large one."""
+    digest = line.digest or find_file(services, run_id, line.path)
+    data = b"".join(services.blobs.iter_chunks(digest, 0, min(_PEEK, line.size_bytes)))
     whole = len(data) == line.size_bytes
-    facts = {"path": line.path, "size_bytes": line.size_bytes, "digest": line.digest}
+    facts = {"path": line.path, "size_bytes": line.size_bytes, "digest": digest}
     if picture_type(data):
         return msgspec.convert(facts | {"kind": "image"}, Preview)
     try:
@@ -140,15 +170,17 @@ def _preview(services: Services, line: FileLine) -> Preview:
     note = "" if whole else "Only its beginning is shown."
     suffix = line.path.rpartition(".")[2].lower()
     if suffix in ("csv", "tsv"):
-        return _table(facts, text, "\t" if suffix == "tsv" else ",", note)
+        return _csv_table(facts, text, "\t" if suffix == "tsv" else ",", note, rows)
     if suffix == "json" and whole:
+        table = _json_table(facts, text, rows)
+        if table is not None:
+            return table
         text = _pretty(text)
-    lines = text.splitlines()
-    if len(lines) > _MOST_LINES:
-        note = f"The first {_MOST_LINES} of {len(lines)} lines are shown."
-    return msgspec.convert(
-        facts | {"kind": "text", "text": "\n".join(lines[:_MOST_LINES]), "note": note}, Preview
-    )
+    every = text.splitlines()
+    if len(every) > lines:
+        note = f"The first {lines} of {len(every)} lines are shown."
+    shown = "\n".join(every[:lines])
+    return msgspec.convert(facts | {"kind": "text", "text": shown, "note": note}, Preview)
 
 
 def _pretty(text: str) -> str:
@@ -158,14 +190,40 @@ def _pretty(text: str) -> str:
         return text
 
 
-def _table(facts: dict[str, object], text: str, delimiter: str, note: str) -> Preview:
+def _json_table(facts: dict[str, object], text: str, most: int) -> Preview | None:
+    """Read a table as our own and MLflow's clients write it; None if it is none."""
     try:
-        rows = [row[:_MOST_CELLS] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+        read = json.loads(text)
+        rows = read.get("rows", read.get("data")) if isinstance(read, dict) else None
+        if not isinstance(rows, list) or not isinstance(read.get("columns"), list):
+            return None
+        if not all(isinstance(row, list) for row in rows):
+            return None
+    except (ValueError, RecursionError):
+        return None
+    return _table(facts, [read["columns"], *rows], "", most)
+
+
+def _csv_table(facts: dict[str, object], text: str, delimiter: str, note: str, most: int) -> Preview:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
     except csv.Error as error:
         return msgspec.convert(
             facts | {"kind": "text", "text": text, "note": f"It is no table: {error}."}, Preview
         )
-    if len(rows) > _MOST_ROWS + 1:
-        note = f"The first {_MOST_ROWS} rows are shown."
-    header, body = (rows[0], rows[1 : _MOST_ROWS + 1]) if rows else ([], [])
-    return msgspec.convert(facts | {"kind": "table", "header": header, "rows": body, "note": note}, Preview)
+    return _table(facts, rows, note, most)
+
+
+def _table(facts: dict[str, object], rows: list[list[Any]], note: str, most: int) -> Preview:
+    if len(rows) > most + 1:
+        note = f"The first {most} rows are shown."
+    header, body = (rows[0], rows[1 : most + 1]) if rows else ([], [])
+    cells = [[_cell(value) for value in row[:_MOST_CELLS]] for row in body]
+    names = [_cell(value) for value in header[:_MOST_CELLS]]
+    return msgspec.convert(facts | {"kind": "table", "header": names, "rows": cells, "note": note}, Preview)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str | float):
+        return number(value)
+    return json.dumps(value, ensure_ascii=False)

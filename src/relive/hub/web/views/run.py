@@ -12,6 +12,7 @@ from relive.core.run import MetricSummary, Run, RunKind, RunStatus, TestReport
 from relive.errors import NotFound
 from relive.hub.web.markdown import render
 from relive.hub.web.marks import RUNS, Mark
+from relive.hub.web.medianames import MEDIA, is_picture
 from relive.hub.web.views import verdicts
 from relive.hub.web.views.columns import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, number, size
@@ -291,6 +292,8 @@ def _tabs(services: Services, detail: RunDetail) -> tuple[Tab, ...]:
         Tab("artifacts", "Artifacts", str(files or "")),
         Tab("lineage", "Lineage", ""),
     ]
+    if any(it.path == MEDIA or is_picture(it.path) for it in detail.artifacts):
+        tabs.insert(2, Tab("media", "Media", ""))
     if any(series):
         tabs.insert(2, Tab("system", "System", str(series.count(True))))
     return (*tabs, Tab("tests", "Tests", f"{report.passed}/{report.tests}")) if report else tuple(tabs)
