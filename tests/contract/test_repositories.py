@@ -320,6 +320,17 @@ def test_history_that_was_rewritten_shows(repositories, work):
     assert not repositories.is_ancestor("demo", second, first)
 
 
+def test_the_commits_that_history_begins_with(repositories, work):
+    assert repositories.roots("demo") == []
+    first = work.commit("1")
+    work.commit("2")
+    assert repositories.roots("demo") == [first]
+    work.git("checkout", "-q", "--orphan", "other")
+    work.git("commit", "-q", "--allow-empty", "-m", "another beginning")
+    work.git("push", "-q", str(work.bare), "HEAD:other")
+    assert set(repositories.roots("demo")) == {first, work.git("rev-parse", "HEAD")}
+
+
 def test_changed_files(repositories, work):
     work.write("same.py", b"1")
     work.write("gone.py", b"2")

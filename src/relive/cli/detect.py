@@ -1,11 +1,7 @@
-"""What `relive init` writes: a relive.yaml fitted to what the repository holds.
+"""What `relive init` sees in a repository. Looks at files, runs nothing."""
 
-Looks at files, runs nothing. What it is sure of becomes a stage; what it only suspects becomes a comment that
-says what to fill in. The outcome can always be pushed as it is.
-"""
-
-import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +11,20 @@ from relive.formats.params_file import read_params
 
 _LARGEST = 1 << 20  # beyond this a file is no script, and a lock need not be looked into
 _LOCKS = ("uv.lock", "pylock.toml", "requirements.txt")
-_OTHER_LOCKS = {
+OTHER_LOCKS = {
     "poetry.lock": "poetry export -o requirements.txt",
     "Pipfile.lock": "pipenv requirements > requirements.txt",
     "environment.yml": "pip freeze > requirements.txt",
     "environment.yaml": "pip freeze > requirements.txt",
     "pyproject.toml": "uv lock",
+    "setup.py": "uv pip compile setup.py -o requirements.txt --generate-hashes",
     "requirements.in": "uv pip compile requirements.in -o requirements.txt --generate-hashes",
 }
-_SCRIPTS = ("train.py", "src/train.py", "scripts/train.py", "training/train.py", "src/*/train.py")
+_SCRIPTS = ("train.py", "train_model.py", "training.py")
+_SCRIPT_FOLDERS = ("", "src/", "scripts/", "training/", "src/*/", "*/")
+# What lies there is a copy of something, or another's.
+_NOT_OURS = frozenset({"build", "dist", "env", "node_modules", "site-packages", "test", "tests", "venv"})
+_IMPORT = re.compile(r"^(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 _PARAMS = ("params.yaml", "params.yml", "params.json", "params.toml")
 _MORE_IS_BETTER = (
     "accuracy",
@@ -35,8 +36,9 @@ _MORE_IS_BETTER = (
     "auc",
     "r2",
 )
-_LESS_IS_BETTER = ("rmse", "mae", "mse", "log_loss", "val_loss", "test_loss")
+LESS_IS_BETTER = ("rmse", "mae", "mse", "log_loss", "val_loss", "test_loss")
 
+_FEW = 3
 _SAFE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}")
 _METRICS = re.compile(r"""["']((?:[\w.-]+/)*[\w-]*metrics[\w-]*\.(?:json|yaml|yml|csv))["']""")
@@ -62,6 +64,8 @@ class Detected:
         metric: A metric that the script names.
         model: Folder that the script writes its model to.
         example: File with example rows that the script writes.
+        packages: Packages that the script imports though no lock brings any.
+        notebooks: Notebooks, a few of them.
     """
 
     lock: str = ""
@@ -77,6 +81,8 @@ class Detected:
     metric: str = ""
     model: str = ""
     example: str = ""
+    packages: tuple[str, ...] = ()
+    notebooks: tuple[str, ...] = ()
 
 
 def detect(folder: Path) -> Detected:
@@ -87,7 +93,7 @@ def detect(folder: Path) -> Detected:
     text = _text(folder / script) if script else ""
     return Detected(
         lock=lock,
-        other_lock="" if lock else next((name for name in _OTHER_LOCKS if (folder / name).is_file()), ""),
+        other_lock="" if lock else next((name for name in OTHER_LOCKS if (folder / name).is_file()), ""),
         python=_python(folder),
         tests=_tests(folder),
         has_pytest=bool(lock) and _locks_pytest(_text(folder / lock)),
@@ -99,187 +105,36 @@ def detect(folder: Path) -> Detected:
         metric=_metric(text),
         model=_model(folder, text),
         example=_first(_EXAMPLE, text),
+        packages=() if lock or not script else _packages(folder, script, text),
+        notebooks=tuple(_ours(folder, ("*.ipynb", "*/*.ipynb")))[:_FEW],
     )
-
-
-def render(detected: Detected, project: str) -> str:
-    """Write a relive.yaml with a comment for every choice; `project` is a project's name."""
-    first, *others = (_indented(section) for section in _stages(detected, project))
-    sections = [_head(project), _environment(detected), ["stages:", *first], *others]
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
-
-
-def _head(project: str) -> list[str]:
-    return [
-        f"# What a push of {project} starts. `relive pipeline check` says what is wrong with this file,",
-        "# `git push relive` runs it. Pushes to all branches do; only the default branch moves aliases and",
-        "# endpoints. Every key is explained in relive's documentation, on the page relive.yaml.",
-        "version: 1",
-        f"project: {_quoted(project)}",
-    ]
-
-
-def _environment(found: Detected) -> list[str]:
-    version = f'  python: "{found.python}"    # from .python-version' if found.python else ""
-    without = '  # python: "3.11"    # without it, the Python that relive runs on'
-    if found.lock:
-        return [
-            "env:",
-            version or without,
-            f"  lock: {found.lock}    # rebuilt from its exact versions, and kept",
-        ]
-    if found.other_lock:
-        advice = [
-            f"# {found.other_lock} is no lock, so commands find no packages. To have them:",
-            f"#   {_OTHER_LOCKS[found.other_lock]}",
-            "# then name the file here, with `lock:` under `env:`.",
-        ]
-    else:
-        advice = [
-            "# Without uv.lock, pylock.toml or requirements.txt commands find the standard library alone.",
-            "# Commit one and name it here, with `lock:` under `env:`.",
-        ]
-    return [*advice, "env:", version] if version else advice
-
-
-def _stages(found: Detected, project: str) -> Iterator[list[str]]:
-    yield from _test(found)
-    if not found.train:
-        yield _no_train(found)
-        return
-    yield _train(found)
-    gates = _gate(found)
-    yield gates
-    if found.model:
-        yield _register(found, project, needs="gate" if gates[-1].startswith("    -") else "train")
-        yield _deploy(found, project)
-    else:
-        yield [
-            "# To register what it trains: let the script write a folder, name it in `outs` above, and add",
-            "# register:",
-            f"#   register: {{model: {_quoted(project)}, artifact: model/}}",
-        ]
-
-
-def _test(found: Detected) -> Iterator[list[str]]:
-    if not found.tests:
-        return
-    where = "" if found.tests == "." else f" {found.tests}"
-    body = [
-        "test:    # a failure here stops the stages that need it",
-        f"  cmd: python -m pytest -q --junitxml=reports/junit.xml{where}",
-        *_import_path(found),
-        "  reports: {junit: reports/junit.xml}    # shown test by test",
-    ]
-    if found.has_pytest:
-        yield body
-    else:
-        missing = f"pytest is not in {found.lock}" if found.lock else "pytest is in no lock"
-        yield _commented([f"There are tests, but {missing}. Lock it, then take the # away:", *body])
-
-
-def _train(found: Detected) -> list[str]:
-    why = f"    # {found.script} is there" if found.script else "    # the Makefile has a target `train`"
-    lines = ["train:"]
-    if found.tests and found.has_pytest:
-        lines.append("  needs: test")
-    lines += [f"  cmd: {found.train}{why}", *_import_path(found)]
-    lines += [
-        "  # Without `deps` it runs again whenever any file changes. To say what it really reads:",
-        f"  # deps: [{found.script or 'Makefile'}, data/]",
-    ]
-    if found.params:
-        lines.append(f"  params: [{found.params}]    # recorded with every run")
-    if found.model:
-        outs = [f"{found.model}/"]
-        if found.example and not found.example.startswith(outs[0]):
-            outs.append(found.example)
-        lines.append(f"  outs: [{', '.join(outs)}]    # kept; the script names {_both(outs)}")
-    else:
-        lines.append("  # outs: [model/]    # files and folders it writes, to be kept")
-    if found.metrics:
-        lines.append(f"  metrics: [{found.metrics}]    # read at the end; the script names it")
-    else:
-        lines.append("  # metrics: [metrics.json]    # numbers it writes, to be recorded and gated")
-    return lines
-
-
-def _no_train(found: Detected) -> list[str]:
-    hint = [
-        "No train.py was found, and no Makefile with a target `train`. A training stage looks like this:",
-        "train:",
-        "  cmd: python train.py",
-        "  outs: [model/]",
-        "  metrics: [metrics.json]",
-    ]
-    if found.tests and found.has_pytest:
-        return _commented(hint)
-    # A pipeline has at least one stage; this one finds broken files and needs no package.
-    check = [
-        "check:    # every Python file of the repository can be read",
-        "  cmd: python -m compileall -q .",
-    ]
-    return [*check, "", *_commented(hint)]
-
-
-def _gate(found: Detected) -> list[str]:
-    if not found.metrics or not found.metric:
-        return _commented(
-            [
-                "A gate stops what is not good enough, once `train` has metrics:",
-                "gate:",
-                "  needs: train",
-                "  gates:",
-                "    - {metric: accuracy, min: 0.9}",
-                "    - {metric: accuracy, vs: champion, min_delta: -0.005}",
-            ]
-        )
-    allowed = "max_delta: 0" if found.metric in _LESS_IS_BETTER else "min_delta: -0.005"
-    meaning = "not worse than" if found.metric in _LESS_IS_BETTER else "at most 0.005 below"
-    return [
-        f"gate:    # the script names {found.metric}; add your own limits with min: and max:",
-        "  needs: train",
-        "  gates:",
-        f"    - {{metric: {found.metric}, vs: champion, {allowed}}}    # {meaning} what is in use now",
-    ]
-
-
-def _register(found: Detected, project: str, *, needs: str) -> list[str]:
-    example = f", example: {found.example}" if found.example else ""
-    return [
-        "register:    # a version of the model; its alias `champion` moves when every gate has passed",
-        f"  needs: {needs}",
-        f"  register: {{model: {_quoted(project)}, artifact: {found.model}/{example}}}",
-    ]
-
-
-def _deploy(found: Detected, project: str) -> list[str]:
-    body = ["deploy:", "  needs: register", f"  deploy: {{endpoint: {_quoted(project)}}}"]
-    if found.example:
-        body[0] += "    # served after the contract test with the example rows"
-        return body
-    return _commented(
-        [
-            "To serve it, let the script write a few input rows (.csv, .json or .npz), name the file in",
-            "`outs` and as `example:` under `register`, then take the # away:",
-            *body,
-        ]
-    )
-
-
-def _import_path(found: Detected) -> list[str]:
-    if not found.import_path:
-        return []
-    return [f"  env: {{PYTHONPATH: {found.import_path}}}    # packages lie in {found.import_path}/"]
 
 
 def _script(folder: Path) -> str:
-    for pattern in _SCRIPTS:
+    patterns = [f"{place}{name}" for place in _SCRIPT_FOLDERS for name in _SCRIPTS]
+    return next(_ours(folder, patterns), "")
+
+
+def _ours(folder: Path, patterns: Iterable[str]) -> Iterator[str]:
+    """Give the files that people of this repository wrote, in the order of the patterns."""
+    for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             name = path.relative_to(folder).as_posix()
-            if path.is_file() and _SAFE_PATH.fullmatch(name):
-                return name
-    return ""
+            places = name.split("/")[:-1]
+            is_hidden = any(place.startswith(".") or place in _NOT_OURS for place in places)
+            if not is_hidden and path.is_file() and _SAFE_PATH.fullmatch(name):
+                yield name
+
+
+def _packages(folder: Path, script: str, text: str) -> tuple[str, ...]:
+    beside = (folder, folder / "src", (folder / script).parent)
+    return tuple(
+        sorted(
+            name
+            for name in set(_IMPORT.findall(text)) - sys.stdlib_module_names - {"relive"}
+            if not any((place / name).is_dir() or (place / f"{name}.py").is_file() for place in beside)
+        )
+    )
 
 
 def _make_train(folder: Path) -> str:
@@ -317,7 +172,7 @@ def _params(folder: Path) -> str:
 
 def _metric(text: str) -> str:
     named = set(re.findall(r"""["'](\w+)["']""", text))
-    return next((metric for metric in (*_MORE_IS_BETTER, *_LESS_IS_BETTER) if metric in named), "")
+    return next((metric for metric in (*_MORE_IS_BETTER, *LESS_IS_BETTER) if metric in named), "")
 
 
 def _model(folder: Path, text: str) -> str:
@@ -343,27 +198,3 @@ def _bytes(path: Path) -> bytes:
 
 def _text(path: Path) -> str:
     return _bytes(path).decode("utf-8", "replace")
-
-
-def _quoted(name: str) -> str:
-    """Write a name so that YAML reads it as text."""
-    return (
-        name
-        if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) and name.lower() not in _WORDS
-        else json.dumps(name)
-    )
-
-
-_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
-
-
-def _both(names: list[str]) -> str:
-    return " and ".join(names)
-
-
-def _commented(lines: Iterable[str]) -> list[str]:
-    return [f"# {line}".rstrip() for line in lines]
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"  {line}".rstrip() for line in lines]

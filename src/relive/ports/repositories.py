@@ -139,6 +139,10 @@ class Repositories(Protocol):
         """List commits from `rev` back, the newest first."""
         ...
 
+    def roots(self, project: str) -> list[str]:
+        """Give the commits of all branches that have no parent, newest first."""
+        ...
+
     def changed_files(self, project: str, old: str, new: str) -> list[str]:
         """List paths that differ between two commits; all of `new` if `old` is empty."""
         ...

@@ -7,11 +7,15 @@ from relive.services.context import Services
 from relive.wire.hub import EndpointDetail, ModelDetail, ProjectDetail
 
 
-def project_detail(services: Services, project: Project) -> ProjectDetail:
-    """Give a project with the addresses people need."""
+def project_detail(services: Services, project: Project, *, with_roots: bool = False) -> ProjectDetail:
+    """Give a project with the addresses people need; its first commits cost a walk over its history."""
     base = services.place.public_url
+    is_asked = with_roots and services.repositories.exists(project.name)
     return ProjectDetail(
-        project=project, git_url=f"{base}/git/{project.name}.git", url=f"{base}/p/{project.name}"
+        project=project,
+        git_url=f"{base}/git/{project.name}.git",
+        url=f"{base}/p/{project.name}",
+        roots=tuple(services.repositories.roots(project.name)) if is_asked else (),
     )
 
 

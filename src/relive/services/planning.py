@@ -1,6 +1,7 @@
 """From a commit to a pipeline with its stages: reads relive.yaml from the bare repository, runs nothing."""
 
 import fnmatch
+from collections.abc import Iterator
 
 import msgspec
 
@@ -93,7 +94,17 @@ def plan_commit(services: Services, job: Job) -> Pipeline | None:
         if is_passing(error):
             raise
         return _create_failed(services, project, pipeline, error)
-    return _create(services, project, msgspec.structs.replace(pipeline, spec=spec), planned, request)
+    warnings = (*pipeline.warnings, *_mismatch(project, spec))
+    pipeline = msgspec.structs.replace(pipeline, spec=spec, warnings=warnings)
+    return _create(services, project, pipeline, planned, request)
+
+
+def _mismatch(project: Project, spec: PipelineSpec) -> Iterator[str]:
+    if spec.project not in ("", project.name):
+        yield (
+            f"{PIPELINE_FILE} names the project {spec.project!r}, but this commit came to {project.name!r}, "
+            "which counts: change the file, or the git remote (relive init --project)"
+        )
 
 
 def read_spec(services: Services, manifest: Manifest) -> PipelineSpec:

@@ -33,11 +33,16 @@ class CreateProject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A project, and where to push."""
+    """A project, and where to push.
+
+    Attributes:
+        roots: Its commits without a parent; only where one project was asked for.
+    """
 
     project: Project
     git_url: str
     url: str
+    roots: tuple[str, ...] = ()
 
 
 class RunDetail(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relive.cli.detect import Detected, detect, render
+from relive.cli.detect import Detected, detect
+from relive.cli.draft import render, seen
 from relive.core.expand import plan
 from relive.core.pipeline import EnvSpec, PipelineSpec, StageSpec
 from relive.formats.pipeline_file import parse_pipeline
@@ -91,11 +92,12 @@ def test_every_stage_and_every_guess_is_explained(tmp_path):
 @pytest.mark.parametrize(
     ("files", "lock", "words"),
     [
-        ({"requirements.txt": "", "uv.lock": ""}, "uv.lock", "rebuilt from"),
-        ({"requirements.txt": "", "pylock.toml": ""}, "pylock.toml", "rebuilt from"),
-        ({"requirements.txt": ""}, "requirements.txt", "rebuilt from"),
+        ({"requirements.txt": "", "uv.lock": ""}, "uv.lock", "resolved once"),
+        ({"requirements.txt": "", "pylock.toml": ""}, "pylock.toml", "resolved once"),
+        ({"requirements.txt": ""}, "requirements.txt", "resolved once"),
         ({"poetry.lock": ""}, "", "poetry export -o requirements.txt"),
         ({"pyproject.toml": ""}, "", "uv lock"),
+        ({"setup.py": ""}, "", "uv pip compile setup.py"),
         ({"environment.yml": ""}, "", "pip freeze > requirements.txt"),
         ({}, "", "Without uv.lock, pylock.toml or requirements.txt"),
     ],
@@ -143,6 +145,7 @@ def test_where_the_tests_lie(tmp_path, file, folder):
     ("files", "command"),
     [
         ({"train.py": "", "src/train.py": ""}, "python train.py"),
+        ({"foo/train_model.py": "", "tests/train.py": "", ".venv/train.py": ""}, "python foo/train_model.py"),
         ({"src/train.py": "", "Makefile": "train:\n"}, "python src/train.py"),
         ({"src/pack/train.py": "", "src/pack/__init__.py": ""}, "python src/pack/train.py"),
         ({"Makefile": "all: train\n\ntrain: data\n\tpython x.py\n"}, "make train"),
@@ -219,6 +222,44 @@ def test_files_that_are_not_what_they_seem_count_as_absent(tmp_path):
     (tmp_path / "Makefile").symlink_to(tmp_path / "nowhere")
     (tmp_path / "uv.lock").write_bytes(b"\xff" * 100)
     assert detect(tmp_path) == Detected(lock="uv.lock")
+
+
+def test_a_script_whose_packages_nobody_brings_is_a_comment(tmp_path):
+    make(tmp_path, {"train.py": "import os\nimport numpy\nfrom helper import x\n", "helper.py": ""})
+    make(tmp_path, {"poetry.lock": ""})
+    spec, text = planned(tmp_path)
+    assert list(stages(spec)) == ["check"]
+    assert "train.py imports numpy, and no lock brings packages" in text
+    assert "#   cmd: python train.py" in text
+    (tmp_path / "requirements.txt").write_text("numpy==2.0\n")
+    spec, _ = planned(tmp_path)
+    assert list(stages(spec)) == ["train"]
+
+
+def test_notebooks_are_told_of(tmp_path):
+    make(tmp_path, {"look.ipynb": "{}", "nb/more.ipynb": "{}", ".ipynb_checkpoints/look.ipynb": "{}"})
+    assert detect(tmp_path).notebooks == ("look.ipynb", "nb/more.ipynb")
+    _, text = planned(tmp_path)
+    assert "#   cmd: jupyter nbconvert --execute --to notebook --output-dir executed look.ipynb" in text
+    assert "notebooks (look.ipynb, nb/more.ipynb), but no script that trains" in seen(detect(tmp_path))[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        (Detected(), ["no script that trains", "no lock"]),
+        (Detected(train="make train", lock="uv.lock"), ["make train trains (a target", "uv.lock brings"]),
+        (Detected(other_lock="poetry.lock"), ["no script", "poetry.lock is no lock"]),
+        (
+            Detected(train="python t.py", script="t.py", packages=("torch",), tests="tests"),
+            ["python t.py trains", "no lock", "t.py imports torch", "pytest is not locked"],
+        ),
+    ],
+)
+def test_what_was_seen_is_said(found, lines):
+    said = seen(found)
+    assert len(said) == len(lines)
+    assert all(words in line for words, line in zip(lines, said, strict=True)), said
 
 
 @pytest.mark.parametrize("project", ["true", "no", "123", "1e5", "0x1", "a.b", "null", "On", "3.10"])

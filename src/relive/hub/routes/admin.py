@@ -64,7 +64,7 @@ def create_project(request: HubRequest, data: JSONBody[CreateProject]) -> Projec
     caller = allowed(request, Scope.MEMBER, "create a project")
     services = services_of(request)
     project = projects.ensure(services, data.name, default_branch=data.default_branch, by=caller.name)
-    return catalog.project_detail(services, project)
+    return catalog.project_detail(services, project, with_roots=True)
 
 
 @get("/projects/{name:str}", sync_to_thread=True)

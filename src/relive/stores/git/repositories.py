@@ -82,6 +82,10 @@ class GitRepositories:
     def log(self, project: str, rev: str, *, limit: int = 50) -> list[CommitInfo]:
         return objects.commits(self.path(project), self.resolve(project, rev), limit)
 
+    def roots(self, project: str) -> list[str]:
+        out = run(["rev-list", "--max-parents=0", "--branches"], self._existing(project))
+        return out.decode().split()
+
     def changed_files(self, project: str, old: str, new: str) -> list[str]:
         before = "" if old in ("", _ZERO) else self.resolve(project, old)
         return objects.changed_files(self.path(project), before, self.resolve(project, new))
