@@ -3,6 +3,8 @@
 import math
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -184,6 +186,22 @@ def test_a_forked_child_packs_into_a_segment_of_its_own(tmp_path):
     points.append({"x": 3.0}, 2)
     assert sorted((it.step, it.value) for it in everything(tmp_path)) == [(0, 1.0), (1, 2.0), (2, 3.0)]
     assert len(spool_files(tmp_path)) == 2
+
+
+def test_a_program_that_closes_every_descriptor_keeps_those_that_it_opens_then(tmp_path):
+    code = (
+        "import os, sys\nfrom relive.capture.hooks import points\n"
+        "p = points.Points(sys.argv[1])\n"
+        "p.append({'x': 1.0}, 0)\n"
+        "os.closerange(3, 100)\n"
+        "mine = [open(os.path.join(sys.argv[1], f'mine-{i}'), 'w') for i in range(5)]\n"
+        "for step in range(1, 2 * points.SEGMENT_BYTES // 32): assert p.append({'x': 1.0}, step)\n"
+        "import gc; gc.collect()\n"
+        "for file in mine: file.write('mine'); file.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    assert [path.read_text() for path in tmp_path.glob("mine-*")] == ["mine"] * 5
+    assert len(everything(tmp_path)) == 2 * hook.SEGMENT_BYTES // 32
 
 
 def test_a_prefix_stands_before_every_name(tmp_path):

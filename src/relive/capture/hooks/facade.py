@@ -1,4 +1,4 @@
-"""What a training script says to relive: `init`, `log`, `log_artifact`, `step`, `finish`, `config`, …
+"""What a training script says to relive: `init`, `log`, `step`, `finish`, `config`, `summary` and more.
 
 Here it only appends to the spool: it opens no connection, waits for nothing and raises nothing into the
 training. `relive.client.run` puts a hub behind the same `Run`.

@@ -73,6 +73,9 @@ class Points:
 
     def reset(self) -> None:
         """Begin anew, in a segment of this process's own; a forked child must not write its parent's."""
+        buffer = getattr(self, "_buffer", None)
+        if buffer is not None:
+            _let_go(buffer)
         lock = threading.Lock()
         self._acquire, self._release = lock.acquire, lock.release
         self._buffer: Any = None
@@ -157,6 +160,7 @@ class Points:
     def _end(self) -> None:
         if self._buffer is not None:
             HEAD.pack_into(self._buffer, self._at, END)
+            _let_go(self._buffer)
         # The pages stay in the page cache; only this process's view of them goes.
         self._buffer = None
         self._at = self._room = self._newest = 0
@@ -173,7 +177,35 @@ def _is_name(name: Any) -> bool:
     return type(name) is str and 0 < len(name) <= LONGEST_NAME
 
 
-def _new_segment(folder: str) -> mmap.mmap:
+class _Map(mmap.mmap):
+    """A mapped segment; before Python 3.13 it keeps a descriptor, which it closes when it goes.
+
+    Attributes:
+        descriptor: Its number, -1 if there is none, and the file that it was opened for.
+    """
+
+    descriptor: tuple[int, tuple[int, int]] = (-1, (0, 0))
+
+
+# Maps whose descriptor's number is another file's now: they must not close it.
+_kept: list[_Map] = []
+
+
+def _let_go(segment: _Map) -> None:
+    number_of_map, file = segment.descriptor
+    if number_of_map >= 0 and _file_of(number_of_map) != file:
+        _kept.append(segment)
+
+
+def _file_of(fd: int) -> tuple[int, int]:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return (-1, -1)
+    return (status.st_dev, status.st_ino)
+
+
+def _new_segment(folder: str) -> _Map:
     while True:
         # The time first: the segments of a folder sort in the order in which they were begun.
         path = os.path.join(folder, f"{time.time_ns():020d}-{os.getpid()}{SUFFIX}")
@@ -184,14 +216,23 @@ def _new_segment(folder: str) -> mmap.mmap:
             continue
     try:
         _reserve(fd)
-        # Before 3.13 a map keeps a descriptor of its own.
-        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-        return mmap.mmap(fd, SEGMENT_BYTES, **options)
+        return _map(fd)
     except BaseException:
         os.unlink(path)
         raise
     finally:
         os.close(fd)
+
+
+def _map(fd: int) -> _Map:
+    if sys.version_info >= (3, 13):
+        return _Map(fd, SEGMENT_BYTES, trackfd=False)
+    # The map takes the lowest number that is free: the one that we get and give back just before.
+    number_of_map = os.dup(fd)
+    os.close(number_of_map)
+    segment = _Map(fd, SEGMENT_BYTES)
+    segment.descriptor = (number_of_map, _file_of(fd))
+    return segment
 
 
 def _reserve(fd: int) -> None:
