@@ -23,6 +23,8 @@ class Draft(msgspec.Struct, kw_only=True):
     Attributes:
         named: Names of stages in its `needs`, for the first node of a stage.
         before: Key of the node before it in the same stage, empty for the first.
+        is_vague: Whether one of its outs could not be told.
+        is_unread: Whether nothing is known of its stage but its name and `needs`.
     """
 
     key: str
@@ -33,6 +35,8 @@ class Draft(msgspec.Struct, kw_only=True):
     before: str = ""
     values: dict[str, Any] = {}
     skip: str = ""
+    is_vague: bool = False
+    is_unread: bool = False
     max_parallel: int | None = None
     needs: list[str] = []
     sources: dict[str, tuple[str, ...]] = {}
@@ -43,7 +47,9 @@ def connect(drafts: list[Draft], problems: list[Problem]) -> tuple[PlannedStage,
 
     Args:
         drafts: All nodes in the order of the file; changed in place.
-        problems: Grows by one entry for each thing that is wrong; then the answer is empty.
+        problems: Grows by one entry for each thing that is wrong; if there is any, the answer is empty.
+            Nothing is said that follows from another problem: an out that could not be told may be the one
+            that is missed.
     """
     graph = _Graph(drafts, problems)
     for step in (graph.chain, graph.name, graph.read, graph.judge, graph.deploy):
@@ -70,6 +76,10 @@ class _Graph:
         self.after = {draft.before: draft.key for draft in drafts if draft.before}
         for draft in drafts:
             self.stages.setdefault(draft.name, []).append(draft)
+        # What is not known of the stages, and what may therefore not be said.
+        self.knows_stages = not any(draft.is_unread for draft in drafts)
+        self.knows_outs = self.knows_stages and not any(draft.is_vague for draft in drafts)
+        self.knows_needs = self.knows_stages and all(it in self.stages for d in drafts for it in d.named)
         self.makers = Makers(_outs(draft for draft in drafts if not draft.skip))
         self.skipped_makers = Makers(_outs(draft for draft in drafts if draft.skip))
         self.registers: dict[str, str] = {}
@@ -91,7 +101,8 @@ class _Graph:
         """What `needs` names is waited for as a whole."""
         for draft in self.drafts:
             for name in draft.named:
-                self.need(draft, self._ends(name))
+                if name in self.stages:
+                    self.need(draft, self._ends(name))
 
     def read(self) -> None:
         """Whoever reads what another writes waits for it."""
@@ -105,7 +116,7 @@ class _Graph:
     def judge(self) -> None:
         """A gate judges runs it waits for."""
         for draft in self.drafts:
-            if draft.action is Action.GATE and not draft.needs:
+            if draft.action is Action.GATE and not draft.needs and not draft.named:
                 self._problem(
                     draft, "gates", "have no runs to judge; expected `needs`: the stages with the metrics"
                 )
@@ -120,6 +131,8 @@ class _Graph:
             if len(chosen) == 1:
                 self.registers[draft.key] = chosen[0]
                 self.need(draft, chosen)
+            elif not self.knows_needs:
+                continue
             elif chosen:
                 told = ", ".join(chosen[:5]) + (", …" if len(chosen) > 5 else "")
                 what = f"has several versions to serve: {told}; expected `needs` to name one"
@@ -141,7 +154,7 @@ class _Graph:
         if select.from_stage not in self.stages:
             told = f"is {shown(select.from_stage)}; there is no such stage"
             self._problem(draft, "select.from", told + did_you_mean(select.from_stage, self.stages))
-        elif not any(run.values for run in runs):
+        elif not any(run.values or run.is_unread for run in runs):
             with_matrix = [
                 name
                 for name, drafts in self.stages.items()
@@ -173,7 +186,7 @@ class _Graph:
                 self._read(draft, f"deps[{index}]", dep.path)
         if not draft.spec.deps:  # then it reads all that the stages it names have written
             for index, name in enumerate(draft.named):
-                for path in self._outs_of(name):
+                for path in self._outs_of(name) if name in self.stages else ():
                     self._read(draft, f"needs[{index}]", path)
 
     def _outs_of(self, name: str) -> list[str]:
@@ -188,7 +201,7 @@ class _Graph:
             return
         if self.makers.holding(path) or self.skipped_makers.holding(path):
             self._read(draft, f"register.{key}", path)
-        else:
+        elif self.knows_outs:
             self._problem(
                 draft, f"register.{key}", f"is {path}, which is no out; expected a path that a stage writes"
             )
@@ -218,6 +231,8 @@ class _Graph:
             selects = [select for select in selects if select in above] or selects
         if len(selects) == 1:
             return selects
+        if not self.knows_stages:
+            return []
         if selects:
             told = f"is {path} of {stage}, and several stages pick from it; expected `needs` to name one"
         else:

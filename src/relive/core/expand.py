@@ -56,31 +56,38 @@ def find_problems(spec: PipelineSpec, *, broken: frozenset[str] = frozenset()) -
     Args:
         spec: The file after reading.
         broken: Names of stages of which only `name` and `needs` could be read. They are not looked into, and
-            while there are any, nothing is said about how stages hang together through their paths.
+            nothing is said that what they hold might answer.
     """
-    if not broken:
-        return _expand(spec, _ANY_PUSH)[1]
-    problems: list[Problem] = []
-    for stage in spec.stages:
-        if stage.name not in broken:
-            _drafts_of(stage, _names(spec, _ANY_PUSH), problems)
-    loops = find_cycles({stage.name: stage.needs for stage in spec.stages})
-    return _distinct(problems + _unknown_needs(spec) + [loop_problem(loop) for loop in loops])
+    return _expand(spec, _ANY_PUSH, broken)[1]
 
 
-def _expand(spec: PipelineSpec, about: dict[str, str]) -> tuple[tuple[PlannedStage, ...], list[Problem]]:
+def _expand(
+    spec: PipelineSpec, about: dict[str, str], broken: frozenset[str] = frozenset()
+) -> tuple[tuple[PlannedStage, ...], list[Problem]]:
     problems: list[Problem] = []
     drafts: list[Draft] = []
     for stage in spec.stages:
-        drafts += _drafts_of(stage, _names(spec, about), problems)
+        if stage.name in broken:
+            drafts.append(_unread(stage))
+        else:
+            drafts += _drafts_of(stage, _names(spec, about), problems)
         if len(drafts) > MOST_NODES:
             problems.append(Problem(0, "stages", f"make more than {MOST_NODES} nodes; expected fewer"))
             return (), _distinct(problems)
     problems += _unknown_needs(spec)
-    if problems:
-        return (), _distinct(problems)
     nodes = connect(drafts, problems)
+    if problems:  # then only the loops are certain that `needs` draws alone
+        loops = find_cycles({stage.name: stage.needs for stage in spec.stages})
+        problems += [loop_problem(loop) for loop in loops]
     return nodes, _distinct(problems)
+
+
+def _unread(stage: StageSpec) -> Draft:
+    """Stand in for a stage that could not be read: it is there and waits, and may write anything."""
+    spec = StageSpec(name=stage.name, needs=stage.needs)
+    return Draft(
+        key=stage.name, name=stage.name, action=Action.RUN, spec=spec, named=stage.needs, is_unread=True
+    )
 
 
 def _names(spec: PipelineSpec, about: dict[str, str]) -> dict[str, Value]:
@@ -144,6 +151,7 @@ def _chain(
                 name=stage.name,
                 action=action,
                 spec=filler.spec_for(action),
+                is_vague=filler.is_vague,
                 named=stage.needs if first and not drafts else (),
                 before=drafts[-1].key if drafts else "",
                 values=values,
@@ -173,6 +181,8 @@ class _Filler:
         self.names = names
         self.problems = problems
         self.where = f"stages.{stage.name}"
+        self.is_vague = False  # whether some of its outs could not be told
+        self.is_lost = False  # whether its `wdir` could not, and so none of its paths
 
     def skip(self) -> str:
         """Say why the instance will not run; empty if it will."""
@@ -188,7 +198,7 @@ class _Filler:
     def spec_for(self, action: Action) -> StageSpec:
         """Give what one node does, with everything filled in."""
         stage = self.stage
-        wdir = self._path("wdir", stage.wdir, ROOT)
+        wdir = self._wdir()
         common = StageSpec(
             name=stage.name,
             needs=stage.needs,
@@ -218,7 +228,7 @@ class _Filler:
                 msgspec.structs.replace(dep, path=self._path(f"deps[{index}]", dep.path, wdir))
                 for index, dep in enumerate(stage.deps)
             ),
-            outs=self._paths("outs", stage.outs, wdir),
+            outs=self._outs(wdir),
             params=tuple(
                 msgspec.structs.replace(ref, file=self._path(f"params[{index}]", ref.file, wdir))
                 for index, ref in enumerate(stage.params)
@@ -241,6 +251,24 @@ class _Filler:
             example=self._path("register.example", register.example, wdir),
         )
 
+    def _wdir(self) -> str:
+        self.is_lost, before = False, len(self.problems)
+        wdir = self._path("wdir", self.stage.wdir, ROOT)
+        self.is_lost = self.is_vague = len(self.problems) > before
+        return wdir
+
+    def _outs(self, wdir: str) -> tuple[str, ...]:
+        """Give the outs that can be told: one that cannot be filled may be any path, one outside is none."""
+        found = []
+        for index, text in enumerate(self.stage.outs):
+            key, before = f"outs[{index}]", len(self.problems)
+            filled = self._text(key, text)
+            self.is_vague = self.is_vague or len(self.problems) > before
+            path = self._rooted(key, filled, wdir)
+            if len(self.problems) == before and not self.is_lost:
+                found.append(path)
+        return tuple(found)
+
     def _paths(self, key: str, paths: Iterable[str], wdir: str) -> tuple[str, ...]:
         return tuple(self._each(key, paths, lambda where, path: self._path(where, path, wdir)))
 
@@ -256,7 +284,12 @@ class _Filler:
     def _path(self, key: str, path: str, wdir: str) -> str:
         if not path:
             return ""
-        return self._try(key, lambda: rooted(fill(path, self.names), wdir), path)
+        before, filled = len(self.problems), self._text(key, path)
+        return path if len(self.problems) > before else self._rooted(key, filled, wdir)
+
+    def _rooted(self, key: str, path: str, wdir: str) -> str:
+        """Give a path from the root; nothing if nobody knows from where it is meant."""
+        return "" if self.is_lost else self._try(key, lambda: rooted(path, wdir), path)
 
     def _try(self, key: str, read: Callable[[], _T], otherwise: _T) -> _T:
         try:

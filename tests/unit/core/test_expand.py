@@ -490,6 +490,47 @@ def test_every_problem_is_told_at_once():
     assert said.count("\n") == 2
 
 
+def test_problems_of_paths_and_of_the_graph_are_told_together():
+    found = find_problems(
+        PipelineSpec(
+            stages=(
+                stage("build", "x", outs=("../x",)),
+                stage("one", "x", outs=("data",)),
+                stage("two", "x", outs=("data",)),
+                stage("pick", select=Select(from_stage="one", metric="m")),
+                stage("model", needs=("pick", "nope"), register=Register(model="m", artifact="zzz")),
+                stage("left", "x", needs=("right",)),
+                stage("right", "x", needs=("left",)),
+            )
+        )
+    )
+    assert {problem.where for problem in found} == {
+        "stages.build.outs[0]",
+        "stages.two.outs",
+        "stages.pick.select.from",
+        "stages.model.needs[1]",
+        "stages.model.register.artifact",
+        "stages.left",
+    }
+
+
+@pytest.mark.parametrize(
+    "vague", [stage("a", "x", outs=("m-${{ vars.y }}",)), stage("a", "x", wdir="../up", outs=("m-1",))]
+)
+def test_an_out_that_could_not_be_told_may_be_the_one_that_is_missed(vague):
+    stages = (vague, stage("b", register=Register(model="m", artifact="m-1")))
+    assert len(find_problems(PipelineSpec(stages=stages))) == 1
+
+
+def test_what_an_unknown_stage_would_give_is_not_missed():
+    gate, serve = (
+        stage("g", needs=("nope",), gates=GATES),
+        stage("s", needs=("nope",), deploy=Deploy(endpoint="e")),
+    )
+    found = find_problems(PipelineSpec(stages=(gate, serve)))
+    assert [problem.where for problem in found] == ["stages.g.needs[0]", "stages.s.needs[0]"]
+
+
 def test_a_graph_is_bounded():
     stages = [stage(f"s{index}", "x", matrix={"i": list(range(250))}) for index in range(5)]
     assert f"more than {MOST_NODES} nodes" in problems(*stages)
@@ -504,6 +545,20 @@ def test_with_broken_stages_the_others_are_still_looked_at():
     )
     found = find_problems(PipelineSpec(stages=stages), broken=frozenset({"broken"}))
     assert [problem.where for problem in found] == ["stages.c.cmd[0]", "stages.d.needs[0]", "stages.broken"]
+
+
+def test_beside_a_broken_stage_problems_between_the_others_are_told():
+    stages = (
+        stage("broken"),
+        stage("a", "x", outs=("o",)),
+        stage("b", "x", outs=("o",)),
+        stage("pick", select=Select(from_stage="a", metric="m")),
+        stage("same", select=Select(from_stage="broken", metric="m")),
+        stage("c", register=Register(model="m", artifact="elsewhere")),
+        stage("s", deploy=Deploy(endpoint="e")),
+    )
+    found = find_problems(PipelineSpec(stages=stages), broken=frozenset({"broken"}))
+    assert {problem.where for problem in found} == {"stages.b.outs", "stages.pick.select.from"}
 
 
 # --- any file ---
@@ -553,3 +608,12 @@ def test_any_file_is_planned_into_an_ordered_graph_or_refused_with_reasons(spec,
         assert {key for found in node.sources.values() for key in found} <= seen
         seen.add(node.key)
     assert plan(spec, branch=branch, commit="c", trigger="push") == nodes
+
+
+@given(files(), st.sets(st.sampled_from(NAMES), max_size=2))
+def test_what_could_not_be_read_of_a_stage_brings_no_problem_that_is_not_there(spec, broken):
+    whole = set(find_problems(spec))
+    told = set(find_problems(spec, broken=frozenset(broken)))
+    loops = {problem for problem in told if "waits for itself" in problem.what}
+    assert told - loops <= whole
+    assert not loops or whole
