@@ -106,6 +106,17 @@ class RecordContract:
             ("model", 2**40),
         ]
 
+    def test_artifacts_go_by_their_paths(self, store: Store) -> None:
+        run, other = a_run(store), a_run(store)
+        for path in ("a", "b", "c"):
+            for owner in (run, other):
+                artifact = Artifact(run_id=owner.id, path=path, manifest="m", size_bytes=1, files=1)
+                store.record_artifact(artifact)
+        assert store.delete_artifacts(run.id, ["a", "c", "none"]) == 2
+        assert store.delete_artifacts(run.id, []) == 0
+        assert [it.path for it in store.list_artifacts(run.id)] == ["b"]
+        assert len(store.list_artifacts(other.id)) == 3
+
     def test_inputs_lead_both_ways(self, store: Store) -> None:
         source, run, other = a_run(store), a_run(store), a_run(store)
         edges = [
