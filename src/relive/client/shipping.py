@@ -199,14 +199,15 @@ class _Shipper:
             return False
         contents = read_spool(self._spool, with_metrics=False)
         uploads = [self._upload(named) for named in contents.artifacts]
+        log, printed = self._keep_log()
         trajectory = contents.trajectory()
         report = StageReport(
             fence=0,
             status=_STATUSES.get(status, RunStatus.FAILED),
             reason="" if status else "Its process ended without finishing the run.",
             trajectory=self._hub.blobs.put_bytes(encode_trajectory(trajectory)) if trajectory.steps else "",
-            artifacts=tuple(artifact for artifact in uploads if artifact is not None),
-            **self._keep_log(),
+            artifacts=(*(artifact for artifact in uploads if artifact is not None), *printed),
+            **log,
         )
         reports.finish(report)
         shutil.rmtree(self._spool)
@@ -214,6 +215,8 @@ class _Shipper:
 
     def _send_console(self, reports: RunReports, *, ended: bool) -> None:
         """Send what was printed in whole lines, so that a secret is masked wherever pieces are cut."""
+        if self._local.resume:
+            return  # the hub's log is that of the run's first part; see `_keep_log`
         while piece := _lines_at(self._spool / CONSOLE, self._state.console_read, ended=ended):
             masked = mask_text(piece.decode(errors="replace")).encode()
             reports.log(self._state.console_sent, masked)
@@ -222,16 +225,19 @@ class _Shipper:
                 console_sent=self._state.console_sent + len(masked),
             )
 
-    def _keep_log(self) -> dict[str, Any]:
-        """Make what was printed a blob, as every finished log is one."""
-        if not self._state.console_sent or self._local.resume:
-            return {}
-        masked, at = self._spool / "console.masked", 0
+    def _keep_log(self) -> tuple[dict[str, Any], list[Artifact]]:
+        """Make what was printed a blob, as every finished log is one; of a resumed run an artifact."""
+        masked, at = self._spool / f"console-{self._spool.name}.log", 0
         with open(masked, "wb") as file:
             while piece := _lines_at(self._spool / CONSOLE, at, ended=True):
                 file.write(mask_text(piece.decode(errors="replace")).encode())
                 at += len(piece)
-        return {"log": self._hub.blobs.put_file(masked), "log_bytes": masked.stat().st_size}
+        if not at:
+            return {}, []
+        if not self._local.resume:
+            return {"log": self._hub.blobs.put_file(masked), "log_bytes": masked.stat().st_size}, []
+        kept = self._upload(SpooledArtifact(path=str(masked), name=masked.name))
+        return {}, [kept] if kept is not None else []
 
     def _upload(self, named: SpooledArtifact) -> Artifact | None:
         path = Path(named.path)

@@ -161,12 +161,19 @@ def finish(services: Services, run: Run, report: StageReport) -> Run:
         raise _ended(run)
     reason = run.reason if report.status is run.status else report.reason  # who cancelled it is kept
     with services.store.transaction():
-        closed = close_run(services, run.id, msgspec.structs.replace(report, fence=0, reason=reason))
+        closed = close_run(services, run.id, _with_kept(run, report, reason))
         if report.ended_at is not None:
             closed = services.store.set_run(run.id, ended_at=report.ended_at)
         if closed.status is not run.status:
             tell_end(services, closed, by=run.actor)
     return closed
+
+
+def _with_kept(run: Run, report: StageReport, reason: str) -> StageReport:
+    """Let the documents stand that an earlier end of a resumed run has brought, where this one has none."""
+    names = ("log", "log_bytes", "recipe", "recipe_digest", "trajectory")
+    kept = {name: getattr(report, name) or getattr(run, name) for name in names}
+    return msgspec.structs.replace(report, fence=0, reason=reason, **kept)
 
 
 def cancel(services: Services, run_id: str, *, by: str) -> Run:

@@ -77,12 +77,18 @@ def test_tags_experiment_and_summary_reach_the_hub(hub, script):
 def test_a_run_that_is_resumed_goes_on_as_the_same_run(hub, script):
     script.run("import relive\nrelive.init(name='a').log({'x': 1}, step=0)\nrelive.finish()\n")
     (run_id,) = hub.jobs
-    script.run(f"import relive\nrelive.init(resume={run_id!r}).log({{'x': 2}}, step=1)\nrelive.finish()\n")
+    script.run(
+        f"import relive\nrelive.init(resume={run_id!r}).log({{'x': 2}}, step=1)\n"
+        "print('again')\nrelive.finish()\n"
+    )
     assert list(hub.jobs) == [run_id]
     assert [it.step for it in only(hub).metrics] == [0, 1]
     created = only(hub).created
     assert created is not None
     assert created.resume == run_id
+    (printed,) = only(hub).report.artifacts
+    assert list(hub.tree(printed.manifest).values()) == [b"again\n"]
+    assert bytes(only(hub).log) == b""
 
 
 class TestConsole:

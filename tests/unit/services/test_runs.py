@@ -337,7 +337,8 @@ def test_asked_twice_with_one_key_it_is_one_run_of_whoever_asks(bench: Bench) ->
 
 def test_a_run_that_ended_can_go_on_and_end_again(bench: Bench) -> None:
     run = made(bench)
-    runs.finish(bench.services, run, FINISHED)
+    log = "blake3:" + "a" * 64
+    runs.finish(bench.services, run, msgspec.structs.replace(FINISHED, log=log, log_bytes=4))
     resumed = bench.by_hand(resume=run.id)
     assert resumed.run_id == run.id
     open_again = bench.services.store.get_run(run.id)
@@ -345,7 +346,7 @@ def test_a_run_that_ended_can_go_on_and_end_again(bench: Bench) -> None:
     failed = runs.finish(
         bench.services, open_again, StageReport(fence=0, status=RunStatus.FAILED, reason="x")
     )
-    assert (failed.status, failed.reason) == (RunStatus.FAILED, "x")
+    assert (failed.status, failed.reason, failed.log, failed.log_bytes) == (RunStatus.FAILED, "x", log, 4)
 
 
 def test_a_run_of_another_cannot_be_resumed(bench: Bench) -> None:
