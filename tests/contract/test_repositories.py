@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relive.core.artifact import Manifest
-from relive.errors import GitFailed, InvalidInput, InvalidName, NotFound, StoreFull
+from relive.errors import Conflict, GitFailed, InvalidInput, InvalidName, NotFound, StoreFull
 from relive.formats.hashing import blake3_digest
 from relive.ports.blobs import BlobInfo
 from relive.ports.repositories import ARCHIVE, Repositories
@@ -318,6 +318,19 @@ def test_history_that_was_rewritten_shows(repositories, work):
     assert repositories.is_ancestor("demo", first, second)
     assert repositories.is_ancestor("demo", first, first)
     assert not repositories.is_ancestor("demo", second, first)
+
+
+def test_a_repository_goes_only_if_it_is_empty_and_not_in_use(repositories, work):
+    repositories.remove("absent")
+    with layout.in_use(repositories.path("demo")), pytest.raises(Conflict, match="in use"):
+        repositories.remove("demo")
+    repositories.remove("demo")
+    assert not repositories.exists("demo")
+    repositories.ensure("demo")
+    work.commit()
+    with pytest.raises(Conflict, match="holds commits"):
+        repositories.remove("demo")
+    assert repositories.refs("demo")
 
 
 def test_the_commits_that_history_begins_with(repositories, work):

@@ -9,7 +9,7 @@ from relive.wire.hub import Follow
 
 @click.group()
 def project() -> None:
-    """Projects: list, follow a repository of GitHub."""
+    """Projects: list, follow a repository of GitHub, delete an empty one."""
 
 
 @project.command("list")
@@ -67,3 +67,20 @@ def follow(name: str, url: str, token: str, webhook_secret: str, api_url: str, a
         return
     how = "its webhook starts pipelines" if webhook_secret else "the hub looks each minute"
     out.print(escape(f"{name} follows {url}: {how}."))
+
+
+@project.command()
+@click.argument("name")
+@json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a project in which nothing is: no commit, run, pipeline, model, endpoint or experiment.
+
+    \b
+    Example:
+      relive project delete mistyped
+    """
+    connect().delete_project(name)
+    if as_json:
+        print_json({"deleted": name})
+    else:
+        out.print(f"Project {escape(name)} is gone.")

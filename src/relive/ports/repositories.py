@@ -118,6 +118,14 @@ class Repositories(Protocol):
 
     def exists(self, project: str) -> bool: ...
 
+    def remove(self, project: str) -> None:
+        """Remove a repository in which nothing was ever kept; one that is not there is fine.
+
+        Raises:
+            Conflict: It holds commits, or somebody is pushing.
+        """
+        ...
+
     def refs(self, project: str) -> dict[str, str]:
         """Give each branch and tag by its whole name (`refs/heads/main`) with the id it holds.
 

@@ -54,6 +54,14 @@ class ProjectStore(Protocol):
         """Change `default_branch` or `mirror`."""
         ...
 
+    def delete_project(self, project_id: str) -> None:
+        """Forget a project, or raise `Conflict` if anything of the hub is in it: runs, pipelines, models, ….
+
+        Raises:
+            NotFound: There is no such project.
+        """
+        ...
+
     def list_refs(self, project_id: str) -> dict[str, str]:
         """Give ref name to the commit that was last acted upon."""
         ...

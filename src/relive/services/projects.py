@@ -18,6 +18,24 @@ def ensure(services: Services, name: str, *, default_branch: str = "main", by: s
     return project
 
 
+def delete(services: Services, name: str, *, by: str) -> None:
+    """Delete a project in which nothing is, with its repository.
+
+    Raises:
+        NotFound: There is no such project.
+        Conflict: It holds commits, runs, pipelines, models, endpoints or experiments.
+    """
+    store = services.store
+    project = store.get_project(name)
+    with store.transaction():
+        store.delete_project(project.id)
+        services.record(
+            Event(kind="project.deleted", actor=by, subject=f"project:{project.id}", project=project.name)
+        )
+        # Last: what the repository refuses takes the rest back, and a project without one is made whole.
+        services.repositories.remove(project.name)
+
+
 def find_or_create(services: Services, name: str, *, default_branch: str = "main", by: str) -> Project:
     """Give the project of this name, made without a repository if there is none: a run needs no more.
 

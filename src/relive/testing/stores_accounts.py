@@ -83,6 +83,24 @@ class ProjectContract:
             store.create_project("demo")
         assert store.list_projects() == [project]
 
+    def test_an_empty_project_is_deleted_and_its_name_free(self, store: Store) -> None:
+        project, other = store.create_project("demo"), store.create_project("other")
+        store.delete_project(project.id)
+        assert store.list_projects() == [other]
+        with pytest.raises(NotFound):
+            store.delete_project(project.id)
+        assert store.create_project("demo").id != project.id
+
+    def test_a_project_that_holds_anything_is_kept(self, store: Store) -> None:
+        project = store.create_project("demo")
+        store.ensure_model(project.id, "digits")
+        with pytest.raises(Conflict, match="it holds models"):
+            store.delete_project(project.id)
+        store.set_ref(project.id, "refs/heads/main", old="", new="1")
+        with pytest.raises(Conflict, match="it holds branches"):
+            store.delete_project(project.id)
+        assert store.get_project("demo") == project
+
     def test_a_project_changes_where_it_may(self, store: Store) -> None:
         project = store.create_project("demo")
         changed = store.set_project(project.id, mirror="https://example.org/x.git")

@@ -121,3 +121,19 @@ def test_a_broken_file_leaves_no_project_behind(relive: Shell, tmp_path: Path) -
     assert relive("project", "list", "--json").json == before
     relive("init", str(folder), "--project", "cider", "--force")
     assert (folder / "relive.yaml").read_text().startswith("# What a push of cider starts")
+
+
+def test_a_project_made_by_mistake_can_be_deleted(relive: Shell, live: LiveHub, tmp_path: Path) -> None:
+    relive("init", str(repository(tmp_path / "mistyped")))
+    assert relive("project", "delete", "mistyped").out == "Project mistyped is gone.\n"
+    assert not (live.services.place.data_dir / "git" / "mistyped.git").exists()
+    assert "mistyped" not in relive("project", "list").out
+    assert "no project 'mistyped'" in relive("project", "delete", "mistyped", code=1).err
+
+
+def test_a_project_with_commits_is_kept(relive: Shell, live: LiveHub, tmp_path: Path) -> None:
+    folder = repository(tmp_path / "wine")
+    relive("init", str(folder))
+    git(folder, "push", "--quiet", str(live.services.place.data_dir / "git" / "wine.git"), "main")
+    assert "holds" in relive("project", "delete", "wine", code=1).err
+    assert "wine" in relive("project", "list").out

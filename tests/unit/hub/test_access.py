@@ -41,6 +41,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/projects": PEOPLE,
     "POST /api/v1/projects": MEMBERS,
     "GET /api/v1/projects/{name:str}": KNOWN,
+    "DELETE /api/v1/projects/{name:str}": MEMBERS,
     "POST /api/v1/projects/{name:str}/follow": ADMINS,
     "GET /api/v1/pools": PEOPLE,
     "POST /api/v1/pools": ADMINS,

@@ -46,6 +46,10 @@ class AdminCalls(Calls):
         message = CreateProject(name=name, default_branch=default_branch)
         return self.transport.post(path_of("projects"), message, ProjectDetail, repeatable=True)
 
+    def delete_project(self, name: str) -> None:
+        """Delete a project in which nothing is."""
+        self.transport.delete(path_of("projects", name))
+
     def follow(self, project: str, message: Follow) -> None:
         """Let a project follow a repository of a code host."""
         self.transport.post(path_of("projects", project, "follow"), message, type(None), repeatable=True)

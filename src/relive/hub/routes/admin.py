@@ -75,6 +75,13 @@ def get_project(request: HubRequest, name: FromPath[str]) -> ProjectDetail:
     return catalog.project_detail(services, services.store.get_project(name))
 
 
+@delete("/projects/{name:str}", sync_to_thread=True)
+def delete_project(request: HubRequest, name: FromPath[str]) -> None:
+    """Delete a project in which nothing is."""
+    caller = allowed(request, Scope.MEMBER, "delete a project")
+    projects.delete(services_of(request), name, by=caller.name)
+
+
 @get("/pools", sync_to_thread=True)
 def list_pools(request: HubRequest) -> list[Pool]:
     """List pools."""
@@ -199,6 +206,7 @@ ROUTES = [
     list_projects,
     create_project,
     get_project,
+    delete_project,
     list_pools,
     create_pool,
     delete_pool,

@@ -1,12 +1,13 @@
 """The projects' bare repositories in one folder."""
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from relive.core.ids import check_name
-from relive.errors import GitFailed, InvalidInput, NotFound
+from relive.errors import Conflict, GitFailed, InvalidInput, NotFound
 from relive.ports.blobs import BlobStore
 from relive.ports.repositories import ARCHIVE, CommitInfo, GitBlob, Snapshot, TreeEntry
 from relive.stores.git import layout, objects, snapshot
@@ -52,6 +53,17 @@ class GitRepositories:
             limit_bytes=self.push_limit_bytes,
             default_branch=default_branch,
         )
+
+    def remove(self, project: str) -> None:
+        path = self.path(project)
+        if not path.is_dir():
+            return
+        with layout.alone(path) as is_alone:
+            if not is_alone or run(["for-each-ref", "--count=1"], path):
+                raise Conflict(
+                    subject=f"the repository of {project!r}", reason="it holds commits, or is in use"
+                )
+            shutil.rmtree(path)
 
     def refs(self, project: str) -> dict[str, str]:
         out = run(["for-each-ref", "--format=%(objectname) %(refname)", *_SHOWN], self._existing(project))

@@ -2,15 +2,25 @@
 
 from typing import Any, Final
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Table, delete, or_, select, update
 
 from relive.core.project import Project
 from relive.errors import Conflict, NotFound
 from relive.stores.sql.part import StorePart, new_id
 from relive.stores.sql.rows import Kept
-from relive.stores.sql.tables.hub import deliveries, meta, projects, refs
+from relive.stores.sql.tables.hub import deliveries, experiments, meta, projects, refs
+from relive.stores.sql.tables.models import endpoints, models
+from relive.stores.sql.tables.runs import runs
+from relive.stores.sql.tables.tracking import saved_views
+from relive.stores.sql.tables.work import pipelines
 
 _PROJECTS: Final = Kept(Project, projects, "project", fixed=("id", "name", "created_at"))
+# What people would miss.
+_HELD: Final = (refs, runs, pipelines, models, endpoints, experiments)
+
+
+def _words(table: Table) -> str:
+    return "branches" if table is refs else table.name
 
 
 class SqlProjects(StorePart):
@@ -48,6 +58,16 @@ class SqlProjects(StorePart):
             changed = _PROJECTS.change(connection, project_id, changes)
         assert changed is not None  # without a condition it is changed or not found
         return changed
+
+    def delete_project(self, project_id: str) -> None:
+        project = self.get_project(project_id)
+        with self._db.write() as connection:
+            for table in _HELD:
+                held = select(table.c.project_id).where(table.c.project_id == project.id).limit(1)
+                if connection.execute(held).first() is not None:
+                    raise Conflict(subject=f"project {project.name!r}", reason=f"it holds {_words(table)}")
+            connection.execute(delete(saved_views).where(saved_views.c.project_id == project.id))
+            connection.execute(delete(projects).where(projects.c.id == project.id))
 
     def list_refs(self, project_id: str) -> dict[str, str]:
         query = select(refs.c.ref, refs.c.commit).where(refs.c.project_id == project_id).order_by(refs.c.ref)

@@ -15,6 +15,7 @@ _GOOD, _BAD, _WARN, _QUIET, _BUSY = "good", "bad", "warn", "quiet", "busy"
 _MARKS: dict[str, Mark] = {
     "push": Mark("↑", "push", _BUSY),
     "project.created": Mark("+", "new project", _QUIET),
+    "project.deleted": Mark("-", "project deleted", _QUIET),
     "pipeline.started": Mark("◐", "started", _BUSY),
     "pipeline.succeeded": Mark("✔", "passed", _GOOD),
     "pipeline.failed": Mark("✖", "failed", _BAD),
@@ -105,6 +106,7 @@ def _replayed(facts: dict[str, Any]) -> str:
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "push": _push,
     "project.created": lambda _: "created the project",
+    "project.deleted": lambda _: "deleted the project, in which nothing was",
     "pipeline.started": _pipeline("started"),
     "pipeline.succeeded": _pipeline("passed"),
     "pipeline.failed": _pipeline("failed"),
