@@ -51,8 +51,7 @@ def resolves(name: str) -> str:
     ],
 )
 def test_what_cannot_be_a_point_is_refused(tracking: Tracking, fields: dict[str, Any], said: str) -> None:
-    message = point(run_id=tracking.run()) | fields
-    status, code, message = tracking.refused("runs/log-metric", message)
+    status, code, message = tracking.refused("runs/log-metric", point(run_id=tracking.run()) | fields)
     assert (status, code) == (400, BAD)
     assert message.startswith(said)
 
