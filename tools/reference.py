@@ -38,15 +38,29 @@ Below `/api/2.0/mlflow/` and `/api/3.0/mlflow/`, and the same below `/ajax-api/`
 |---|---|
 ROWS
 
-Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was: searching runs and experiments,
-logged models, the model registry, traces. Models are registered by a pipeline
-(`register:`), where gates and a signature come with it.
+Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was, such as the gateway's.
+
+## Models
+
+A registered model of MLflow is a registered model of relive: the pages, `relive model` and endpoints see it, and
+MLflow's clients see what pipelines register. A version whose source is of this hub (`runs:/`, `models:/`,
+`mlflow-artifacts:/`) is kept by the digests of its files and signed, so `relive model verify` and `download`
+work on it; the statement says that a client stored them where nobody saw how they were made. Of any other source
+the address alone is kept. To be deployed a version needs an example, as one that a pipeline registers has.
+
+`mlflow.pyfunc.load_model("models:/NAME@ALIAS")` and `mlflow.artifacts.download_artifacts` work on all of them.
+
+## Webhooks
+
+Messages are signed as MLflow signs (`X-MLflow-Signature`), tried six times in growing distances, and written
+down: `relive webhook deliveries`. They go by https to public addresses only, unless `RELIVE_WEBHOOK_PRIVATE=1`.
 
 ## Artifacts
 
 Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range that
-is asked for, `GET ?path=` lists a folder. What a stage declares as `outs` is not among them:
-`relive show RUN` lists it.
+is asked for, `GET ?path=` lists a folder, `DELETE` deletes a file or a folder. What a stage declares as `outs`
+is among them, to be read only. Files in parts (`/api/2.0/mlflow-artifacts/mpu/`) go to the hub itself, whatever
+its store is; addresses of a bucket are not signed.
 
 ## What is different
 
@@ -61,6 +75,11 @@ are the same but where this list says otherwise.
 - A run without a start time begins when it is made. One that ends without an end time ends then, and one that
   is taken up again has no end.
 - Whoever has no login changes and deletes what was made so; a command, its own run and what it made.
+- A command registers models and versions of its project; aliases and stages are set by people.
+- A version that an endpoint serves or has served is not deleted, nor its model: 409 says which endpoint.
+- Deleting a version deletes it; its number is not given again. An alias cannot be a bare number.
+- A status of a logged model that does not exist is refused, and a metric of one that is NaN stays NaN.
+- Webhooks follow no redirect.
 - A run is written by whoever began it and by users; the client of a stage writes its stage's run and those
   that it makes, and reads its own project.
 """
