@@ -5,10 +5,10 @@ import binascii
 import json
 from collections.abc import Sequence
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from relive.core.access import Caller
-from relive.core.run import Metric
+from relive.core.series import Points, no_points
 from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.mlflow.faults import SEE_DOCS, invalid
@@ -18,6 +18,9 @@ from relive.wire.mlflow import tracking as wire
 _MOST_RUNS: Final = 100
 _MOST_POINTS: Final = 25000
 _MOST_A_RUN: Final = 2500
+
+# Time, step and value of a point: a plain tuple, because there may be a million.
+_Row: TypeAlias = tuple[float, int, float]
 
 
 def history(services: Services, message: wire.GetHistory, caller: Caller) -> dict[str, Any]:
@@ -33,11 +36,11 @@ def history(services: Services, message: wire.GetHistory, caller: Caller) -> dic
             " integer."
         )
     start = _read_token(message.page_token) if message.page_token else 0
-    points = _by_time(_series(services, message.run_id, message.metric_key, caller))
-    end = len(points) if message.max_results is None else start + message.max_results
-    reply = {"metrics": [_point_json(point) for point in points[start:end]]}
-    return {name: items for name, items in reply.items() if items} | (
-        {"next_page_token": _write_token(end)} if end < len(points) else {}
+    rows = _by_time(_points(services, message.run_id, message.metric_key, caller))
+    end = len(rows) if message.max_results is None else start + message.max_results
+    found = _json(message.metric_key, rows[start:end])
+    return ({"metrics": found} if found else {}) | (
+        {"next_page_token": _write_token(end)} if end < len(rows) else {}
     )
 
 
@@ -61,8 +64,8 @@ def history_of_many(services: Services, message: wire.GetHistoryBulk, caller: Ca
     left = _MOST_POINTS if most is None else max(0, min(most, _MOST_POINTS))
     found: list[dict[str, Any]] = []
     for run_id in sorted(set(run_ids)):
-        points = _by_time(_series(services, run_id, key, caller))[: left - len(found)]
-        found += [_point_json(point) | {"run_id": run_id} for point in points]
+        rows = _by_time(_points(services, run_id, key, caller))[: left - len(found)]
+        found += _json(key, rows, run_id=run_id)
     return {"metrics": found}
 
 
@@ -80,20 +83,20 @@ def sampled_history(
     first, last = message.start_step, message.end_step
     found: list[dict[str, Any]] = []
     for run_id in message.run_ids:
-        points = _series(services, run_id, message.metric_key, caller)
+        rows = _rows(_points(services, run_id, message.metric_key, caller))
         if first is not None and last is not None:
-            points = [point for point in points if first <= point.step <= last]
-        found += [_point_json(point) | {"run_id": run_id} for point in _sample(points, most)]
+            rows = [row for row in rows if first <= row[1] <= last]
+        found += _json(message.metric_key, _sample(rows, most), run_id=run_id)
     return {"metrics": found} if found else {}
 
 
-def _series(services: Services, run_id: str, key: str, caller: Caller) -> list[Metric]:
+def _points(services: Services, run_id: str, key: str, caller: Caller) -> Points:
     """Give a series by step; a run that is not there has none, as MLflow has it."""
     run = services.store.find_run(run_id)
     if run is None:
-        return []
+        return no_points()
     require_reader(caller, run.project_id)
-    return services.store.get_series(run.id, key)
+    return services.store.get_points(run.id, key)
 
 
 def _check_interval(message: wire.GetHistoryBulkInterval) -> None:
@@ -114,29 +117,33 @@ def _check_interval(message: wire.GetHistoryBulkInterval) -> None:
         )
 
 
-def _sample(points: Sequence[Metric], most: int) -> list[Metric]:
+def _sample(rows: list[_Row], most: int) -> list[_Row]:
     """Pick the first point of each of `most` stretches that are as long as can be; and the last of all."""
-    if len(points) <= most:
-        return list(points)
-    length, longer = divmod(len(points), most)
+    if len(rows) <= most:
+        return rows
+    length, longer = divmod(len(rows), most)
     starts = [index * length + min(index, longer) for index in range(most - 1)]
-    return [*(points[start] for start in starts), points[-1]]
+    return [*(rows[start] for start in starts), rows[-1]]
 
 
-def _by_time(points: list[Metric]) -> list[Metric]:
-    # NaN has no order; MLflow keeps it as 0.
-    return sorted(
-        points, key=lambda point: (point.at, point.step, 0.0 if isnan(point.value) else point.value)
-    )
+def _rows(points: Points) -> list[_Row]:
+    return list(zip(points.times, points.steps, points.values, strict=True))
 
 
-def _point_json(point: Metric) -> dict[str, Any]:
-    return {
-        "key": point.key,
-        "value": json_number(point.value),
-        "timestamp": milliseconds(point.at),
-        "step": point.step,
-    }
+def _by_time(points: Points) -> list[_Row]:
+    rows = _rows(points)
+    if any(map(isnan, points.values)):
+        # NaN has no order; MLflow keeps it as 0.
+        return sorted(rows, key=lambda row: (row[0], row[1], 0.0 if isnan(row[2]) else row[2]))
+    rows.sort()
+    return rows
+
+
+def _json(key: str, rows: Sequence[_Row], **more: str) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "value": json_number(value), "timestamp": milliseconds(at), "step": step, **more}
+        for at, step, value in rows
+    ]
 
 
 def _write_token(start: int) -> str:
