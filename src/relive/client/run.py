@@ -95,10 +95,9 @@ class Session:
         if shipment is not None and shipment.finished:
             return
         waiting = queued_bytes(self.spool)
-        until = "it is sent" if self._sender is None else "the hub can be reached"
+        until = "" if self._sender is None else " until the hub can be reached"
         warn_once(
-            f"relive: {waiting} bytes of this run wait on this machine until {until}; "
-            "`relive sync` sends them."
+            f"relive: {waiting} bytes of this run wait on this machine{until}; `relive sync` sends them."
         )
 
     def _sample(self) -> None:

@@ -45,8 +45,8 @@ class Sampler:
 
     def _disk(self) -> dict[str, float]:
         disk = os.statvfs(self._folder)
-        total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
-        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        free, used = disk.f_bavail * disk.f_frsize, (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        total = used + free  # of what this user can have, as `df` reckons
         return {
             "disk_usage_megabytes": used / _MEGABYTE,
             "disk_usage_percentage": 100.0 * used / total if total else 0.0,
