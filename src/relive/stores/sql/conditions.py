@@ -45,8 +45,7 @@ def compare(database: Database, column: Any, comparator: str, value: Any) -> Col
         return _truth(column.like(value, escape=""))
     if comparator == "ILIKE":
         escape = None if database.is_sqlite else ""
-        # Both by the database: its `lower` knows ASCII letters, Python's knows more.
-        return _truth(func.lower(column).like(func.lower(value), escape=escape))
+        return _truth(func.lower(column).like(_folded(value), escape=escape))
     operators: dict[str, Callable[[], ColumnElement[bool]]] = {
         "=": lambda: column == value,
         "!=": lambda: column != value,
@@ -64,6 +63,11 @@ def _truth(expression: Any) -> ColumnElement[bool]:
     """Say of an expression of a column without a type what it is."""
     found: ColumnElement[bool] = expression
     return found
+
+
+def _folded(text: str) -> str:
+    """Give ASCII letters without their case, which are those whose case the databases know."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def _glob(pattern: str) -> str:

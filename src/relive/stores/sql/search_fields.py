@@ -114,7 +114,8 @@ class RunFields:
         else:
             from sqlalchemy.dialects.postgresql import JSONB  # the engine has imported it already
 
-            plain = cast(column, JSONB).op("#>>")(literal_column("'{}'"))
+            # Text out of JSON would be compared by the server's language, all else is by bytes.
+            plain = type_coerce(cast(column, JSONB).op("#>>")(literal_column("'{}'")), TEXT).collate("C")
         return case((func.substr(column, 1, 1) == '"', type_coerce(plain, TEXT)), else_=column)
 
     def compare(self, column: Any, found: Comparison) -> ColumnElement[bool]:
@@ -180,7 +181,7 @@ class RunFields:
             return type_coerce(func.json_extract(kept, f'$."{CONTEXT_TAG}"'), TEXT)
         from sqlalchemy.dialects.postgresql import JSONB  # the engine has imported it already
 
-        return type_coerce(cast(kept, JSONB).op("->>")(CONTEXT_TAG), TEXT)
+        return type_coerce(cast(kept, JSONB).op("->>")(CONTEXT_TAG), TEXT).collate("C")
 
 
 def param_texts(value: str) -> list[str]:
