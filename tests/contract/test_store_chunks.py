@@ -76,7 +76,7 @@ def rows(points: Points) -> list[tuple[int, float, bytes]]:
     ]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(acts=ACTS)
 def test_a_series_is_a_set_of_points_however_it_is_packed(store, acts):
     run, model = a_run(store), Model()

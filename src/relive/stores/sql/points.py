@@ -21,7 +21,7 @@ _DELETE_SQLITE: Final = (
 )
 _FIRST_SQLITE: Final = (
     "SELECT step, at, 1 - is_nan, value FROM metric_points WHERE series_id = ?"
-    " ORDER BY step, at, is_nan DESC, value LIMIT ?"
+    " ORDER BY step, at, value, is_nan LIMIT ?"  # the primary key's order: nothing is sorted
 )
 _FIRST_POSTGRES: Final = _FIRST_SQLITE.replace("?", "%s")
 # One statement with five lists is five times as fast as a statement a row.
@@ -65,10 +65,17 @@ def delete_rows(
 
 
 def first_rows(connection: Connection, series_id: int, *, limit: int) -> list[Place]:
-    """Give the first rows of a series in their order."""
+    """Give the first rows of a series in their order.
+
+    At the limit a NaN may be left behind numbers of its step and time.
+    """
     query = _FIRST_SQLITE if connection.dialect.name == "sqlite" else _FIRST_POSTGRES
-    rows = connection.exec_driver_sql(query, (series_id, limit)).all()
-    return [(step, at, bool(is_number), value) for step, at, is_number, value in rows]
+    result = connection.exec_driver_sql(query, (series_id, limit))
+    # The driver's own tuples are places: 1 and True are equal.
+    places: list[Place] = list(result.cursor.fetchall())
+    result.close()
+    places.sort()
+    return places
 
 
 def read_rows(connection: Connection, series_id: int) -> Generator[list[Place], None, None]:

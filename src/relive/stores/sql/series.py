@@ -85,7 +85,9 @@ def find_series(connection: Connection, run_id: str, keys: Sequence[str]) -> dic
         rows = connection.exec_driver_sql(_FIND_SQLITE, (run_id, msgspec.json.encode(keys).decode()))
     else:
         rows = connection.exec_driver_sql(_FIND_POSTGRES, (run_id, list(keys)))
-    return {key: Series(id_, packed or 0, _summary(*kept)) for key, id_, packed, *kept in rows.all()}
+    return {
+        key: Series(id_, packed or 0, _summary(*kept)) for key, id_, packed, *kept in rows.cursor.fetchall()
+    }
 
 
 def create_series(connection: Connection, run_id: str, summaries: dict[str, Summary]) -> dict[str, Series]:
