@@ -27,6 +27,7 @@ from relive.forges.github import GitHub
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
+from relive.hub.claim import claimed
 from relive.hub.config import HubConfig
 from relive.hub.errors import PROBLEMS, headers_for, problem_of, status_of
 from relive.hub.forward import Forwarder
@@ -229,12 +230,13 @@ def run_hub(
 
     Raises:
         PortTaken: Another program listens there.
+        Conflict: Another hub serves this data folder, and the two cannot share it.
     """
-    listener = listen(config)
-    services = build_services(config)
-    token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
-    hub = Hub(config, services)
-    asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
+    with claimed(config), listen(config) as listener:
+        services = build_services(config)
+        token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
+        hub = Hub(config, services)
+        asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
 
 
 def listen(config: HubConfig) -> socket.socket:

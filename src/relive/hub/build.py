@@ -100,7 +100,8 @@ def ensure_admin_token(services: Services, known: str, is_good: Callable[[str], 
     if known and is_good(known):
         return known
     admin = ensure_user(services, ADMIN, Scope.ADMIN)
-    return create_user_token(services, admin, label=f"this machine ({socket.gethostname()})")
+    label = f"relive up at {services.place.local_url} ({socket.gethostname()})"
+    return create_user_token(services, admin, label=label[:200])
 
 
 def executor_lookup(store: Store, data_dir: Path) -> Callable[[str], Executor]:
