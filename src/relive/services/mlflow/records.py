@@ -40,7 +40,7 @@ def log_metric(services: Services, message: wire.LogMetric, caller: Caller) -> N
     )
     _check_point(point, "")
     run = writable(services, message.run_id, caller)
-    _keep(services, run, RunRecords(metrics=_metrics([point])), _model_metrics(run, [point]))
+    _keep(services, run, RunRecords(metrics=_metrics([point])), _model_metrics(services, run, [point]))
 
 
 def log_param(services: Services, message: wire.LogParameter, caller: Caller) -> None:
@@ -89,7 +89,7 @@ def log_batch(services: Services, message: wire.LogBatch, caller: Caller) -> Non
         params={param.key: param.value for param in params},
         tags={tag.key: tag.value for tag in tags},
     )
-    if differing := _keep(services, run, batch, _model_metrics(run, message.metrics)):
+    if differing := _keep(services, run, batch, _model_metrics(services, run, message.metrics)):
         raise invalid(
             f"Changing param values is not allowed. Params were already logged='{differing}' for"
             f" run ID='{run.id}'."
@@ -133,8 +133,18 @@ def _metrics(points: Sequence[wire.MetricPoint]) -> list[Metric]:
     return [Metric(point.key, point.value, point.step, point.timestamp / 1000) for point in points]
 
 
-def _model_metrics(run: Run, points: Sequence[wire.MetricPoint]) -> list[ModelMetric]:
-    """Give the points that judge a logged model."""
+def _model_metrics(services: Services, run: Run, points: Sequence[wire.MetricPoint]) -> list[ModelMetric]:
+    """Give the points that judge a logged model.
+
+    Raises:
+        MlflowFault: There is no such model.
+    """
+    judged = {point.model_id for point in points if point.model_id}
+    if not judged:
+        return []
+    known = {model.id for model in services.store.list_logged_models(sorted(judged))}
+    if unknown := sorted(judged - known):
+        raise missing(f"Logged model with ID '{unknown[0]}' not found.")
     return [
         ModelMetric(
             model_id=point.model_id,

@@ -190,6 +190,22 @@ def test_of_a_batch_that_is_wrong_nothing_is_kept(
     assert tracking.read(run) == before
 
 
+def test_a_point_may_judge_a_logged_model(tracking: Tracking) -> None:
+    run = tracking.run()
+    model = tracking.post("logged-models", experiment_id="0", name="m")["model"]["info"]["model_id"]
+    on_data = {"model_id": model, "dataset_name": "iris", "dataset_digest": "d1"}
+    tracking.post("runs/log-metric", run_id=run, key="acc", value=0.5, timestamp=10, step=1, **on_data)
+    tracking.post("runs/log-batch", run_id=run, metrics=[point(key="f1", model_id=model), point(key="plain")])
+    assert tracking.read(run)["data"]["metrics"] == {"acc": 0.5, "f1": 1.0, "plain": 1.0}
+    judged = tracking.get(f"logged-models/{model}")["model"]["data"]["metrics"]
+    told = {(it["key"], it["value"], it.get("dataset_name")) for it in judged}
+    assert told == {("acc", 0.5, "iris"), ("f1", 1.0, None)}
+    unknown = {"run_id": run, "metrics": [point(key="lost", model_id="m-none")]}
+    said = (404, GONE, "Logged model with ID 'm-none' not found.")
+    assert tracking.refused("runs/log-batch", unknown) == said
+    assert "lost" not in tracking.read(run)["data"]["metrics"]
+
+
 def test_a_param_that_a_stage_declared_may_be_said_again_as_text(tracking: Tracking) -> None:
     created = tracking.bench.by_hand(project="declared")
     declared = {"lr": 0.1, "deep": True, "layers": [1, 2]}
