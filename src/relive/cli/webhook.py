@@ -7,6 +7,8 @@ import click
 from relive.cli.output import ago, json_option, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
+from relive.core.webhook import Webhook
+from relive.errors import NotFound
 
 
 @click.group()
@@ -50,11 +52,11 @@ def list_(as_json: bool) -> None:
 
 
 @webhook.command()
-@click.option("--webhook", "webhook_id", default="", help="Only of the webhook with this id.")
+@click.option("--webhook", "named", default="", help="Only of this webhook: its name, or how its id begins.")
 @click.option("--failed", is_flag=True, help="Only what did not arrive, or not yet.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
 @json_option
-def deliveries(webhook_id: str, failed: bool, limit: int, as_json: bool) -> None:
+def deliveries(named: str, failed: bool, limit: int, as_json: bool) -> None:
     """List what webhooks were told, newest first.
 
     \b
@@ -62,11 +64,12 @@ def deliveries(webhook_id: str, failed: bool, limit: int, as_json: bool) -> None
       relive webhook deliveries --failed
     """
     hub = connect()
-    found = hub.list_deliveries(webhook=webhook_id, failed=failed, limit=limit)
+    known = hub.list_webhooks(limit=1000)
+    found = hub.list_deliveries(webhook=_id_of(known, named), failed=failed, limit=limit)
     if as_json:
         print_json(found)
         return
-    names = {item.id: item.name for item in hub.list_webhooks(limit=1000)}
+    names = {item.id: item.name for item in known}
     now = time.time()
     print_table(
         ("DELIVERY", "WEBHOOK", "EVENT", "STATE", "TRIES", "AT", "ERROR"),
@@ -84,6 +87,15 @@ def deliveries(webhook_id: str, failed: bool, limit: int, as_json: bool) -> None
         ),
         empty="No deliveries." if not failed else "Everything arrived.",
     )
+
+
+def _id_of(known: list[Webhook], named: str) -> str:
+    if not named:
+        return ""
+    for item in known:
+        if item.name == named or item.id.startswith(named):
+            return item.id
+    raise NotFound(kind="webhook", name=named, hint="relive webhook list")
 
 
 def state_of(error: str, *, is_done: bool) -> str:
