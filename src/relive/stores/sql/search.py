@@ -154,8 +154,8 @@ class _RunSearch:
         found: list[ColumnElement[bool]] = []
         project: Any = runs.c.project_id
         experiments: Any = runs.c.experiment_id
-        if not indexed:
-            # An expression is what no index has.
+        if not indexed and self.fields.is_sqlite:
+            # An expression is what no index has. PostgreSQL counts by columns, and could not tell of one.
             project, experiments = project.concat(""), experiments.concat("")
         if self.search.project_id:
             found.append(project == self.search.project_id)

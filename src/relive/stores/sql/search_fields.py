@@ -90,6 +90,7 @@ class RunFields:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.is_sqlite = database.is_sqlite
 
     def leaf(self, found: Comparison) -> ColumnElement[bool]:
         """Give a comparison as a condition on `runs`."""
