@@ -14,7 +14,7 @@ from relive.hub.web.views.columns import Cell, metric_cell, param_cell
 from relive.hub.web.views.planes import Parallel, Scatter, parallel, scatter
 from relive.hub.web.views.recipe import groups_of
 from relive.hub.web.views.run import SYSTEM
-from relive.hub.web.views.runs import RunLine, run_line, run_lines
+from relive.hub.web.views.runs import RunLine, run_lines
 from relive.services.context import Services
 
 MOST_RUNS: Final = 50
@@ -120,7 +120,7 @@ def get_compare(
     runs = [store.get_run(run_id) for run_id in dict.fromkeys(run_ids)]
     ids = [run.id for run in runs]
     metrics, params = store.list_metrics(ids), store.list_params(ids)
-    lines = [run_line(services, run) for run in runs]
+    lines = run_lines(services, runs)
     keys = [key for key in _series_keys(metrics) if look.find.lower() in key.lower()]
     values = _values(ids, metrics, params) if len(runs) > 1 else {}
     names = [line.name for line in lines]

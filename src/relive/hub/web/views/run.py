@@ -44,10 +44,12 @@ class RunHead(msgspec.Struct, frozen=True, kw_only=True):
         replay_of: The run it repeats, empty if none.
         is_live: Whether it still goes on.
         ref: What people type for it.
+        share: The whole address of its page, for others.
     """
 
     id: str
     ref: str
+    share: str
     name: str
     mark: Mark
     kind: str
@@ -258,6 +260,7 @@ def _head(services: Services, detail: RunDetail) -> RunHead:
     return RunHead(
         id=run.id,
         ref=short_id(run.id),
+        share=detail.url,
         name=run.name,
         mark=RUNS[run.status],
         kind=run.kind.value,

@@ -14,7 +14,7 @@ from relive.hub.web.marks import RUNS, Mark
 from relive.hub.web.views.asked import PAGE, Asked, read_search
 from relive.hub.web.views.columns import Cell, Choice, Column, cells_of, choices_of, columns_of, head, uses_on
 from relive.hub.web.views.groups import Groups, get_groups
-from relive.hub.web.views.verdicts import mark_of, verdicts_on
+from relive.hub.web.views.verdicts import mark_of, verdicts_of
 from relive.hub.web.words import clip, count
 from relive.ports.search import RunPage
 from relive.services.context import Services
@@ -170,18 +170,18 @@ def opened_query(view: SavedView) -> dict[str, str]:
 
 def run_lines(services: Services, runs: Sequence[Run]) -> tuple[RunLine, ...]:
     """Give runs as rows."""
-    return tuple(run_line(services, run) for run in runs)
+    verdicts, now = verdicts_of(services, runs), services.store.now()
+    return tuple(_line(run, mark_of(verdicts[run.id]), now) for run in runs)
 
 
-def run_line(services: Services, run: Run) -> RunLine:
-    """Give a run as a row."""
-    end = run.ended_at or (services.store.now() if run.status is RunStatus.RUNNING else None)
+def _line(run: Run, verdict: Mark, now: float) -> RunLine:
+    end = run.ended_at or (now if run.status is RunStatus.RUNNING else None)
     return RunLine(
         id=run.id,
         name=run.name,
         url=f"/r/{run.id}",
         mark=RUNS[run.status],
-        verdict=mark_of(verdicts_on(services, run)),
+        verdict=verdict,
         kind=run.kind.value,
         stage=run.stage,
         commit=run.commit,
@@ -228,12 +228,12 @@ def _rows(services: Services, asked: Asked, runs: Sequence[Run], fields: Sequenc
         names = {it.id: it.name for it in store.list_experiments(runs[0].project_id)}
     return tuple(
         Row(
-            line=run_line(services, run),
+            line=line,
             cells=cells_of(run, fields, cells, names),
             note=clip(first_line(cells.get((run.id, _NOTE), "")), 60),
             ticked=run.id in asked.sel,
         )
-        for run in runs
+        for run, line in zip(runs, run_lines(services, runs), strict=True)
     )
 
 

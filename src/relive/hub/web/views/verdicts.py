@@ -58,9 +58,25 @@ class VerdictDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 def verdicts_on(services: Services, run: Run) -> list[Verdict]:
     """Give the verdicts that tell about a run: on its replays, or of a replay the one on itself."""
-    if run.kind is not RunKind.REPLAY or not run.replay_of:
-        return services.store.list_verdicts(run.id)
-    return [v for v in services.store.list_verdicts(run.replay_of) if v.replay_run_id == run.id]
+    return verdicts_of(services, [run])[run.id]
+
+
+def verdicts_of(services: Services, runs: Sequence[Run]) -> dict[str, list[Verdict]]:
+    """Give what `verdicts_on` gives for each of many runs, in one query."""
+    subjects = {run.id: run.replay_of if _is_replay(run) else run.id for run in runs}
+    found = services.store.list_verdicts_of(list(dict.fromkeys(subjects.values())))
+    return {
+        run.id: [
+            verdict
+            for verdict in found.get(subjects[run.id], ())
+            if not _is_replay(run) or verdict.replay_run_id == run.id
+        ]
+        for run in runs
+    }
+
+
+def _is_replay(run: Run) -> bool:
+    return run.kind is RunKind.REPLAY and bool(run.replay_of)
 
 
 def newest(verdicts: Sequence[Verdict]) -> Verdict | None:
