@@ -18,7 +18,7 @@ import zlib
 from array import array
 from itertools import accumulate
 from operator import sub
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ FORMAT: Final = 1
 _WORDS, _DIFFERENCES = 0, 1
 _WIDTH: Final = 8
 
+_Number = TypeVar("_Number", int, float)
 _Column = tuple[int, bytes]
 _Document = tuple[int, _Column, _Column, _Column]
 
@@ -60,9 +61,11 @@ def unpack_points(data: bytes) -> Points:
 
 def plain_columns(points: Points) -> dict[str, bytes]:
     """Give the columns as they travel: 64-bit words, little-endian, by the names of their fields."""
-    columns = (points.steps, points.times, points.values)
-    words = [_little(array("q", column.tobytes())).tobytes() for column in columns]
-    return dict(zip(("steps", "times", "values"), words, strict=True))
+    return {
+        "steps": _little(points.steps).tobytes(),
+        "times": _little(points.times).tobytes(),
+        "values": _little(points.values).tobytes(),
+    }
 
 
 def from_plain(*, steps: bytes, times: bytes, values: bytes) -> Points:
@@ -89,8 +92,8 @@ def _words(numbers: "array[float]") -> _Column:
     return _WORDS, _squeeze(numbers)
 
 
-def _squeeze(words: "array[int] | array[float]") -> bytes:
-    data = _little(array("q", words.tobytes())).tobytes()
+def _squeeze(words: "array[_Number]") -> bytes:
+    data = _little(words).tobytes()
     return zlib.compress(b"".join(data[plane::_WIDTH] for plane in range(_WIDTH)), 1)
 
 
@@ -109,7 +112,7 @@ def _as_floats(words: "array[int]") -> "array[float]":
     return array("d", words.tobytes())
 
 
-def _little(words: "array[int]") -> "array[int]":
+def _little(words: "array[_Number]") -> "array[_Number]":
     """Give the words in the order of bytes that is kept, or back again."""
     if sys.byteorder == "little":
         return words

@@ -86,7 +86,10 @@ class SqlMetrics(StorePart):
                 return join([])
             with closing(read_pieces(connection, series.id, skip=start)) as pieces:
                 for points, stands_for in pieces:
-                    found.append(points.part(max(0, start - passed), max(0, end - passed)))
+                    is_whole = start <= passed and passed + stands_for <= end
+                    found.append(
+                        points if is_whole else points.part(max(0, start - passed), max(0, end - passed))
+                    )
                     passed += stands_for
                     if passed >= end:
                         break
