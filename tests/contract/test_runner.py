@@ -104,6 +104,13 @@ def test_a_stage_runs_and_everything_is_reported(hub, jobs):
         "",
     )
     assert state.phases == ["checkout", "data", "environment", "command", "upload"]
+    assert state.notes == [
+        "checking its commit out",
+        "getting its data",
+        "making its environment",
+        "python train.py",
+        "storing its outs",
+    ]
     assert log(hub, report) == "$ python train.py\ntrained\n" == state.log.decode()
     assert report.log_bytes == len(state.log)
 
@@ -241,9 +248,9 @@ def test_an_out_that_was_not_written_is_named_beside_what_was(hub, jobs):
     )
     report = jobs.report(work)
     assert (report.status, report.failure) == (RunStatus.FAILED, FailureReason.MISSING_OUT)
-    assert "the declared out models/best.pkl was not written; in models/ there is final.pkl" in report.reason
-    assert "metrics.json was not written; in the working folder there is a, models/" in report.reason
-    assert "the declared out out/ was not written" in report.reason, "what the commit has is not an out"
+    assert "out models/best.pkl was not written; models/ holds final.pkl" in report.reason
+    assert "metrics.json was not written; the working folder holds a, models/" in report.reason
+    assert "out out/ was not written" in report.reason, "what the commit has is not an out"
     assert report.artifacts == ()
 
 

@@ -50,6 +50,7 @@ class JobState:
     cancel: bool = False
     heartbeats: int = 0
     phases: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     log: bytearray = field(default_factory=bytearray)
     metrics: list[Metric] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
@@ -311,6 +312,7 @@ def _progress(hub: FakeHub, state: JobState, body: bytes) -> None:
     message = msgspec.msgpack.decode(body, type=Progress)
     _check(hub, state, message.fence)
     state.phases.append(message.phase)
+    state.notes.append(message.message)
 
 
 def _log(hub: FakeHub, state: JobState, body: bytes) -> LogReply:

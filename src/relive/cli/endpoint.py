@@ -5,7 +5,7 @@ import time
 import click
 
 from relive.cli.model import split_version
-from relive.cli.output import ago, err, escape, json_option, out, print_json, print_table
+from relive.cli.output import Group, ago, err, escape, json_option, out, print_json, print_table
 from relive.client.hub import HubClient, connect
 from relive.core.endpoint import Revision, RevisionState, roles
 from relive.core.model import ModelVersion
@@ -16,7 +16,7 @@ _POLL_S = 0.3
 _CHAMPION = "champion"
 
 
-@click.group()
+@click.group(cls=Group)
 def endpoint() -> None:
     """Served addresses: list, show, roll back, delete."""
 

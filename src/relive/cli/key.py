@@ -2,11 +2,11 @@
 
 import click
 
-from relive.cli.output import json_option, out, print_json, print_table
+from relive.cli.output import Group, json_option, out, print_json, print_table
 from relive.client.hub import connect
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Signing keys: list, rotate."""
 

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from relive import __version__
-from relive.cli.output import print_error
+from relive.cli.output import Group, print_error
 from relive.errors import (
     CommandFailed,
     HubRefused,
@@ -59,7 +59,7 @@ COMMANDS: Final = {
 _HIDDEN: Final = frozenset({"git-credential"})
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -71,10 +71,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"relive.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"), None) or getattr(
-            module, f"{cmd_name}_command"
-        )
-        return command
+        name = cmd_name.replace("-", "_")
+        # A module may use a function of the command's name; then the command itself has a longer one.
+        named = (getattr(module, known, None) for known in (name, f"{name}_command"))
+        return next(it for it in named if isinstance(it, click.Command))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -5,13 +5,13 @@ import time
 import click
 import msgspec
 
-from relive.cli.output import ago, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.output import Group, ago, escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 from relive.errors import InvalidInput
 
 
-@click.group()
+@click.group(cls=Group)
 def model() -> None:
     """Registered models: list, show, verify, move an alias.
 

@@ -5,14 +5,25 @@ from pathlib import Path
 
 import click
 
-from relive.cli.output import ago, duration, escape, json_option, out, plural, print_json, print_table
-from relive.cli.repository import current_project
+from relive.cli.output import (
+    Group,
+    ago,
+    duration,
+    err,
+    escape,
+    json_option,
+    out,
+    plural,
+    print_json,
+    print_table,
+)
+from relive.cli.repository import current_project, remote_project
 from relive.client.hub import HubClient, connect
 from relive.core.expand import plan
 from relive.core.ids import short_id
 from relive.core.job import JobState
 from relive.core.pipeline import PipelineStatus, Stage, StageStatus
-from relive.errors import Conflict, HubRefused
+from relive.errors import Conflict, HubRefused, InvalidPipelineFile
 from relive.formats.pipeline_file import parse_pipeline
 from relive.wire.hub import PipelineDetail, StartPipeline
 
@@ -30,7 +41,7 @@ _EXIT = {PipelineStatus.SUCCEEDED: 0, PipelineStatus.GATED: 3}
 _POLL_S = 0.3
 
 
-@click.group()
+@click.group(cls=Group)
 def pipeline() -> None:
     """What pushes started: list, show, watch, explain, cancel, run again.
 
@@ -39,16 +50,21 @@ def pipeline() -> None:
 
 
 @pipeline.command("list")
-@click.option("--project", default="", help="Only this project's.")
-@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--project", default="", help="The project; default: this repository's, outside of one all.")
+@click.option("--all", "everywhere", is_flag=True, help="Of every project.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @json_option
-def list_(project: str, limit: int, as_json: bool) -> None:
+def list_(project: str, everywhere: bool, limit: int, as_json: bool) -> None:
     """List pipelines, newest first.
 
     \b
     Example:
       relive pipeline list --project digits
     """
+    if everywhere and project:
+        raise click.UsageError("--all and --project exclude one another.")
+    if not project and not everywhere and (project := remote_project()) and not as_json:
+        err.print(escape(f"Of project {project}, where this repository is pushed to; --all for every one."))
     found = connect().list_pipelines(project=project, limit=limit)
     if as_json:
         print_json(found)
@@ -68,7 +84,7 @@ def list_(project: str, limit: int, as_json: bool) -> None:
             )
             for item in found
         ),
-        empty="No pipelines yet. Start one: git push relive main",
+        empty=f"No pipelines{f' of {project}' if project else ''} yet. Start one: git push relive main",
     )
 
 
@@ -188,8 +204,12 @@ def check(path: Path, as_json: bool) -> None:
     Example:
       relive pipeline check
     """
-    spec = parse_pipeline(path.read_bytes(), path=str(path))
-    planned = plan(spec, branch="main", commit="0" * 40, trigger="push", path=str(path))
+    try:
+        spec = parse_pipeline(path.read_bytes(), path=str(path))
+        planned = plan(spec, branch="main", commit="0" * 40, trigger="push", path=str(path))
+    except InvalidPipelineFile as error:
+        error.hint = None  # it would name this command
+        raise
     if as_json:
         print_json(planned)
         return

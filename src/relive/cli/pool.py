@@ -2,12 +2,12 @@
 
 import click
 
-from relive.cli.output import escape, json_option, out, print_json, print_table
+from relive.cli.output import Group, escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 
 
-@click.group()
+@click.group(cls=Group)
 def pool() -> None:
     """Pools: list, add, remove, and the jobs on them.
 
@@ -94,7 +94,7 @@ def remove(name: str, as_json: bool) -> None:
 
 
 @pool.command()
-@click.option("--limit", default=100, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 @json_option
 def jobs(limit: int, as_json: bool) -> None:
     """List jobs: what runs and what waits, on which pool.

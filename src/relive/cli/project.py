@@ -2,12 +2,12 @@
 
 import click
 
-from relive.cli.output import escape, json_option, out, print_json, print_table
+from relive.cli.output import Group, escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.wire.hub import Follow
 
 
-@click.group()
+@click.group(cls=Group)
 def project() -> None:
     """Projects: list, follow a repository of GitHub, delete an empty one."""
 

@@ -34,9 +34,14 @@ def current_project() -> str:
     Raises:
         NotFound: There is no repository here, or it has no remote of the hub.
     """
-    url = git("remote", "get-url", REMOTE, check=False)
-    name = url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
+    name = remote_project()
     if not name:
         hint = "relive init    (or name the project)"
         raise NotFound(kind="git remote of this folder", name=REMOTE, hint=hint)
     return name
+
+
+def remote_project() -> str:
+    """Give the project that this repository's remote names; empty outside of one, or without a remote."""
+    url = git("remote", "get-url", REMOTE, check=False)
+    return url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")

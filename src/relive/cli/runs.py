@@ -38,7 +38,7 @@ _POLL_S = 0.5
 @click.option(
     "--order", default="", help="Fields between commas, each with ASC or DESC.  [default: created_at DESC]"
 )
-@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @json_option
 def runs(
     project: str, status: str, filter_text: str, text: str, order: str, limit: int, as_json: bool

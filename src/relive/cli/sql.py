@@ -12,7 +12,7 @@ from relive.client.hub import connect
 
 @click.command()
 @click.argument("query", default="")
-@click.option("--limit", default=1000, show_default=True, help="Rows at most.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="Rows at most.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
 @click.option("--tables", "only_tables", is_flag=True, help="List the tables and their columns.")
 @json_option

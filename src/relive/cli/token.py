@@ -4,7 +4,7 @@ import time
 
 import click
 
-from relive.cli.output import ago, escape, json_option, out, print_json, print_table
+from relive.cli.output import Group, ago, escape, json_option, out, print_json, print_table
 from relive.client.hub import connect
 from relive.wire.hub import CreateToken
 
@@ -12,7 +12,7 @@ _DAY_S = 86400.0
 _MOST_DAYS = 36500
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Tokens: list, create, revoke."""
 

@@ -83,6 +83,7 @@ class InvalidPipelineFile(ReliveError):
     code = "invalid_pipeline_file"
     path: str
     problems: tuple[str, ...]
+    hint: str | None = "relive pipeline check"
 
     def what(self) -> str:
         count = len(self.problems)
@@ -90,7 +91,7 @@ class InvalidPipelineFile(ReliveError):
         return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
 
     def to_do(self) -> str | None:
-        return "relive pipeline check"
+        return self.hint
 
 
 @dataclass(eq=False)

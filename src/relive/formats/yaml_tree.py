@@ -88,7 +88,7 @@ def read_tree(data: bytes, problems: list[Problem]) -> Node | None:
     except _Refused as refused:
         problems.append(refused.problem)
     except yaml.MarkedYAMLError as error:
-        problems.append(_syntax_problem(error))
+        problems.append(_syntax_problem(error, text))
     except (yaml.YAMLError, ValueError) as error:
         problems.append(Problem(0, "", f"cannot be read as YAML: {str(error).splitlines()[0]}"))
     return None
@@ -234,11 +234,14 @@ def _decode(data: bytes, problems: list[Problem]) -> str | None:
         return None
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+    there = next(iter(text.splitlines()[line - 1 : line]), "")[column - 1 : column]
+    if there == "\t":
+        return Problem(line, "", f"has a tab at character {column}, where YAML wants spaces")
     what = " ".join(part for part in (error.problem, error.context) if part) or "cannot be read"
-    hint = "; indent with spaces, not with a tab" if "cannot start any token" in what else ""
+    hint = f"; put what begins with {there} in quotes" if "cannot start any token" in what else ""
     began = error.context_mark
     if began is not None and began.line + 1 < line:
         hint += f"; it began in line {began.line + 1}"

@@ -154,7 +154,7 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     changed = execution.inputs.changed()
     desk.sink.log.close()
     refused = streamer.drain()
-    desk.say("upload")
+    desk.say("upload", "storing its outs")
     spool = read_spool(desk.spool)
     went_well = outcome.failure is None
 

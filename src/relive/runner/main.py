@@ -135,10 +135,10 @@ def _resolve(work: EnvironmentWork, desk: Desk) -> EnvironmentReport:
     """Resolve an environment, keep its wheels, and build it once so that it is known to work."""
     fence = desk.reports.fence
     try:
-        desk.say("checkout")
+        desk.say("checkout", "checking its commit out")
         tree = desk.folder / "tree"
         checkout(desk.blobs, work.code, tree)
-        desk.say("environment", work.env.lock)
+        desk.say("environment", f"resolving {work.env.lock}")
         wheels = WheelStore(desk.blobs)
         resolve = partial(resolve_environment, tree, work.env, wheels)
         lock = desk.wait_for_room(resolve, patience_s=room_patience_s())

@@ -15,7 +15,7 @@ from relive.errors import InvalidInput, StoreFull
 from relive.formats.manifest_io import HashCache, list_tree, read_manifest
 from relive.formats.spool import SpooledArtifact
 
-_SHOWN: Final = 8
+_SHOWN: Final = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def missing_outs(workdir: Path, outs: Iterable[str]) -> str:
         there = ", ".join(names[:_SHOWN]) + more if names else "nothing"
         where = os.path.relpath(folder, workdir)
         place = "the working folder" if where == "." else f"{where}/"
-        sentences.append(f"the declared out {out} was not written; in {place} there is {there}")
+        sentences.append(f"out {out} was not written; {place} holds {there}")
     return "; ".join(sentences)
 
 

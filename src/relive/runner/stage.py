@@ -73,13 +73,13 @@ def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = N
 
 def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> Execution:
     tree = desk.folder / "tree"
-    desk.say("checkout", work.commit[:12])
+    desk.say("checkout", "checking its commit out")
     checkout(desk.blobs, work.code, tree)
-    desk.say("data")
+    desk.say("data", "getting its data")
     inputs = lay_inputs(desk.blobs, work.deps, tree)
     expected = _expected(work)
     clear_outputs(tree, expected.paths, work.deps)
-    desk.say("environment")
+    desk.say("environment", "making its environment")
     prefix, layer = _environment(work, desk, rebuild)
     declared = {**fixed_variables(work.cpus), **work.env}
     # The repository that the job's folder may lie in is not the command's, nor is its commit.

@@ -195,7 +195,7 @@ def _find_good(services: Services, text: str) -> Token:
     token_id, secret = _parts(text, TOKEN_PREFIX)
     found = services.store.find_token(token_id)
     if found is None or not hmac.compare_digest(found[1], secret_digest(secret)):
-        raise _refused("a token that this hub knows")
+        raise _unknown()
     token = found[0]
     if token.expires_at is not None and token.expires_at < services.store.now():
         raise _refused("a token that has not expired")
@@ -265,6 +265,11 @@ def _refused(needs: str) -> NotLoggedIn:
     return NotLoggedIn(action="do this", who="this token", needs=needs)
 
 
+def _unknown() -> NotLoggedIn:
+    # Of a wrong form or of another hub: to whoever holds it, it is the same.
+    return NotLoggedIn(action="do this", who="an unknown token", needs="a token that this hub knows")
+
+
 def _find_ticket(services: Services, job_id: str, text: str) -> Token:
     ticket_id, secret = _parts(text, TICKET_PREFIX)
     found = services.store.find_token(ticket_id)
@@ -283,7 +288,7 @@ def _ticket_digest(secret: str) -> str:
 def _parts(text: str, prefix: str) -> tuple[str, str]:
     parts = text.split("_", 2)
     if len(parts) != 3 or parts[0] != prefix or not _ID.fullmatch(parts[1]):
-        raise _refused(f"a token of the form {prefix}_ID_SECRET")
+        raise _unknown()
     return parts[1], parts[2]
 
 

@@ -75,11 +75,10 @@ class Watch:
         now = (stage.status, stage.reason)
         if self._said.get(stage.id) == now or stage.status in (StageStatus.WAITING, StageStatus.QUEUED):
             return
-        before = self._said.get(stage.id)
         self._said[stage.id] = now
         if not stage.status.is_final:
-            if before is None:
-                yield f"  ● {stage.key:<24} {stage.reason}"[:_WIDTH]
+            if stage.reason:
+                yield f"  ● {stage.key:<24} {stage.reason}".splitlines()[0][:_WIDTH]
             return
         yield from self._final(stage)
 

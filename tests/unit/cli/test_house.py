@@ -85,6 +85,15 @@ def test_the_command_alone_shows_what_there_is(shell: Shell) -> None:
     assert "git-credential" not in text
 
 
+def test_help_says_whole_sentences(shell: Shell) -> None:
+    for words in ((), ("model",), ("pipeline",)):
+        said = " ".join(shell(*words, "--help").out.partition("Commands:")[2].split())
+        assert "..." not in said
+    assert "Serve a model version; the traffic moves when it has passed its contract test." in " ".join(
+        shell("--help").out.split()
+    )
+
+
 def test_the_version_is_said(shell: Shell) -> None:
     assert shell("--version").out == f"relive, version {__version__}\n"
 
@@ -108,6 +117,9 @@ def test_a_word_that_is_no_command_gets_the_nearest(shell: Shell, typed: str, hi
     [
         ("show",),
         ("runs", "--limit", "many"),
+        ("runs", "--limit", "0"),
+        ("pipeline", "list", "--limit", "-1"),
+        ("pipeline", "list", "--all", "--project", "digits"),
         ("up", "--port", "0"),
         ("up", "--port", "99999"),
         ("runs", "--nope"),

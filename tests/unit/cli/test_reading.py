@@ -171,6 +171,19 @@ def test_no_pipelines_says_how_to_start_one(relive: Shell) -> None:
     assert relive("pipeline", "list").out == "No pipelines yet. Start one: git push relive main\n"
 
 
+def test_pipelines_are_those_of_the_project_one_stands_in(relive: Shell, gated: Pipeline) -> None:
+    relive("init", "--project", "cider")
+    said = relive("pipeline", "list")
+    assert said.out == "No pipelines of cider yet. Start one: git push relive main\n"
+    assert said.err.startswith("Of project cider, ")
+    everywhere = relive("pipeline", "list", "--all")
+    assert "digits:1" in everywhere.out
+    assert everywhere.err == ""
+    assert [it["project"] for it in relive("pipeline", "list", "--all", "--json").json] == ["digits"]
+    assert relive("pipeline", "list", "--json").json == []
+    assert "digits:1" in relive("pipeline", "list", "--project", "digits").out
+
+
 def test_pipelines_are_listed(relive: Shell, gated: Pipeline) -> None:
     (_, row) = relive("pipeline", "list").lines
     assert row.split()[:5] == ["digits:1", "gated", gated.commit[:8], "change", "ada"]
@@ -270,6 +283,7 @@ def test_a_file_is_checked_without_a_hub(shell: Shell) -> None:
     said = shell("pipeline", "check", "bad.yaml", code=1)
     assert "bad.yaml has" in said.err
     assert "stages.a.outs" in said.err
+    assert "relive pipeline check" not in said.err  # which is what was typed
     assert shell("pipeline", "check", "none.yaml", code=2).err.startswith("Usage:")
     assert (
         json.loads(shell("pipeline", "check", "bad.yaml", "--json", code=1).err)["error"]

@@ -121,11 +121,11 @@ def test_what_lies_where_an_out_was_expected_is_shown_briefly(tree):
     for i in range(12):
         (tree / f"models/f{i:02}").touch()
     sentence = missing_outs(tree, ["models/best", "models/f00"])
-    assert sentence.startswith("the declared out models/best was not written; in models/ there is f00, f01, ")
-    assert sentence.endswith("f07 and 4 more")
+    assert sentence.startswith("out models/best was not written; models/ holds f00, f01, ")
+    assert sentence.endswith("f03 and 8 more")
     assert missing_outs(tree, ["models"]) == ""
     (tree / "empty").mkdir()
-    assert missing_outs(tree, ["empty/x/y"]).endswith("in empty/ there is nothing")
+    assert missing_outs(tree, ["empty/x/y"]).endswith("empty/ holds nothing")
 
 
 def test_a_broken_link_is_no_out(tree):

@@ -87,6 +87,13 @@ def test_another_secret_with_a_known_id_lets_nobody_in(bench: Bench) -> None:
             authenticate(bench.services, f"{prefix}_{token_id}_{wrong}")
 
 
+@pytest.mark.parametrize("text", ["wrong", "", "rlv_x", f"rlv_{'0' * 16}_{'a' * 40}"])
+def test_a_token_that_nobody_made_is_called_unknown(bench: Bench, text: str) -> None:
+    with pytest.raises(NotLoggedIn, match="an unknown token may not") as caught:
+        authenticate(bench.services, text)
+    assert caught.value.expected() == "a token that this hub knows"
+
+
 def test_a_revoked_token_is_none(bench: Bench) -> None:
     text = user_token(bench)
     bench.services.store.revoke_token(authenticate(bench.services, text).token_id)
