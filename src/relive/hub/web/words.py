@@ -122,6 +122,14 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
+def clip_middle(text: str, length: int) -> str:
+    """Cut a text that is too long in its middle: names of one kind begin alike and end apart."""
+    if len(text) <= length:
+        return text
+    head = length // 3
+    return f"{text[:head].rstrip()}…{text[head + 1 - length :].lstrip()}"
+
+
 def _positional(value: float) -> str:
     # Digits before the point are never rounded away.
     digits = max(0, 3 - math.floor(math.log10(abs(value))))

@@ -135,6 +135,13 @@ def test_a_clipped_text_is_never_longer_than_asked(text, length):
     assert clipped == text or clipped.endswith("…")
 
 
+def test_names_that_begin_alike_are_told_apart_when_they_are_cut():
+    one, other = "train[model=forest,trees=50]", "train[model=forest,trees=500]"
+    assert words.clip_middle(one, 15) == "train…trees=50]"
+    assert words.clip_middle(other, 15) == "train…rees=500]"
+    assert words.clip_middle("train", 15) == "train"
+
+
 def test_digests_and_refs_are_shortened():
     assert words.short("blake3:" + "a1" * 32) == "a1a1a1a1"
     assert words.branch("refs/heads/feature/x") == "feature/x"

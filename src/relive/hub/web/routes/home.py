@@ -2,9 +2,11 @@
 
 from litestar import Response, get
 from litestar.params import FromPath
+from litestar.response import Redirect
 
+from relive.core.search import Comparison, Field, Side, filter_text
 from relive.hub.http import HubRequest, services_of
-from relive.hub.web.render import page, unchanged
+from relive.hub.web.render import go_to, page, unchanged
 from relive.hub.web.routes.asking import query_of, reader
 from relive.hub.web.views import home, hub, projects
 
@@ -31,6 +33,17 @@ def show_project(request: HubRequest, project: FromPath[str]) -> Response[bytes]
     return page(request, "project.html", projects.get_project(services_of(request), project))
 
 
+@get("/experiments/{experiment_id:str}", include_in_schema=False, sync_to_thread=True)
+def find_experiment(request: HubRequest, experiment_id: FromPath[str]) -> Redirect:
+    """Lead from an experiment's id, which is all that an MLflow client's link has, to its runs."""
+    reader(request)
+    store = services_of(request).store
+    experiment = store.get_experiment(experiment_id)
+    project = store.get_project(experiment.project_id)
+    of_it = Comparison(Field(Side.ATTRIBUTE, "experiment"), "=", experiment.name)
+    return go_to(request, f"/p/{project.name}/runs", q=filter_text(of_it))
+
+
 @get("/events", include_in_schema=False, sync_to_thread=True)
 def show_events(request: HubRequest) -> Response[bytes]:
     """Who did what, when."""
@@ -47,4 +60,4 @@ def show_pools(request: HubRequest) -> Response[bytes]:
     return page(request, "pools.html", hub.list_pools(services_of(request)))
 
 
-ROUTES = [show_home, show_projects, show_project, show_events, show_pools]
+ROUTES = [show_home, show_projects, show_project, find_experiment, show_events, show_pools]

@@ -6,7 +6,7 @@ import msgspec
 
 from relive.hub.web.graphlayout import Curve, Shape, lay_out
 from relive.hub.web.marks import Mark
-from relive.hub.web.words import clip
+from relive.hub.web.words import clip, clip_middle
 from relive.wire.hub import Lineage
 
 _LETTERS = 17
@@ -71,7 +71,7 @@ def draw(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], label: str) ->
         nodes=tuple(
             Drawn(
                 node=node,
-                label=clip(node.label, _LETTERS - 2),
+                label=clip_middle(node.label, _LETTERS - 2),
                 detail=clip(node.detail, _LETTERS + 2),
                 x=layout.boxes[node.id].x,
                 y=layout.boxes[node.id].y,

@@ -83,6 +83,7 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ships: The answer in one sentence.
         metrics: Name, value, and the difference to the champion ("" if it is the champion).
+        run_pipeline: Number of the earlier pipeline that its run is of, 0 if it is of the same one.
         verified: What the reader's verification showed; None until asked.
     """
 
@@ -100,6 +101,7 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...]
     run_id: str
     run_name: str
+    run_pipeline: int
     commit: str
     pipeline: int
     created_by: str
@@ -171,6 +173,9 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         outputs=version.signature.outputs if version.signature else (),
         run_id=version.run_id,
         run_name=run.name if run else "",
+        run_pipeline=_number(services, run.pipeline_id)
+        if run and run.pipeline_id != version.pipeline_id
+        else 0,
         commit=str(version.facts.get("commit") or (run.commit if run else "")),
         pipeline=_pipeline_number(services, version),
         created_by=version.created_by,
@@ -310,7 +315,11 @@ def _stages(services: Services, version: ModelVersion) -> list[Stage]:
 
 
 def _pipeline_number(services: Services, version: ModelVersion) -> int:
+    return _number(services, version.pipeline_id)
+
+
+def _number(services: Services, pipeline_id: str) -> int:
     try:
-        return services.store.get_pipeline(version.pipeline_id).number if version.pipeline_id else 0
+        return services.store.get_pipeline(pipeline_id).number if pipeline_id else 0
     except NotFound:
         return 0

@@ -306,14 +306,17 @@ _SEVERITY = (
 
 
 def _log(services: Services, stages: Sequence[Stage], asked: str) -> StageLog | None:
-    """The log of the stage that was asked for, else of one that runs, failed, or ran last."""
+    """The log of the stage that was asked for, else of one that runs, failed, or ran last.
+
+    What was cached printed in an earlier pipeline: it is shown to those who ask for it.
+    """
     with_runs = [stage for stage in stages if stage.run_id and stage.action is Action.RUN]
     order = (StageStatus.RUNNING, StageStatus.FAILED, StageStatus.QUEUED)
     chosen = next((stage for stage in with_runs if stage.key == asked), None)
     for status in order:
         chosen = chosen or next((stage for stage in with_runs if stage.status is status), None)
     ran = [stage for stage in with_runs if stage.status is not StageStatus.CACHED]
-    chosen = chosen or (max(ran or with_runs, key=lambda stage: stage.ended_at or 0) if with_runs else None)
+    chosen = chosen or max(ran, key=lambda stage: stage.ended_at or 0, default=None)
     if chosen is None:
         return None
     run = services.store.get_run(chosen.run_id)

@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from relive.core.model import ModelVersion
-from relive.core.pipeline import Pipeline
+from relive.core.pipeline import Pipeline, PipelineSpec
 from relive.core.project import Project
 from relive.core.run import MetricSummary, Run, RunKind
 from relive.errors import NotFound
@@ -23,6 +23,7 @@ from relive.services.context import Services
 
 _CHAMPION = "champion"
 _TREND_RUNS = 60
+_CARD_PIPELINES = 20
 
 
 class Champion(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +145,7 @@ def champion(services: Services, version: ModelVersion) -> Champion:
         commit=str(version.facts.get("commit", "")),
         verdict=mark_of(verdicts),
         banner=banner_of(services, version.run_id),
-        metrics=tuple((str(key), float(value)) for key, value in list(metrics.items())[:4]),
+        metrics=order_metrics(metrics, _spec_of(services, version))[:4],
         at=version.created_at,
     )
 
@@ -178,18 +179,27 @@ def is_less_better(key: str) -> bool:
     )
 
 
+def order_metrics(metrics: Mapping[str, float], spec: PipelineSpec | None) -> tuple[tuple[str, float], ...]:
+    """Give metrics, those that decided first."""
+    keys = dict.fromkeys([key for key in _deciding(spec) if key in metrics] + list(metrics))
+    return tuple((str(key), float(metrics[key])) for key in keys)
+
+
 def _line(services: Services, project: Project) -> ProjectLine:
-    pipelines = services.store.list_pipelines(project_id=project.id, limit=1)
+    pipelines = services.store.list_pipelines(project_id=project.id, limit=_CARD_PIPELINES)
+    # A branch where somebody tries things says nothing about what is in production.
+    default = f"refs/heads/{project.default_branch}"
+    shown = next((it for it in pipelines if it.ref == default), pipelines[0] if pipelines else None)
     runs = services.store.list_runs(project_id=project.id, limit=30)
     best = champions(services, project)
     endpoints = endpoint_lines(services, project)
     key, values = _trend(services, runs, pipelines)
-    times = [project.created_at, *(p.created_at for p in pipelines), *(r.created_at for r in runs[:1])]
+    times = [project.created_at, *(p.created_at for p in pipelines[:1]), *(r.created_at for r in runs[:1])]
     return ProjectLine(
         name=project.name,
         url=f"/p/{project.name}",
         runs=services.store.count_runs(project_id=project.id),
-        pipeline=pipeline_line(services, pipelines[0], project) if pipelines else None,
+        pipeline=pipeline_line(services, shown, project) if shown else None,
         champion=best[0] if best else None,
         endpoint=endpoints[0] if endpoints else None,
         trend=spark(values, f"{key} of the last {len(values)} runs that have it"),
@@ -219,14 +229,27 @@ def _said(run: Run, item: MetricSummary) -> str:
 
 
 def _headline(summaries: Sequence[MetricSummary], pipelines: Sequence[Pipeline]) -> str:
-    """A metric that a gate looks at, else the one that most runs have."""
+    """A metric that decides, else the one that most runs have."""
     there = Counter(item.key for item in summaries)
     for pipeline in pipelines:
-        for stage in pipeline.spec.stages if pipeline.spec else ():
-            for gate in stage.gates:
-                if gate.metric in there:
-                    return gate.metric
+        for key in _deciding(pipeline.spec):
+            if key in there:
+                return key
     return min(there, key=lambda key: (-there[key], key), default="")
+
+
+def _deciding(spec: PipelineSpec | None) -> tuple[str, ...]:
+    """Give the metrics that a pipeline decides by: those of its gates, then those it selects by."""
+    stages = spec.stages if spec else ()
+    gates = [gate.metric for stage in stages for gate in stage.gates]
+    return (*gates, *(stage.select.metric for stage in stages if stage.select))
+
+
+def _spec_of(services: Services, version: ModelVersion) -> PipelineSpec | None:
+    try:
+        return services.store.get_pipeline(version.pipeline_id).spec if version.pipeline_id else None
+    except NotFound:
+        return None
 
 
 def _best(key: str, values: Sequence[float]) -> float | None:
