@@ -177,3 +177,26 @@ def test_what_a_run_wrote_cannot_act_in_the_page(reader: Reader) -> None:
     expect(page.locator("pre.block")).to_contain_text("<script>alert(1)</script>")
     page = reader.open(f"/r/{reader.site.run('train #6', 'digits')}/artifacts?path=reports/confusion.png")
     assert page.locator(".preview img").evaluate("image => image.naturalWidth") == 96
+
+
+def test_links_that_mlflow_prints_lead_to_the_run_its_experiment_and_the_version(reader: Reader) -> None:
+    run = reader.site.services.store.get_run(reader.site.run("train #6", "digits"))
+    for link, path in (
+        (f"experiments/{run.experiment_id}/runs/{run.id}", f"/r/{run.id}"),
+        (f"experiments/{run.experiment_id}", "/p/digits/runs?q=attributes.experiment+%3D+%27digits%27"),
+        ("models/digits/versions/2", "/m/digits/v/2"),
+        ("models/digits", "/m/digits"),
+    ):
+        page = reader.open(f"/#/{link}")
+        expect(page).to_have_url(reader.site.url + path)
+    expect(reader.open("/#main")).to_have_url(reader.site.url + "/#main")
+
+
+def test_a_phone_shows_every_place_and_a_shadow_where_a_table_goes_on(reader: Reader) -> None:
+    reader.page.set_viewport_size({"width": 390, "height": 844})
+    page = reader.open("/m/digits/v/3")
+    for link in page.locator("nav[aria-label=Main] a").all():
+        expect(link).to_be_in_viewport(ratio=1)
+    graph = page.locator(".graph").first
+    assert graph.evaluate("e => e.scrollWidth > e.clientWidth")
+    assert "scroll" in graph.evaluate("e => getComputedStyle(e).backgroundAttachment")
