@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, expect
 
 from relive.core.pipeline import StageStatus
-from relive.core.run import RunStatus
+from relive.core.run import Metric, RunStatus
 from relive.services.context import Services
 from tests.browser.conftest import Reader, reading
 from tests.support.site import Site
@@ -181,3 +181,16 @@ def test_a_request_to_an_endpoint_shows_what_it_answers(reader: Reader) -> None:
     page.locator("textarea").fill("{broken")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("[data-took]")).to_have_text("not sent")
+
+
+def test_a_run_that_goes_on_shows_new_numbers_and_its_end(writer: Reader) -> None:
+    store = writer.site.services.store
+    _, run_id = running(writer.site.services)
+    page = writer.open(f"/r/{run_id}")
+    page.evaluate("window.stillTheSamePage = true")
+    expect(page.locator(".plot canvas")).to_be_visible()
+    store.record_metrics(run_id, [Metric("val/accuracy", 0.875, step) for step in range(2)])
+    expect(page.locator(".tile", has_text="val/accuracy")).to_contain_text("0.875")
+    store.set_run(run_id, status=RunStatus.FINISHED, ended_at=store.now())
+    expect(page.locator("#run-head h1")).to_contain_text("finished")
+    assert page.evaluate("window.stillTheSamePage")

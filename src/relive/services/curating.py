@@ -41,7 +41,8 @@ def set_note(services: Services, run_id: str, text: str, caller: Caller, *, seen
     with store.transaction():
         run = may_write(services, caller, run_id)
         kept = store.list_tags([run.id]).get(run.id, {}).get(NOTE, "")
-        if seen is not None and seen.replace("\r\n", "\n").strip() not in (kept.strip(), text):
+        # The same text is a form that was sent twice.
+        if seen is not None and kept.strip() not in (seen.replace("\r\n", "\n").strip(), text):
             raise Conflict(
                 subject=f"the note of run {short_id(run.id)}", reason="somebody else has changed it since"
             )
