@@ -1,6 +1,10 @@
 """`relive endpoint` and `relive deploy`: what is served."""
 
+import json
+import math
+import shlex
 import time
+from typing import Any
 
 import click
 
@@ -8,11 +12,13 @@ from relive.cli.model import split_version
 from relive.cli.output import Group, ago, err, escape, json_option, out, print_json, print_table
 from relive.client.hub import HubClient, connect
 from relive.core.endpoint import Revision, RevisionState, roles
-from relive.core.model import ModelVersion
+from relive.core.model import ModelVersion, TensorSpec
 from relive.errors import Conflict
 from relive.wire.hub import EndpointDetail
 
 _POLL_S = 0.3
+# Of an image's values: enough to see what is meant.
+_MOST_SHOWN = 64
 _CHAMPION = "champion"
 
 
@@ -46,17 +52,25 @@ def list_(project: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show an endpoint with its revisions, newest first.
+    """Show an endpoint with its revisions, newest first, and a request of the form that its model takes.
 
     \b
     Example:
       relive endpoint show digits
     """
-    detail = connect().get_endpoint(name)
+    hub = connect()
+    detail = hub.get_endpoint(name)
     if as_json:
         print_json(detail)
         return
     _print(detail)
+    live = next((it for it in detail.revisions if it.id == detail.endpoint.live), None)
+    if live is None:
+        return
+    version = hub.get_version(detail.endpoint.model, str(live.facts.get("version")))
+    if version.signature is not None:
+        body = shlex.quote(json.dumps({"inputs": [_zeros(it) for it in version.signature.inputs]}))
+        out.print(escape(f'curl {detail.infer_url} -H "Authorization: Bearer $RELIVE_TOKEN" -d {body}'))
 
 
 @endpoint.command()
@@ -180,6 +194,13 @@ def _serves(revision: Revision) -> str:
 
 def _ref(revision: Revision) -> str:
     return f"{revision.facts.get('model')}@{revision.facts.get('version')}"
+
+
+def _zeros(spec: TensorSpec) -> dict[str, Any]:
+    shape = [max(1, size) for size in spec.shape]
+    zero: Any = {"BYTES": "", "BOOL": False}.get(spec.datatype, 0)
+    data = [zero] * min(math.prod(shape), _MOST_SHOWN)
+    return {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": data}
 
 
 def _print(detail: EndpointDetail) -> None:

@@ -1,7 +1,9 @@
 """Commands that read: runs, pipelines, models, endpoints; what a person sees and what a program gets."""
 
 import json
+import math
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from relive.core.run import Metric, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.services import runs as run_calls
 from relive.wire.jobs import LogChunk, Records, StageReport
-from tests.support.bench import Bench
+from tests.support.bench import SIGNATURE, Bench
 from tests.unit.cli.conftest import Shell
 
 GATED = """
@@ -367,7 +369,14 @@ def test_endpoints_their_revisions_and_the_way_back(relive: Shell, bench: Bench)
         "ready",
         "http://hub/v2/models/digits/infer",
     ]
-    _, second, first, address = relive("endpoint", "show", "digits").lines
+    _, second, first, address, request = relive("endpoint", "show", "digits").lines
+    curl, url, *_, body = shlex.split(request)
+    assert (curl, url) == ("curl", "http://hub/v2/models/digits/infer")
+    (asked,) = json.loads(body)["inputs"]
+    (taken,) = SIGNATURE.inputs
+    assert (asked["name"], asked["datatype"]) == (taken.name, taken.datatype)
+    assert len(asked["data"]) == math.prod(asked["shape"])
+    assert asked["shape"][0] == 1
     assert second.split()[:5] == ["2", "digits", "v2", "ready", "live"]
     assert "kept for rollback" in first
     assert address == "POST http://hub/v2/models/digits/infer"
@@ -377,7 +386,7 @@ def test_endpoints_their_revisions_and_the_way_back(relive: Shell, bench: Bench)
         "digits@champion: v2 → v1",
         "forward again: relive deploy digits@2 digits && relive model alias digits@2 champion",
     ]
-    _, second, first, _ = relive("endpoint", "show", "digits").lines
+    _, second, first, *_ = relive("endpoint", "show", "digits").lines
     assert ("rolled back from" in second, "live" in first) == (True, True)
     assert "relive deploy digits@2 digits" in relive("endpoint", "rollback", "digits", code=1).err
     said = relive("deploy", "digits@2", "digits")
