@@ -39,6 +39,7 @@ def test_everything_is_shown_at_its_newest_step(services, run_id):
         "weights": "histogram",
     }
     table = shown["predictions"].items[0]
+    assert table.look is not None
     assert table.look.header == ("file", "label", "score")
     assert (len(table.look.rows), table.note) == (50, "The first 50 rows are shown.")
     assert len(shown["weights"].items[0].bars) == 32
