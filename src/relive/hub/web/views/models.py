@@ -173,9 +173,7 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         outputs=version.signature.outputs if version.signature else (),
         run_id=version.run_id,
         run_name=run.name if run else "",
-        run_pipeline=_number(services, run.pipeline_id)
-        if run and run.pipeline_id != version.pipeline_id
-        else 0,
+        run_pipeline=_earlier_pipeline(services, run, version),
         commit=str(version.facts.get("commit") or (run.commit if run else "")),
         pipeline=_pipeline_number(services, version),
         created_by=version.created_by,
@@ -316,6 +314,10 @@ def _stages(services: Services, version: ModelVersion) -> list[Stage]:
 
 def _pipeline_number(services: Services, version: ModelVersion) -> int:
     return _number(services, version.pipeline_id)
+
+
+def _earlier_pipeline(services: Services, run: Run | None, version: ModelVersion) -> int:
+    return _number(services, run.pipeline_id) if run and run.pipeline_id != version.pipeline_id else 0
 
 
 def _number(services: Services, pipeline_id: str) -> int:
