@@ -67,7 +67,7 @@ def test_a_copy_of_a_version_has_its_files_and_its_run(registry: Any) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("/tmp/model", "To use a local path as a model version source, the run_id request parameter"),
+        ("/srv/model", "To use a local path as a model version source, the run_id request parameter"),
         ("s3://bucket/../model", "without relative path references present"),
         ("mlflow-artifacts:/%2e%2e/x", "without relative path references present"),
         ("s3:model", "an absolute path must be provided"),

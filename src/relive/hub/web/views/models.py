@@ -153,9 +153,7 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
     detail = catalog.get_model(services, name)
     run = _run_of(services, version)
     verdicts = store.list_verdicts(version.run_id)
-    stages = _stages(services, version)
-    serving = _serving(services, version)
-    checks = checks_of(services, version, verdicts, stages, serving)
+    checks = checks_of(services, version, verdicts, _stages(services, version), _serving(services, version))
     files = load_manifest(services, version.manifest) if version.manifest else Manifest(())
     champion = _champion(detail)
     return VersionPage(
