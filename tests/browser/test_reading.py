@@ -103,12 +103,12 @@ def test_smoothing_and_scale_are_part_of_the_address(reader: Reader) -> None:
     path = f"/r/{reader.site.run('bert-small-000', 'sentiment')}/charts"
     page = reader.open(path)
     expect(page.locator("[data-chart='val/loss'] canvas")).to_be_visible()
-    page.locator("[data-smooth]").fill("0.9")
-    page.locator("[data-log]").check()
+    page.locator("input[name=smooth]").fill("0.9")
+    page.locator("input[name=log]").check()
     expect(page).to_have_url(re.compile(r"smooth=0\.9&log=1$"))
     page.reload()
-    assert page.locator("[data-smooth]").input_value() == "0.9"
-    assert page.locator("[data-log]").is_checked()
+    assert page.locator("input[name=smooth]").input_value() == "0.9"
+    assert page.locator("input[name=log]").is_checked()
 
 
 @pytest.mark.parametrize(
