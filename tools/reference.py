@@ -42,25 +42,28 @@ Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was, s
 
 ## Models
 
-A registered model of MLflow is a registered model of relive: the pages, `relive model` and endpoints see it, and
-MLflow's clients see what pipelines register. A version whose source is of this hub (`runs:/`, `models:/`,
-`mlflow-artifacts:/`) is kept by the digests of its files and signed, so `relive model verify` and `download`
-work on it; the statement says that a client stored them where nobody saw how they were made. Of any other source
-the address alone is kept. To be deployed a version needs an example, as one that a pipeline registers has.
+A registered model of MLflow is a registered model of relive: the pages, `relive model` and endpoints see it,
+and MLflow's clients see what pipelines register. A version whose source is of this hub (`runs:/`,
+`models:/`, `mlflow-artifacts:/`) is kept by the digests of its files and signed, so `relive model verify`
+and `download` work on it; the statement says that a client stored them where nobody saw how they were made.
+Of any other source the address alone is kept. To be deployed a version needs an example, as one that a
+pipeline registers has.
 
-`mlflow.pyfunc.load_model("models:/NAME@ALIAS")` and `mlflow.artifacts.download_artifacts` work on all of them.
+`mlflow.pyfunc.load_model("models:/NAME@ALIAS")` and `mlflow.artifacts.download_artifacts` work on all of
+them.
 
 ## Webhooks
 
 Messages are signed as MLflow signs (`X-MLflow-Signature`), tried six times in growing distances, and written
-down: `relive webhook deliveries`. They go by https to public addresses only, unless `RELIVE_WEBHOOK_PRIVATE=1`.
+down: `relive webhook deliveries`. They go by https to public addresses only, unless
+`RELIVE_WEBHOOK_PRIVATE=1`.
 
 ## Artifacts
 
-Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range that
-is asked for, `GET ?path=` lists a folder, `DELETE` deletes a file or a folder. What a stage declares as `outs`
-is among them, to be read only. Files in parts (`/api/2.0/mlflow-artifacts/mpu/`) go to the hub itself, whatever
-its store is; addresses of a bucket are not signed.
+Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range
+that is asked for, `GET ?path=` lists a folder, `DELETE` deletes a file or a folder. What a stage declares as
+`outs` is among them, to be read only. Files in parts (`/api/2.0/mlflow-artifacts/mpu/`) go to the hub
+itself, whatever its store is; addresses of a bucket are not signed.
 
 ## What is different
 

@@ -115,7 +115,12 @@ def test_what_is_logged_is_flushed_to_the_disk_within_a_second(tmp_path):
 
 def test_the_keeper_flushes_what_has_grown_and_nothing_else(tmp_path, monkeypatch):
     flushed: list[str] = []
-    monkeypatch.setattr("relive.client.sender.flush", lambda path: flushed.append(path.name) or True)
+
+    def note(path: Path) -> bool:
+        flushed.append(path.name)
+        return True
+
+    monkeypatch.setattr("relive.client.sender.flush", note)
     keeper = Keeper(tmp_path)
     (tmp_path / "a.jsonl").write_text("one\n")
     keeper.sync()

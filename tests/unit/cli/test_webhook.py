@@ -16,14 +16,13 @@ def told(bench: Bench) -> Bench:
     for name, url in (("ci", "https://ci.example/x"), ("chat", "https://chat.example")):
         events = ("registered_model.created", "prompt.created")
         store.create_webhook(Webhook(id=f"{name}-0123456789", name=name, url=url, events=events, secret="s"))
-    for number, state in enumerate(
-        [
-            {},
-            {"is_done": True, "status": 200},
-            {"error": "it answered 503"},
-            {"error": "gone", "is_done": True},
-        ]
-    ):
+    states: list[dict[str, Any]] = [
+        {},
+        {"is_done": True, "status": 200},
+        {"error": "it answered 503"},
+        {"error": "gone", "is_done": True},
+    ]
+    for number, state in enumerate(states):
         delivery: dict[str, Any] = {"webhook_id": "ci-0123456789", "event": "prompt.created", "body": "{}"}
         store.create_delivery(WebhookDelivery(id=f"{number}" * 8, attempts=number, **delivery, **state))
     return bench

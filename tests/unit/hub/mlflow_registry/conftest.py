@@ -57,13 +57,15 @@ class Registry:
 
     def model(self, name: str, **message: Any) -> dict[str, Any]:
         """Make a registered model."""
-        made: dict[str, Any] = self.post("registered-models/create", name=name, **message)
-        return made["registered_model"]
+        answer = self.post("registered-models/create", name=name, **message)
+        made: dict[str, Any] = answer["registered_model"]
+        return made
 
     def version(self, name: str, source: str = "s3://bucket/model", **message: Any) -> dict[str, Any]:
         """Make a version of it."""
-        made: dict[str, Any] = self.post("model-versions/create", name=name, source=source, **message)
-        return made["model_version"]
+        answer = self.post("model-versions/create", name=name, source=source, **message)
+        made: dict[str, Any] = answer["model_version"]
+        return made
 
     def run(self, **files: bytes) -> dict[str, Any]:
         """Make a run with these files in its folder `model`."""

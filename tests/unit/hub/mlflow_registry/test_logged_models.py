@@ -14,8 +14,8 @@ def experiment(registry: Any) -> str:
 
 
 def made(registry: Any, experiment: str, **message: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = registry.post("logged-models", experiment_id=experiment, **message)
-    return answer["model"]
+    model: dict[str, Any] = registry.post("logged-models", experiment_id=experiment, **message)["model"]
+    return model
 
 
 def test_a_logged_model_is_made_changes_and_goes(registry: Any, experiment: str) -> None:

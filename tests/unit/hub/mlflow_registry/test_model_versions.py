@@ -103,8 +103,9 @@ def test_stages_of_old_clients(registry: Any) -> None:
 
     def move(version: str, stage: str, *, archive: bool = False) -> dict[str, Any]:
         asked = {"version": version, "stage": stage, "archive_existing_versions": archive}
-        moved: dict[str, Any] = registry.post("model-versions/transition-stage", name="staged", **asked)
-        return moved["model_version"]
+        answer = registry.post("model-versions/transition-stage", name="staged", **asked)
+        moved: dict[str, Any] = answer["model_version"]
+        return moved
 
     assert move("1", "production")["current_stage"] == "Production"
     move("2", "Production", archive=True)
@@ -114,7 +115,7 @@ def test_stages_of_old_clients(registry: Any) -> None:
     some = registry.post("registered-models/get-latest-versions", name="staged", stages=["production"])
     assert [it["version"] for it in some["model_versions"]] == ["2"]
     said = "Invalid Model Version stage: Bad. Value must be one of None, Staging, Production, Archived."
-    asked = {"name": "staged", "version": "1", "stage": "Bad"}
+    asked: dict[str, Any] = {"name": "staged", "version": "1", "stage": "Bad"}
     assert registry.refused("POST", "model-versions/transition-stage", **asked) == (400, INVALID, said)
     asked = {"name": "staged", "version": "1", "stage": "None", "archive_existing_versions": True}
     status, code, text = registry.refused("POST", "model-versions/transition-stage", **asked)

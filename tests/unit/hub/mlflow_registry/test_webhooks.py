@@ -56,8 +56,8 @@ def receiver() -> Iterator[Receiver]:
 
 def hook(registry: Any, url: str, *events: dict[str, str], **message: Any) -> dict[str, Any]:
     asked = {"name": "ci", "url": url, "events": list(events) or [CREATED]}
-    answer: dict[str, Any] = registry.post("webhooks", **(asked | message))
-    return answer["webhook"]
+    made: dict[str, Any] = registry.post("webhooks", **(asked | message))["webhook"]
+    return made
 
 
 def work(registry: Any) -> list[JobState]:

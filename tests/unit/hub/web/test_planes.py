@@ -27,7 +27,8 @@ def test_every_value_lies_on_its_axis_or_is_missing(values):
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=12, unique=True))
 def test_a_larger_number_is_never_lower(values):
     scale = Scale(values)
-    places = [scale.place(value) for value in sorted(values)]
+    places = [place for value in sorted(values) if (place := scale.place(value)) is not None]
+    assert len(places) == len(values)
     assert all(a <= b + 1e-9 for a, b in pairwise(places))
 
 
@@ -63,9 +64,11 @@ def test_a_comparison_draws_what_differs(services):
         "metrics.val/accuracy",
         "metrics.val/loss",
     )
+    assert page.parallel is not None
     assert len(page.parallel.lines) == 50
     assert (page.sx, page.sy) == ("params.batch_size", "metrics.train/loss")
     look = Look(axes=("params.lr", "metrics.val/loss", "params.none"), sx="params.lr", sy="metrics.val/loss")
     asked = get_compare(services, "sentiment", [run.id for run in runs], look)
     assert asked.axes == ("params.lr", "metrics.val/loss")
+    assert asked.scatter is not None
     assert len(asked.scatter.dots) == 50

@@ -48,6 +48,7 @@ def test_any_key_can_be_a_column(side, key):
 def test_the_filter_box_takes_words_and_facts():
     text, found = read_filter("bert status:failed kind:manual stage:train x:y")
     assert text == "bert train x:y"
+    assert found is not None
     assert filter_text(found) == "(attributes.state = 'failed') AND (attributes.kind = 'manual')"
     assert read_filter("") == ("", None)
 
@@ -76,6 +77,7 @@ def test_what_is_no_condition_is_words(text):
 def test_a_group_that_was_opened_narrows_beside_the_filter():
     asked = Asked(q="metrics.a > 1", of="params.opt = 'sgd'", sort="-params.lr")
     search = read_search(asked, "p")
+    assert search.condition is not None
     assert filter_text(search.condition) == "(metrics.a > 1.0) AND (params.opt = 'sgd')"
     assert search.orders == (Order(Field(Side.PARAM, "lr"), ascending=False),)
 
@@ -132,11 +134,13 @@ def test_an_order_that_is_none_is_the_usual_one(services):
 def test_a_broken_filter_shows_why_and_no_rows(services):
     page = get_runs(services, "digits", Asked(q="kind:none"))
     assert page.rows == ()
+    assert page.problem is not None
     assert "kind:" in page.problem.sentence
 
 
 def test_a_condition_that_cannot_be_read_is_marked_where(services):
     problem = get_runs(services, "digits", Asked(q="metrics.a > 1 AND params.b = x")).problem
+    assert problem is not None
     assert (problem.before, problem.wrong, problem.after) == ("metrics.a > 1 AND params.b = ", "x", "")
     assert "character 30" in problem.sentence
 
@@ -151,13 +155,18 @@ def test_a_page_of_another_order_is_the_first_of_this_one(services):
 def test_runs_are_grouped_and_each_group_leads_to_its_runs(services):
     page = get_runs(services, "sentiment", Asked(group="params.optimizer", by="metrics.val/accuracy"))
     assert page.rows == ()
+    assert page.groups is not None
     lines = {line.value: line for line in page.groups.lines}
     assert set(lines) == {"adamw", "lion", "sgd"}
     assert sum(line.runs for line in lines.values()) == 64
-    asked = read_asked({key: str(value) for key, value in lines["sgd"].query.items()})
+    query = lines["sgd"].query
+    assert query is not None
+    asked = read_asked({key: str(value) for key, value in query.items()})
     shown = get_runs(services, "sentiment", asked)
     assert shown.total == lines["sgd"].runs == len(shown.rows)
-    assert get_runs(services, "sentiment", Asked(group="metrics.val/loss")).groups.problem
+    by_metric = get_runs(services, "sentiment", Asked(group="metrics.val/loss")).groups
+    assert by_metric is not None
+    assert by_metric.problem
 
 
 def test_a_column_is_found_by_its_name(services):
