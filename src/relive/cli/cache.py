@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from relive import settings
-from relive.cli.output import ago, json_option, out, plural, print_json, print_table, size
+from relive.cli.output import Group, ago, json_option, out, plural, print_json, print_table, size
 from relive.runner.cache import list_entries
 from relive.runner.cache import prune as prune_cache
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """Environments, wheels and blobs that this machine keeps, and making room among them."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from relive.cli.output import err, escape, json_option, out, plural, print_json
+from relive.cli.output import Group, err, escape, json_option, out, plural, print_json
 from relive.cli.repository import current_project
 from relive.client.hub import connect
 from relive.client.importers.folder import ExportedFolder
@@ -26,7 +26,7 @@ def _options(command: Any) -> Any:
     return project(json_option(command))
 
 
-@click.group(name="import")
+@click.group(name="import", cls=Group)
 def import_command() -> None:
     """Take over runs from other trackers; done again, it adds what is new."""
 

@@ -4,14 +4,14 @@ import time
 
 import click
 
-from relive.cli.output import ago, json_option, print_json, print_table
+from relive.cli.output import Group, ago, json_option, print_json, print_table
 from relive.client.hub import connect
 from relive.core.ids import short_id
 from relive.core.webhook import Webhook
 from relive.errors import NotFound
 
 
-@click.group()
+@click.group(cls=Group)
 def webhook() -> None:
     """Webhooks of the registry: list them, and what became of each message.
 
