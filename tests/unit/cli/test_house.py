@@ -66,7 +66,7 @@ def test_every_command_that_tells_something_tells_it_as_json_too() -> None:
 
 def test_every_list_has_a_limit_or_is_short_by_nature() -> None:
     limited = {words for words, command in EVERY.items() if any(p.name == "limit" for p in command.params)}
-    assert limited == {"runs", "pipeline list", "pool jobs", "sql"}
+    assert limited == {"runs", "pipeline list", "pool jobs", "sql", "webhook deliveries"}
 
 
 @pytest.mark.parametrize("words", sorted(EVERY))
@@ -219,7 +219,7 @@ def test_what_the_hub_refuses_is_told_once_with_its_hint(relive: Shell) -> None:
 def test_bad_input_ends_with_2_whoever_finds_it(relive: Shell) -> None:
     assert "NAME@NUMBER" in relive("model", "verify", "@", code=2).err
     assert "digits:3" in relive("pipeline", "show", "zzz", code=2).err
-    assert "order of runs" in relive("runs", "--order", "nonsense", code=2).err
+    assert "'nonsense'" in relive("runs", "--order", "nonsense", code=2).err
 
 
 @pytest.mark.parametrize(
