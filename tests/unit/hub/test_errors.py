@@ -31,6 +31,7 @@ UNEXPECTED = {
     "LaunchFailed",
     "PortTaken",
     "SecretUnreadable",
+    "WebhookFailed",
 }
 
 
@@ -107,7 +108,7 @@ WRONG: list[tuple[str, str, dict[str, Any], int, str]] = [
     ),
     ("GET", "/api/v1/pipelines/digits:%C2%B2", {}, 400, "invalid_input"),
     ("GET", "/api/v1/pipelines/digits:0999999999999999999999", {}, 400, "invalid_input"),
-    ("GET", "/api/v1/runs?order=password", {}, 400, "invalid_input"),
+    ("GET", "/api/v1/runs?order=password", {}, 400, "invalid_filter"),
     ("GET", "/api/v1/runs?limit=many", {}, 400, "invalid_request"),
     ("GET", "/api/v1/runs?project=none", {}, 404, "not_found"),
     ("POST", "/webhooks/nowhere", {"body": b"{}"}, 404, "not_found"),
@@ -190,8 +191,8 @@ def test_mlflows_clients_are_told_in_mlflows_shape(live: LiveHub) -> None:
         ("GET", "runs/get", None, 400, "INVALID_PARAMETER_VALUE"),
         ("GET", "experiments/get-by-name?experiment_name=none", None, 404, "RESOURCE_DOES_NOT_EXIST"),
         ("POST", "runs/log-metric", {"run_id": "x"}, 400, "INVALID_PARAMETER_VALUE"),
-        ("POST", "experiments/create", {"name": " "}, 400, "INVALID_PARAMETER_VALUE"),
-        ("POST", "runs/search", {}, 501, "NOT_IMPLEMENTED"),
+        ("POST", "experiments/create", {"name": ""}, 400, "INVALID_PARAMETER_VALUE"),
+        ("POST", "traces/search", {}, 501, "NOT_IMPLEMENTED"),
         ("DELETE", "anything/at/all", None, 501, "NOT_IMPLEMENTED"),
     ]
     for method, rest, message, status, code in cases:
