@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -615,5 +616,8 @@ def test_what_could_not_be_read_of_a_stage_brings_no_problem_that_is_not_there(s
     whole = find_problems(spec)
     told = find_problems(spec, broken=frozenset(broken))
     loops = [problem for problem in told if "waits for itself" in problem.what]
-    assert {problem.where for problem in told if problem not in loops} <= {it.where for it in whole}
+    # Of two outs that clash one stage is named: without the other it may be the other way round.
+    rest = msgspec.structs.replace(spec, stages=tuple(it for it in spec.stages if it.name not in broken))
+    clashes = {it.where for it in find_problems(rest) if it.where.endswith(".outs")}
+    assert {problem.where for problem in told if problem not in loops} <= {it.where for it in whole} | clashes
     assert whole or not loops
