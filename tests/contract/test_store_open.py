@@ -28,15 +28,16 @@ store.close()
 print(",".join(sys.modules))
 """
 
+NEXT = f"{int(HEAD) + 1:04}"
 # A later schema: one more column, which SQLite gets by copying the table.
-LATER = '''
+LATER = f'''
 """Projects get a colour."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{HEAD}"
 
 
 def upgrade() -> None:
@@ -61,10 +62,10 @@ def later(monkeypatch, tmp_path):
     """Make this relive one that knows a later schema."""
     folder = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, folder)
-    (folder / "versions" / "0002_colour.py").write_text(LATER)
+    (folder / "versions" / f"{NEXT}_colour.py").write_text(LATER)
     monkeypatch.setattr(schema, "MIGRATIONS", folder)
-    monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "0002"))
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, NEXT))
+    monkeypatch.setattr(schema, "HEAD", NEXT)
 
 
 def start_openers(url: str, count: int) -> "list[subprocess.Popen[str]]":
@@ -108,7 +109,7 @@ def test_a_database_that_is_up_to_date_needs_no_alembic_and_only_its_own_driver(
 
 
 def test_hubs_that_upgrade_at_once_do_it_once(url, later):
-    keep_a_database_of_the_first_schema(url)
+    keep_a_database_of_this_schema(url)
     started = threading.Barrier(3)
 
     def upgrade() -> None:
@@ -118,7 +119,7 @@ def test_hubs_that_upgrade_at_once_do_it_once(url, later):
         database.close()
 
     run_threads(*[upgrade] * 3)
-    assert version_rows(url) == ["0002"]
+    assert version_rows(url) == [NEXT]
     database = Database(url)
     with database.read() as connection:
         rows = connection.exec_driver_sql("SELECT name, colour FROM projects").all()
@@ -130,8 +131,8 @@ def test_hubs_that_upgrade_at_once_do_it_once(url, later):
 
 
 def test_a_migration_that_fails_changes_nothing(url, later):
-    keep_a_database_of_the_first_schema(url)
-    broken = schema.MIGRATIONS / "versions" / "0002_colour.py"
+    keep_a_database_of_this_schema(url)
+    broken = schema.MIGRATIONS / "versions" / f"{NEXT}_colour.py"
     broken.write_text(LATER.replace("def downgrade", "    raise RuntimeError('half way')\n\n\ndef downgrade"))
     database = Database(url)
     with pytest.raises(RuntimeError, match="half way"):
@@ -140,19 +141,19 @@ def test_a_migration_that_fails_changes_nothing(url, later):
         columns = connection.exec_driver_sql("SELECT * FROM projects").keys()
     database.close()
     assert "colour" not in columns
-    assert version_rows(url) == ["0001"]
+    assert version_rows(url) == [HEAD]
 
 
 def test_a_migration_that_orphans_rows_is_refused(tmp_path, later):
     url = f"sqlite:///{tmp_path / 'relive.db'}"
-    keep_a_database_of_the_first_schema(url)
+    keep_a_database_of_this_schema(url)
     careless = LATER.replace("def downgrade", "    op.execute('DELETE FROM projects')\n\n\ndef downgrade")
-    (schema.MIGRATIONS / "versions" / "0002_colour.py").write_text(careless)
+    (schema.MIGRATIONS / "versions" / f"{NEXT}_colour.py").write_text(careless)
     database = Database(url)
     with pytest.raises(RuntimeError, match="refer to nothing"):
         prepare(database)
     database.close()
-    assert version_rows(url) == ["0001"]
+    assert version_rows(url) == [HEAD]
 
 
 def test_sqlite_keeps_what_it_acknowledged_and_to_itself(tmp_path):
@@ -254,10 +255,10 @@ def test_a_database_that_the_server_does_not_have_is_named(postgres_url):
         pass
 
 
-def keep_a_database_of_the_first_schema(url: str) -> None:
+def keep_a_database_of_this_schema(url: str) -> None:
     """Make one as the relive before `later` would have."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "HEAD", "0001")
+        patch.setattr(schema, "HEAD", HEAD)
         with opened(url) as store:
             store.ensure_experiment(store.create_project("demo").id, "default")
 
