@@ -119,8 +119,8 @@ def test_a_flood_of_output_is_cut_and_counted_and_the_hub_stays_small(hub: RealH
     assert _resident_bytes(hub) - before < 150 << 20
 
 
-def test_a_port_that_is_taken_is_said_with_another_to_try(hub: RealHub) -> None:
-    done = hub.relive("up", "--port", str(hub.port), check=False)
+def test_a_port_that_is_taken_is_said_with_another_to_try(hub: RealHub, tmp_path: Path) -> None:
+    done = hub.relive("up", "--port", str(hub.port), "--data", str(tmp_path / "other"), check=False)
     assert done.returncode == 1
     assert f"--port {hub.port + 1}" in done.stderr
 
