@@ -183,7 +183,7 @@ def create_login_link(request: HubRequest) -> LoginLink:
     return LoginLink(url=f"{services.place.public_url}/login?link={token}")
 
 
-@post("/gc", status_code=HTTP_200_OK, sync_to_thread=True)
+@post("/gc", status_code=HTTP_200_OK, sync_to_thread=True, media_type=_LINES)
 def collect_garbage(request: HubRequest, data: JSONBody[Collect]) -> Stream:
     """Delete what nothing refers to any more: lines of JSON, progress first and the report at the end."""
     caller = allowed(request, Scope.ADMIN, "delete what nothing refers to")

@@ -36,6 +36,7 @@ from relive.wire.runs import CreatedRun, CreateRun, SeriesPage
 
 _NEXT = ResponseHeader(
     name="x-next-page",
+    value="",  # shows that it is text
     documentation_only=True,
     description="`after` of the next page; absent at the end",
 )
