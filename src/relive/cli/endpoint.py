@@ -13,10 +13,11 @@ from relive.cli.output import Group, ago, err, escape, json_option, out, print_j
 from relive.client.hub import HubClient, connect
 from relive.core.endpoint import Revision, RevisionState, roles
 from relive.core.model import ModelVersion, TensorSpec
-from relive.errors import Conflict
+from relive.errors import Conflict, ReliveError
 from relive.wire.hub import EndpointDetail
 
 _POLL_S = 0.3
+_ROUTED_S = 10.0
 # Of an image's values: enough to see what is meant.
 _MOST_SHOWN = 64
 _CHAMPION = "champion"
@@ -88,11 +89,12 @@ def rollback(name: str, as_json: bool) -> None:
     """
     hub = connect()
     detail = hub.roll_back(name)
+    by_id = {revision.id: revision for revision in detail.revisions}
+    live, left = by_id[detail.endpoint.live], by_id[detail.endpoint.previous]
+    _await_traffic(hub, name, live.number)
     if as_json:
         print_json(detail)
         return
-    by_id = {revision.id: revision for revision in detail.revisions}
-    live, left = by_id[detail.endpoint.live], by_id[detail.endpoint.previous]
     out.print(
         escape(
             f"{name}: {_serves(left)} → {_serves(live)} "
@@ -105,6 +107,19 @@ def rollback(name: str, as_json: bool) -> None:
             out.print(escape(f"{alias.model}@{alias.alias}: v{alias.previous} → v{alias.version}"))
             forward.append(f"relive model alias {_ref(left)} {alias.alias}")
     out.print(escape(f"forward again: {' && '.join(forward)}"))
+
+
+def _await_traffic(hub: HubClient, name: str, revision: int) -> None:
+    """Wait until the router has heard of it, so that the next request is answered by this revision."""
+    deadline = time.monotonic() + _ROUTED_S
+    while time.monotonic() < deadline:
+        try:
+            with hub.transport.open("GET", f"/v2/models/{name}") as reply:
+                if reply.headers.get("x-relive-revision") == str(revision):
+                    return
+        except ReliveError:
+            return  # its process is being started again: then no request is answered by another
+        time.sleep(0.02)
 
 
 @endpoint.command()
