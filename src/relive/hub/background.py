@@ -15,6 +15,7 @@ from relive.hub.routing import RouterKeeper
 from relive.services.context import Services
 from relive.services.faults import is_passing
 from relive.services.forging import Forging
+from relive.services.housekeeping import LOCK as HOUSE_LOCK
 from relive.services.housekeeping import Housekeeper, Retention
 from relive.services.mlflow.deliveries import deliver
 from relive.services.planning import plan_commit
@@ -85,7 +86,8 @@ class Background:
         for thread in self.threads:
             thread.join(timeout=10)
         try:
-            self.services.store.free_lock(LOCK, self.services.place.owner)
+            for lock in (LOCK, HOUSE_LOCK):
+                self.services.store.free_lock(lock, self.services.place.owner)
         except ReliveError as error:
             _log.warning("the scheduler's lock is freed by its lease: %s", error)
             return

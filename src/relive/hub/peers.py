@@ -17,6 +17,7 @@ from relive.errors import Superseded
 from relive.executors import processes
 from relive.executors.processes import ProcessId
 from relive.services.context import Services
+from relive.services.housekeeping import LOCK as HOUSE_LOCK
 from relive.services.scheduling import LOCK
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Peers:
         self._own.unlink(missing_ok=True)
 
     def free_what_the_dead_hold(self) -> None:
-        """Free the lock and the jobs of hubs of this machine that have died."""
+        """Free the locks and the jobs of hubs of this machine that have died."""
         for path in self._folder.glob("*.json"):
             if path == self._own:
                 continue
@@ -67,7 +68,8 @@ class Peers:
 
     def _free(self, owner: str) -> None:
         store = self._services.store
-        store.free_lock(LOCK, owner)
+        for lock in (LOCK, HOUSE_LOCK):
+            store.free_lock(lock, owner)
         running = store.list_jobs(states=(JobState.RUNNING,), kinds=self._kinds)
         left = [job for job in running if job.lease_owner == owner]
         _log.warning("hub %s has died; it left %d jobs of its own", owner, len(left))
