@@ -47,7 +47,7 @@ class Media:
         Raises:
             Exception: It is not what it should be, or there is no room; the caller notes it.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is written")
 
 
 class Image(Media):
