@@ -115,11 +115,19 @@ def field_text(field: Field) -> str:
 
 def _value_text(value: Value) -> str:
     if isinstance(value, tuple):
-        # A list is read as Python reads one.
-        return f"({', '.join(map(repr, value))},)"
+        return f"({', '.join(map(_listed, value))},)"
     if isinstance(value, str):
         return _quoted(value, "'\"")
     return "" if value is None else repr(value)
+
+
+def _listed(text: str) -> str:
+    """Write an item of a list, which is read as Python reads one.
+
+    Before that it is cut as all text is, where a backslash may stand before the closing quote: it is named by
+    its number.
+    """
+    return repr(text).replace("\\\\", "\\x5c")
 
 
 def _quoted(text: str, quotes: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relive.core import search_grammars as grammars
@@ -305,6 +305,7 @@ _CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 
 
 @given(_CONDITIONS)
+@example(Comparison(Field(Side.ATTRIBUTE, "run_id"), "IN", ("\\", ")", "it's\\")))
 def test_what_is_written_is_read_as_the_same(condition):
     assert parse_filter(filter_text(condition), RUNS) == condition
 
