@@ -258,3 +258,24 @@ LOGGED_MODELS: Final = Grammar(
     pairs={Side.PARAM: LISTED, Side.TAG: LISTED},
     is_loose=True,
 )
+
+EVALUATION_DATASETS: Final = Grammar(
+    refusals=Refusals(
+        side="Invalid identifier token '{side}' specified",
+        clause="Invalid clause(s) in filter string: {found}",
+        comparator="Invalid comparator for {side}: {comparator}",
+        nulls="Invalid comparator for {side}: IS NULL",
+        order_key="Invalid attribute key '{key}' specified. Valid keys are: {valid}",
+    ),
+    sides={"tags": Side.TAG},
+    attributes=_called(
+        Attribute("name", comparators=(*TEXTUAL, "IN")),
+        Attribute("created_time", Kind.WHOLE),
+        Attribute("last_update_time", Kind.WHOLE),
+        Attribute("created_by", comparators=TEXTUAL),
+        Attribute("last_updated_by", comparators=TEXTUAL),
+    ),
+    orders={key: key for key in ("name", "created_time", "last_update_time")},
+    lists=frozenset({"name"}),
+    pairs={Side.TAG: TEXTUAL},
+)
