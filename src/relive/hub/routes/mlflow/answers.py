@@ -43,7 +43,8 @@ Answer = Callable[..., Coroutine[Any, Any, Response[Any]]]
 def failure(status: int, message: str, code: str = "") -> Response[Any]:
     """Give an answer that says what failed; without a code the status' own."""
     code = code or _CODES.get(status, "INTERNAL_ERROR")
-    said = Failure(code, message, *_CLASSES.get(code, ()))
+    # It may repeat a half of a surrogate pair, which JSON can write and UTF-8 cannot.
+    said = Failure(code, message.encode("utf-8", "replace").decode(), *_CLASSES.get(code, ()))
     return Response(msgspec.to_builtins(said), status_code=status, headers=headers_for(status))
 
 

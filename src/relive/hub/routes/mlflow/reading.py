@@ -16,6 +16,8 @@ import msgspec
 from relive.services.mlflow.faults import SEE_DOCS, invalid, invalid_value, missing_value
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# Numbers beyond what a float holds, halves of surrogate pairs: Python's reader of JSON takes both.
+_UNFIT = (msgspec.ValidationError, OverflowError, UnicodeEncodeError)
 
 
 def read_body(kind: Any, body: bytes, named: Mapping[str, str]) -> Any:
@@ -61,7 +63,7 @@ def read_values(kind: Any, values: dict[str, Any]) -> Any:
     tidy = _tidy(kind, values, "")
     try:
         return msgspec.convert(tidy, kind, strict=False)
-    except msgspec.ValidationError as error:
+    except _UNFIT as error:
         raise invalid(f"Invalid value for the request: {error}.{SEE_DOCS}") from error
 
 
@@ -118,7 +120,7 @@ def _tidy_value(type_: Any, value: Any, where: str) -> Any:
         return _tidy(struct, value, where)
     try:
         msgspec.convert(value, type_, strict=False)
-    except (msgspec.ValidationError, OverflowError):
+    except _UNFIT:
         hint = f" Hint: Value was of type '{type(value).__name__}'."
         raise invalid(invalid_value(where, value, hint) + SEE_DOCS) from None
     return value
