@@ -3,6 +3,7 @@
 They are two because a hub that hangs must not keep records from the disk.
 """
 
+import errno
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Final
 from relive.capture.hooks.run import warn_once
 from relive.client.shipping import RunHub, Shipment, ship
 from relive.client.spool import CONSOLE
-from relive.errors import HubUnreachable, NotFound, ReliveError
+from relive.errors import HubRefused, HubUnreachable, NotFound, ReliveError, StoreFull
 from relive.formats.points import open_regular
 from relive.formats.spool import spool_files, spooled_bytes
 
@@ -73,14 +74,15 @@ class Sender:
                     hub.run(shipment.run_id).heartbeat()
                     beaten = time.monotonic()
                 pause_s = SEND_EVERY_S
-            except (HubUnreachable, NotFound) as error:
-                warn_once(f"relive: {error.what()} What is logged is kept on this machine meanwhile.")
+            except (ReliveError, OSError) as error:
+                if not _is_passing(error):
+                    warn_once(f"relive: the run cannot be sent: {error}")
+                    return
+                warn_once(f"relive: {_what(error)} What is logged is kept on this machine meanwhile.")
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 self._shipment = None
-                self._reachable = False
-            except (ReliveError, OSError) as error:
-                warn_once(f"relive: the run cannot be sent: {error}")
-                return
+                # One that says "later" answers: the last try at the end is waited for.
+                self._reachable = not isinstance(error, HubUnreachable | NotFound)
             else:
                 self._reachable = True
             if last or (self._shipment is not None and self._shipment.finished):
@@ -134,6 +136,19 @@ class Keeper:
             if last:
                 return
             self._ending.wait(SYNC_EVERY_S)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell whether it may go on by itself: the hub or its database is away, a disk is full, there or here."""
+    if isinstance(error, HubRefused):
+        return error.is_passing
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, HubUnreachable | NotFound | StoreFull)
+
+
+def _what(error: Exception) -> str:
+    return error.what() if isinstance(error, ReliveError) else f"{error}."
 
 
 def flush(path: Path) -> bool:

@@ -32,7 +32,6 @@ JSON: Final = "application/json"
 MSGPACK: Final = "application/x-msgpack"
 
 BLOCK_BYTES: Final = 1024 * 1024
-_PASSING: Final = frozenset({429, 502, 503, 504})  # statuses that say "later"
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 
@@ -336,8 +335,7 @@ def _was_sent(error: BaseException) -> bool:
 def _may_repeat(error: ReliveError, repeatable: bool) -> bool:
     if isinstance(error, _Unanswered):
         return repeatable or not error.sent
-    # "Later" means that nothing was done.
-    return isinstance(error, HubRefused) and error.status in _PASSING
+    return isinstance(error, HubRefused) and error.is_passing
 
 
 def _error_of(status: int, problem: Problem) -> ReliveError:

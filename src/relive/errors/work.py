@@ -157,6 +157,11 @@ class HubRefused(ReliveError):
     message: str
     details: dict[str, Any]
 
+    @property
+    def is_passing(self) -> bool:
+        """Tell whether it only said "later": nothing was done, and the same may be taken then."""
+        return self.status in (429, 502, 503, 504)
+
     def what(self) -> str:
         return self.message
 

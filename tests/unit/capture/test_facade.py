@@ -106,9 +106,23 @@ def test_a_bad_value_is_noted_by_name_and_the_good_ones_beside_it_are_kept(run, 
 
 def test_a_name_that_is_too_long_or_empty_is_refused_and_noted(run):
     run.log({"x" * 251: 1, "": 2, "y" * 250: 3})
+    run.log({"a\0b": 1})
     contents = kept(run)
     assert [it.key for it in contents.metrics] == ["y" * 250]
-    assert contents.notes == ("a name: ValueError: names have 1 to 250 characters",)
+    assert contents.notes == ("a name: ValueError: names have 1 to 250 characters, none of them NUL",)
+
+
+def test_a_name_is_as_long_as_it_may_be_with_the_rank_before_it(tmp_path):
+    run = Run(Spool(str(tmp_path)), prefix="rank 1/")
+    for name in ("x" * 243, "y" * 244):
+        run.log({name: 1.0})
+    run.log({"z": 2.0})
+    assert [it.key for it in read_spool(tmp_path).metrics] == ["rank 1/" + "x" * 243, "rank 1/z"]
+
+
+def test_no_label_holds_what_a_database_cannot(run):
+    run.set_tags({"note": "a\0b\ud800c", "a\0b": "x"})
+    assert kept(run).tags == {"note": "a\ufffdb?c"}
 
 
 def test_an_argument_of_10_mb_costs_one_note(run):

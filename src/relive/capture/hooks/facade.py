@@ -14,6 +14,7 @@ from .ranks import rank_prefix
 from .recorder import current
 from .run import Config, Run, warn_once
 from .spool import SPOOL_DIR, Spool
+from .values import text
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict, Unpack
@@ -151,7 +152,7 @@ def _options(given: Mapping[str, Any]) -> Options:
             continue
         try:
             kind = type(Options._field_defaults[key])
-            known[key] = kind(value)
+            known[key] = text(value) if kind is str else kind(value)
         except (TypeError, ValueError):
             warn_once(f"relive: init cannot take {value!r:.80} for {key!r}; it is passed over.")
     return Options(**known)

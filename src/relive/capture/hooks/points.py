@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from .values import LONGEST_NAME, number
+from .values import is_name, number
 
 FORMAT = 1
 MAGIC = b"relive\0P"
@@ -120,7 +120,7 @@ class Points:
 
     def _define(self, names: tuple[Any, ...]) -> _Shape:
         """Write down a set of names, and give the shape of its records."""
-        if not 0 < len(names) <= MOST_NAMES or not all(_is_name(name) for name in names):
+        if not 0 < len(names) <= MOST_NAMES or not all(is_name(name, self._prefix) for name in names):
             raise ValueError("these names are for the other file")
         text = json.dumps([self._prefix + name for name in names], ensure_ascii=False).encode(
             "utf-8", "replace"
@@ -171,10 +171,6 @@ class Points:
         if self._buffer is not None:
             size = min(HEADER.size + 8 * (MOST_NAMES + 2), SEGMENT_BYTES - self._at)
             self._buffer[self._at : self._at + size] = bytes(size)
-
-
-def _is_name(name: Any) -> bool:
-    return type(name) is str and 0 < len(name) <= LONGEST_NAME
 
 
 class _Map(mmap.mmap):

@@ -14,7 +14,7 @@ from .points import Points
 from .recorder import Recorder, current
 from .schedule import Schedule
 from .spool import Spool
-from .values import LONGEST_NAME, as_mapping, flat, number, number_word, plain
+from .values import LONGEST_NAME, as_mapping, flat, is_name, number, number_word, plain, text
 
 
 class Config(dict[str, Any]):
@@ -129,7 +129,7 @@ class Run:
                 tags = [tags]
             if isinstance(tags, (list, tuple, set, frozenset)):
                 tags = {str(word): "true" for word in tags}
-            self._write(*({"t": "tag", "k": name, "v": str(value)} for name, value in self._named(tags)))
+            self._write(*({"t": "tag", "k": name, "v": text(value)} for name, value in self._named(tags)))
         except Exception as error:
             self.refuse(f"set_tags({_short(tags)})", error)
 
@@ -228,9 +228,9 @@ class Run:
         if not isinstance(given, Mapping):
             raise TypeError(f"{type(given).__name__} is not a mapping of name to value")
         pairs = list(flat(given, separator=separator))
-        kept = [(name, value) for name, value in pairs if 0 < len(name) <= LONGEST_NAME]
+        kept = [(name, value) for name, value in pairs if is_name(name, self._prefix)]
         if len(kept) < len(pairs):
-            self.refuse("a name", ValueError(f"names have 1 to {LONGEST_NAME} characters"))
+            self.refuse("a name", ValueError(f"names have 1 to {LONGEST_NAME} characters, none of them NUL"))
         return kept
 
     def _number(self, name: str, value: Any) -> float | None:

@@ -11,6 +11,16 @@ LONGEST_TEXT = 6000
 DEEPEST = 16
 
 
+def is_name(name: Any, prefix: str = "") -> bool:
+    """Tell whether this can be a name, with what is put before it; no database holds the character NUL."""
+    return type(name) is str and 0 < len(name) <= LONGEST_NAME - len(prefix) and "\0" not in name
+
+
+def text(value: Any) -> str:
+    """Give a value as a text that every database holds: without NUL, and without halves of characters."""
+    return str(value).replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def number(value: Any) -> float:
     """Give a value as one float; NumPy scalars and tensors of one element count as numbers.
 
