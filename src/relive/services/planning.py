@@ -38,6 +38,9 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a PLAN job is asked to plan.
 
     Attributes:
+        number: What the pipeline is numbered, taken at the push, so that numbers tell the order of pushes;
+            0 takes the next when it is planned.
+        behind: Number of a later push of the ref that was told before this one; 0 for none.
         old: The commit the ref had before, empty for a new branch.
         rerun_of: Pipeline that this one repeats.
         from_stage: With `rerun_of`, the stage from which nothing is taken from the cache.
@@ -46,6 +49,8 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str
     ref: str
     commit: str
+    number: int = 0
+    behind: int = 0
     old: str = ""
     trigger: str = "push"
     actor: str = ""
@@ -70,7 +75,7 @@ def plan_commit(services: Services, job: Job) -> Pipeline | None:
     pipeline = Pipeline(
         id=job.id,
         project_id=project.id,
-        number=0,
+        number=request.number,
         commit=request.commit,
         ref=request.ref,
         trigger=request.trigger,

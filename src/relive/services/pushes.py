@@ -37,7 +37,16 @@ def record_push(
 
 def queue_plan(services: Services, request: PlanRequest) -> Job:
     """Queue the planning of a commit; its job id will be the pipeline's id."""
-    job = Job(
+    with services.store.transaction():
+        number = services.store.take_pipeline_number(request.project_id)
+        job = services.store.put(_plan_job(services, msgspec.structs.replace(request, number=number)))
+    services.wake()
+    assert job is not None  # a job without a unique key is always put
+    return job
+
+
+def _plan_job(services: Services, request: PlanRequest) -> Job:
+    return Job(
         id=new_id(),
         kind=JobKind.PLAN,
         state=JobState.QUEUED,
@@ -48,9 +57,6 @@ def queue_plan(services: Services, request: PlanRequest) -> Job:
         max_attempts=5,
         created_at=services.store.now(),
     )
-    services.store.put(job)
-    services.wake()
-    return job
 
 
 def reconcile(services: Services) -> int:
@@ -101,10 +107,14 @@ def _record(
                     services.store.set_ref(project.id, push.ref, old=seen, new=push.new)
                 # What a lost push changed belongs to this one's changes, too.
                 push = msgspec.structs.replace(push, old=seen) if is_newest else push
-                return _write_down(services, project, push, actor=actor, trigger=trigger)
+                later = None if is_newest else _find_plan(services, project, push.ref, seen)
+                behind = int(later.payload.get("number", 0)) if later else 0
+                return _write_down(services, project, push, actor=actor, trigger=trigger, behind=behind)
 
 
-def _write_down(services: Services, project: Project, push: Push, *, actor: str, trigger: str) -> Job | None:
+def _write_down(
+    services: Services, project: Project, push: Push, *, actor: str, trigger: str, behind: int
+) -> Job | None:
     branch = branch_of(push.ref)
     services.record(
         Event(
@@ -118,7 +128,13 @@ def _write_down(services: Services, project: Project, push: Push, *, actor: str,
     if not push.new or not push.ref.startswith("refs/heads/"):
         return None
     request = PlanRequest(
-        project_id=project.id, ref=push.ref, commit=push.new, old=push.old, trigger=trigger, actor=actor
+        project_id=project.id,
+        ref=push.ref,
+        commit=push.new,
+        behind=behind,
+        old=push.old,
+        trigger=trigger,
+        actor=actor,
     )
     return queue_plan(services, request)
 

@@ -21,9 +21,8 @@ from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.inputs import load_manifest
 from relive.services.stages.outcome import refuse
+from relive.services.succession import SETTLED, find_later_promotion, is_settled
 from relive.services.view import PipelineView, version_of
-
-_SETTLED = "settled"
 
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,7 +255,7 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):
             continue
         version = version_of(services, view.stages[due.key])
-        if version is not None and not _is_settled(view.stages[due.key], version):
+        if version is not None and not is_settled(services, view.stages[due.key]):
             try:
                 changed = _settle(services, view, due, version) or changed
             except ReliveError as error:
@@ -265,26 +264,31 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
     return changed
 
 
-def _is_settled(stage: Stage, version: ModelVersion) -> bool:
-    if version.stage_id == stage.id:
-        return version.status != "candidate"
-    return bool(stage.result.get(_SETTLED))
-
-
 def _settle(services: Services, view: PipelineView, due: Promotion, version: ModelVersion) -> bool:
     store, promoted = services.store, due.decision is Decision.PROMOTE
     with store.transaction():
-        stage, version = store.get_stage(view.stages[due.key].id), store.get_version_by_id(version.id)
-        if _is_settled(stage, version):
+        stage = store.get_stage(view.stages[due.key].id)
+        if is_settled(services, stage):
             return False  # of two hubs that both believe to hold the lock one moves the alias
         if version.stage_id == stage.id:
             store.set_version(version.id, status="promoted" if promoted else "rejected")
         else:  # its own pipeline has judged it; this one has its alias follow, once
-            store.set_stage(stage.id, result=stage.result | {_SETTLED: True})
+            store.set_stage(stage.id, result=stage.result | {SETTLED: True})
         if promoted and due.alias:
-            by = f"pipeline {view.project.name} #{view.pipeline.number}"
-            move_alias(services, version.model, due.alias, version.version, by=by)
+            _move_unless_later(services, view, stage, version, due.alias)
     return True
+
+
+def _move_unless_later(
+    services: Services, view: PipelineView, stage: Stage, version: ModelVersion, alias: str
+) -> None:
+    later = find_later_promotion(services, view, version.model, alias)
+    if later is None:
+        by = f"pipeline {view.project.name} #{view.pipeline.number}"
+        move_alias(services, version.model, alias, version.version, by=by)
+        return
+    stays = f"{alias} stays where pipeline #{later.number} of a later push has moved it"
+    services.store.set_stage(stage.id, reason=f"{stage.reason}; {stays}")
 
 
 def _statement(

@@ -22,11 +22,32 @@ class PipelineContract:
 
     def test_pipelines_are_numbered_within_their_project(self, store: Store) -> None:
         other = a_project(store, "other")
-        numbers = [a_pipeline(store, number=77).number for _ in range(3)]
+        numbers = [a_pipeline(store).number for _ in range(3)]
         assert numbers == [1, 2, 3]
         first = a_pipeline(store, project_id=other.id)
         assert store.find_pipeline(other.id, 1) == first
         assert store.find_pipeline(other.id, 2) is None
+
+    def test_a_number_is_taken_once_before_its_pipeline_is_there(self, store: Store) -> None:
+        project_id = a_project(store).id
+        first, second = store.take_pipeline_number(project_id), store.take_pipeline_number(project_id)
+        assert (first, second) == (1, 2)
+        assert a_pipeline(store).number == 3
+        assert a_pipeline(store, number=second).number == 2
+        with pytest.raises(Conflict):
+            a_pipeline(store, number=second)
+        with pytest.raises(NotFound, match="project"):
+            store.take_pipeline_number(new_id())
+
+    def test_later_pipelines_are_those_of_the_ref_with_greater_numbers(self, store: Store) -> None:
+        other = a_project(store, "other")
+        a_pipeline(store, number=1, project_id=other.id)
+        later = [a_pipeline(store, number=number) for number in (4, 3)]
+        a_pipeline(store, number=2)
+        a_pipeline(store, number=5, ref="refs/heads/try")
+        found = store.list_later_pipelines(later[0].project_id, later[0].ref, number=2)
+        assert found == later
+        assert store.list_later_pipelines(other.id, later[0].ref, number=1) == []
 
     def test_a_failed_creation_takes_no_number(self, store: Store) -> None:
         pipeline = a_pipeline(store)

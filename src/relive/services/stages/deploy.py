@@ -1,11 +1,12 @@
 """The `deploy` action: the version this pipeline promoted gets an endpoint's traffic."""
 
 from relive.core.endpoint import Endpoint, Revision, RevisionState
-from relive.core.pipeline import Stage, StageStatus
+from relive.core.pipeline import Pipeline, Stage, StageStatus
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
 from relive.services.endpoints import create_revision, find_running, is_routed, move_traffic, retire
 from relive.services.stages.outcome import fail, refuse, skip, succeed
+from relive.services.succession import find_later_deployment
 from relive.services.view import PipelineView, registered_version
 
 _ROUTER_S = 60.0
@@ -32,6 +33,10 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
             f"{version.model} v{version.version} is {version.status}: its gates have not all passed",
         )
         return
+    later = find_later_deployment(services, view, deploy.endpoint)
+    if later is not None:
+        _yield_to(services, stage, *later, by_hand=f"{version.model}@{version.version} {deploy.endpoint}")
+        return
     try:
         with services.store.transaction():
             endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
@@ -53,6 +58,17 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
                 retire(services, revision)  # cancelled meanwhile: nobody would ask for it any more
     except ReliveError as error:
         refuse(services, stage, error)
+
+
+def _yield_to(services: Services, stage: Stage, later: Pipeline, is_live: bool, *, by_hand: str) -> None:
+    """Leave the endpoint to a later push; while that one may fail yet, wait for it."""
+    if is_live:
+        told = f"pipeline #{later.number} of a later push has the traffic"
+        skip(services, stage, f"{told}; to deploy this one all the same: relive deploy {by_hand}")
+        return
+    waits = f"waits for pipeline #{later.number} of a later push, which is being deployed"
+    if stage.reason != waits:
+        services.store.set_stage(stage.id, expect=StageStatus.WAITING, reason=waits)
 
 
 def check(services: Services, view: PipelineView, stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
 from relive.core.pipeline import Pipeline, PipelineStatus, Stage
 from relive.stores.sql.numbering import Numbered
@@ -26,10 +26,13 @@ _ENDED: Final = [status for status in PipelineStatus if status.is_final]
 class SqlPipelines(StorePart):
     """See `ports.stores.PipelineStore`."""
 
+    def take_pipeline_number(self, project_id: str) -> int:
+        with self._db.write() as connection:
+            return _next_number(connection, project_id)
+
     def create_pipeline(self, pipeline: Pipeline) -> Pipeline:
         with self._db.write() as connection:
-            number = _NUMBERS.hold(connection, pipeline.project_id)
-            _NUMBERS.take(connection, pipeline.project_id, number)
+            number = pipeline.number or _next_number(connection, pipeline.project_id)
             at = pipeline.created_at or self._db.moment()
             return _PIPELINES.insert(connection, pipeline, number=number, created_at=at)
 
@@ -63,6 +66,11 @@ class SqlPipelines(StorePart):
         query = _PIPELINES.select(*where).order_by(*newest).limit(limit).offset(offset)
         with self._db.read() as connection:
             return _PIPELINES.all(connection, query)
+
+    def list_later_pipelines(self, project_id: str, ref: str, *, number: int) -> list[Pipeline]:
+        later = (pipelines.c.project_id == project_id, pipelines.c.ref == ref, pipelines.c.number > number)
+        with self._db.read() as connection:
+            return _PIPELINES.all(connection, _PIPELINES.select(*later).order_by(pipelines.c.number.desc()))
 
     def set_pipeline(self, pipeline_id: str, **changes: Any) -> Pipeline:
         with self._db.write() as connection:
@@ -116,3 +124,9 @@ class SqlPipelines(StorePart):
         upsert = self._db.insert(environments).values(key=key, **newest)
         with self._db.write() as connection:
             connection.execute(upsert.on_conflict_do_update(index_elements=["key"], set_=newest))
+
+
+def _next_number(connection: Connection, project_id: str) -> int:
+    number = _NUMBERS.hold(connection, project_id)
+    _NUMBERS.take(connection, project_id, number)
+    return number

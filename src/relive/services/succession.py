@@ -1,0 +1,79 @@
+"""Of two pipelines of one branch the later push has the say, in whichever order they end.
+
+A pipeline's number is taken at its push, so it tells the order of the pushes. A pipeline that was cut off, or
+that trains for longer, may end after one of a later push: then it moves neither alias nor traffic any more. A
+re-run has a number of its own; who repeats an older commit by hand means to have it.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from relive.core.pipeline import Action, Pipeline, Stage, StageStatus
+from relive.errors import NotFound
+from relive.services.context import Services
+from relive.services.planning import PlanRequest
+from relive.services.view import PipelineView, version_of
+
+SETTLED = "settled"
+
+
+def is_settled(services: Services, stage: Stage) -> bool:
+    """Tell whether it was decided, by this register stage's gates, what its version is good for."""
+    version = version_of(services, stage)
+    if version is None:
+        return False
+    if version.stage_id == stage.id:
+        return version.status != "candidate"
+    return bool(stage.result.get(SETTLED))
+
+
+def find_later_promotion(services: Services, view: PipelineView, model: str, alias: str) -> Pipeline | None:
+    """Find a pipeline of a later push that has moved a model's alias."""
+    for later, stage in _later_stages(services, view, Action.REGISTER):
+        register = stage.planned.spec.register
+        if register is None or (register.model, register.alias) != (model, alias):
+            continue
+        version = version_of(services, stage)
+        if version is not None and version.status == "promoted" and is_settled(services, stage):
+            return later
+    return None
+
+
+def find_later_deployment(
+    services: Services, view: PipelineView, endpoint: str
+) -> tuple[Pipeline, bool] | None:
+    """Find a pipeline of a later push that has the endpoint's traffic, or is about to.
+
+    Returns:
+        The pipeline, and whether it has the traffic already; one that has before one that may fail yet.
+    """
+    coming: Pipeline | None = None
+    for later, stage in _later_stages(services, view, Action.DEPLOY):
+        deploy = stage.planned.spec.deploy
+        if deploy is None or deploy.endpoint != endpoint:
+            continue
+        if stage.status is StageStatus.SUCCEEDED:
+            return later, True
+        if stage.status is StageStatus.RUNNING:
+            coming = later
+    return None if coming is None else (coming, False)
+
+
+def _later_stages(services: Services, view: PipelineView, action: Action) -> Iterator[tuple[Pipeline, Stage]]:
+    mine = _order(services, view.pipeline)
+    for later in services.store.list_later_pipelines(view.project.id, view.pipeline.ref, number=int(mine)):
+        if _order(services, later) <= mine:
+            continue
+        for stage in services.store.list_stages(later.id):
+            if stage.action is action:
+                yield later, stage
+
+
+def _order(services: Services, pipeline: Pipeline) -> float:
+    """Give a number that grows with the pushes: the pipeline's, but for one whose hook came late."""
+    try:
+        request = msgspec.convert(services.store.get_job(pipeline.id).payload, PlanRequest)
+    except NotFound:  # retention has deleted the job of an old pipeline
+        return pipeline.number
+    return request.behind - 0.5 if request.behind else pipeline.number
