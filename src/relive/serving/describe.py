@@ -44,7 +44,9 @@ def describe(model: Loaded, example_path: str) -> Description:
         BadPrediction: The model gave what cannot be served.
         ContractBroken: It gives other predictions when asked twice.
     """
-    layout, inputs = example.inputs_for(example.read(example_path), model.columns)
+    rows = example.read(example_path)
+    layout, inputs = example.inputs_for(rows, model.columns, named=model.named)
+    inputs = example.typed(inputs, model.datatypes)
     wanted = (PROBABILITIES,) if model.predict_proba is not None else ()
     outputs = predict(model, layout, inputs, wanted=(*wanted, PREDICT))
     learnt = Signature(

@@ -1,8 +1,8 @@
 """The example rows that a registration names, as input arrays.
 
-Accepted are CSV with a header, JSON (a list of objects, of lists or of numbers, or the body of an inference
-request) and NPZ (one array an input, the first axis is the batch). A *table* has named columns; whether it
-becomes one array or one input a column is decided by `inputs_for`.
+Accepted are CSV with a header, JSON (a list of objects, of lists or of numbers, the body of an inference
+request, or an input example as MLflow keeps it) and NPZ (one array an input, the first axis is the batch). A
+*table* has named columns; whether it becomes one array or one input a column is decided by `inputs_for`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +63,17 @@ def read(path: str) -> Example:
     return _first_rows(path, example)
 
 
-def inputs_for(example: Example, columns: Sequence[str]) -> tuple[str, dict[str, Array]]:
+def inputs_for(
+    example: Example, columns: Sequence[str], *, named: bool = False
+) -> tuple[str, dict[str, Array]]:
     """Lay example rows out for a model: the layout of its signature, and its inputs.
 
-    A table stays columns if a column is not numeric or if the model was fitted on named columns (`columns`)
-    that it has; else it becomes one FP64 array of shape (rows, columns), named "input-0".
+    A model that takes tensors by name (`named`) gets all arrays as they are. A table stays columns if a
+    column is not numeric or if the model was fitted on named columns (`columns`) that it has; else it becomes
+    one FP64 array of shape (rows, columns), named "input-0".
     """
+    if named and ARRAY_INPUT not in example.arrays:
+        return "named", example.arrays
     if not example.table:
         return ("array" if len(example.arrays) == 1 else "named"), example.arrays
     numeric = all(array.dtype.kind in "iuf" for array in example.arrays.values())
@@ -76,6 +81,22 @@ def inputs_for(example: Example, columns: Sequence[str]) -> tuple[str, dict[str,
         stacked = np.stack([array.astype(np.float64) for array in example.arrays.values()], axis=1)
         return "array", {ARRAY_INPUT: stacked}
     return "columns", example.arrays
+
+
+def typed(inputs: dict[str, Array], datatypes: Mapping[str, str]) -> dict[str, Array]:
+    """Give inputs the datatypes that the model declares; others keep theirs.
+
+    Raises:
+        BadExample: A value does not fit its declared type.
+    """
+    found = {name: datatypes.get(name) or datatypes.get("") for name in inputs}
+    try:
+        return {
+            name: tensors.cast(name, array, found[name] or tensors.datatype_of(array))
+            for name, array in inputs.items()
+        }
+    except BadRequest as error:
+        raise BadExample(f"the example is not what the model declares: {error}") from error
 
 
 def _read_csv(path: str) -> Example:
@@ -112,18 +133,48 @@ def _column(cells: list[str]) -> Array:
 def _read_json(path: str) -> Example:
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
-    if isinstance(content, dict) and isinstance(content.get("inputs"), list):
+    if _is_request(content):
         return Example(dict(_tensor(path, item) for item in content["inputs"]), table=False)
+    if isinstance(content, dict):
+        content = _of_mlflow(content)
+    if isinstance(content, dict) and content:
+        arrays = {name: np.atleast_1d(tensors.normalize(name, value)) for name, value in content.items()}
+        return Example(arrays, table=all(array.ndim == 1 for array in arrays.values()))
     if not isinstance(content, list) or not content:
         raise BadExample(f'the example {path} is no list of rows and no {{"inputs": […]}}')
     if isinstance(content[0], dict):
         return _records(path, content)
     array = tensors.normalize(ARRAY_INPUT, content)
+    if array.ndim == 1 and array.dtype.kind == "O":
+        return Example({ARRAY_INPUT: array}, table=False)
     if array.dtype.kind not in "iuf":
         raise BadExample(
             f"the example {path} mixes types in a row: give the rows as objects with column names"
         )
     return Example({ARRAY_INPUT: array.astype(np.float64)}, table=False)
+
+
+def _is_request(content: Any) -> bool:
+    inputs = content.get("inputs") if isinstance(content, dict) else None
+    return isinstance(inputs, list) and all(
+        isinstance(it, dict) and (not it or "datatype" in it) for it in inputs
+    )
+
+
+def _of_mlflow(content: dict[str, Any]) -> Any:
+    """Give the rows or the named arrays of an input example; None if it is in none of MLflow's forms.
+
+    Source: MLflow documentation, "Model Signatures and Input Examples". Params of a prediction are left out:
+    the model then takes its own defaults.
+    """
+    split = content.get("dataframe_split", content)
+    if isinstance(split, dict) and isinstance(split.get("data"), list):
+        names = split.get("columns", [])
+        if not names or not all(isinstance(name, str) for name in names):
+            return split["data"]
+        return [dict(zip(names, row)) for row in split["data"]]
+    forms = ("dataframe_records", "instances", "inputs")
+    return next((content[form] for form in forms if form in content), None)
 
 
 def _tensor(path: str, item: Any) -> tuple[str, Array]:

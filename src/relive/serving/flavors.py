@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 import json
 import pickle  # noqa: TID251 - these modules are the model's own process
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .faults import CannotLoad, PackageMissing
@@ -25,6 +26,8 @@ class Loaded:
             or a dict or tuple of such.
         predict_proba: Class probabilities for the same argument, if the model has them.
         columns: Names of the columns it was fitted on, if it knows them.
+        datatypes: What inputs must be by their name, if it says so; one without a name is "".
+        named: Whether it takes tensors by name, even if it is only one.
     """
 
     platform: str
@@ -32,6 +35,8 @@ class Loaded:
     predict: Callable[[Any], Any]
     predict_proba: Callable[[Any], Any] | None = None
     columns: tuple[str, ...] = ()
+    datatypes: Mapping[str, str] = field(default_factory=dict)
+    named: bool = False
 
 
 def require(package: str, needed_for: str) -> Any:

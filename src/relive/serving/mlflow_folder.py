@@ -12,7 +12,9 @@ import pickle  # noqa: TID251 - these modules are the model's own process
 import sys
 from typing import Any
 
-from . import flavors
+import numpy as np
+
+from . import flavors, tensors
 from .faults import CannotLoad, PackageMissing
 from .flavors import Loaded
 
@@ -31,7 +33,14 @@ def load(folder: str) -> Loaded:
         # Also where mlflow is the skinny one and lacks pandas.
         return _load_flavor(folder, str(error))
     model = pyfunc.load_model(folder)
-    return Loaded("mlflow_pyfunc", folder, model.predict, columns=_columns(model))
+    schema = model.metadata.get_input_schema() if model.metadata else None
+    if schema is None:
+        return Loaded("mlflow_pyfunc", folder, model.predict)
+    names = tuple(schema.input_names()) if schema.has_input_names() else ()
+    named = bool(names) and schema.is_tensor_spec()
+    return Loaded(
+        "mlflow_pyfunc", folder, model.predict, columns=names, datatypes=_datatypes(schema), named=named
+    )
 
 
 def read_mlmodel(text: str) -> dict[str, Any]:
@@ -56,9 +65,15 @@ def read_mlmodel(text: str) -> dict[str, Any]:
     return root
 
 
-def _columns(model: Any) -> tuple[str, ...]:
-    schema = model.metadata.get_input_schema() if model.metadata else None
-    return tuple(schema.input_names()) if schema is not None and schema.has_input_names() else ()
+def _datatypes(schema: Any) -> dict[str, str]:
+    """Give the datatype of each input; MLflow refuses others, also where only the width differs."""
+    found = {}
+    for spec in schema.inputs:
+        kind = spec.type.to_numpy() if hasattr(spec.type, "to_numpy") else spec.type
+        # Text, dates and nested types are what they are.
+        if getattr(kind, "kind", "") in ("b", "i", "u", "f") and (spec.name or len(schema.inputs) == 1):
+            found[spec.name or ""] = tensors.datatype_of(np.empty(0, kind))
+    return found
 
 
 def _load_flavor(folder: str, reason: str) -> Loaded:
@@ -88,6 +103,9 @@ def _inside(folder: str, name: str) -> str:
 
 
 def _sklearn(folder: str, flavor: dict[str, Any]) -> Loaded:
+    if flavor.get("serialization_format") == "skops":
+        path = _inside(folder, flavor["pickled_model"])
+        return flavors.wrap("mlflow_sklearn", path, _load_skops(path))
     if flavor.get("serialization_format") not in ("pickle", "cloudpickle"):
         raise PackageMissing(
             "mlflow", f"its scikit-learn format {flavor.get('serialization_format')!r}", folder
@@ -95,6 +113,12 @@ def _sklearn(folder: str, flavor: dict[str, Any]) -> Loaded:
     path = _inside(folder, flavor["pickled_model"])
     with open(path, "rb") as file:
         return flavors.wrap("mlflow_sklearn", path, pickle.load(file))  # noqa: S301 - only the model's own process does
+
+
+def _load_skops(path: str) -> Any:
+    skops = flavors.require("skops.io", f"the model file {path}")
+    # As with a pickle: whoever deploys a model trusts its code, and it has this process to itself.
+    return skops.load(path, trusted=skops.get_untrusted_types(file=path))
 
 
 def _xgboost(folder: str, flavor: dict[str, Any]) -> Loaded:

@@ -199,3 +199,62 @@ def test_no_text_crashes_the_reader(tmp_path_factory, text, name):
         return
     assert layout in ("array", "columns", "named")
     assert len({len(array) for array in inputs.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [2, "y"]]}},
+        {"columns": ["a", "b"], "data": [[1, "x"], [2, "y"]]},
+        {"dataframe_records": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]},
+        {"instances": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]},
+        {"inputs": {"a": [1, 2], "b": ["x", "y"]}, "params": {"t": 1}},
+    ],
+)
+def test_a_table_that_mlflow_kept_as_an_example_is_read(written, content):
+    expected = {"a": ("<i8", [1, 2]), "b": ("|O", ["x", "y"])}
+    assert laid_out(written("input_example.json", content)) == ("columns", expected)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"inputs": [[1, 2.5], [3, 4]]}, {"instances": [[1, 2.5], [3, 4]]}, {"data": [[1, 2.5], [3, 4]]}],
+)
+def test_rows_that_mlflow_kept_as_an_example_are_one_array(written, content):
+    expected = {"input-0": ("<f8", [[1.0, 2.5], [3.0, 4.0]])}
+    assert laid_out(written("input_example.json", content)) == ("array", expected)
+
+
+def test_one_row_that_mlflow_kept_as_an_object_is_a_table_of_one_row(written):
+    expected = {"a": ("<i8", [1]), "b": ("|O", ["x"])}
+    assert laid_out(written("input_example.json", {"inputs": {"a": 1, "b": "x"}})) == ("columns", expected)
+
+
+def test_texts_are_one_input(written):
+    expected = {"input-0": ("|O", ["hello", "you"])}
+    assert laid_out(written("input_example.json", {"inputs": ["hello", "you"]})) == ("array", expected)
+
+
+def test_tensors_by_name_stay_so_for_a_model_that_takes_them_by_name(written):
+    path = written("input_example.json", {"inputs": {"a": [[1.0, 2.0]]}})
+    assert example.inputs_for(example.read(path), ["a"])[0] == "array"
+    assert example.inputs_for(example.read(path), ["a"], named=True)[0] == "named"
+
+
+@pytest.mark.parametrize("content", [{"messages": [{"role": "user"}]}, {"inputs": "hello"}, {"inputs": {}}])
+def test_an_example_of_mlflow_that_is_no_table_and_no_tensor_is_refused(written, content):
+    with pytest.raises(BadExample, match="no list of rows"):
+        example.read(written("input_example.json", content))
+
+
+def test_inputs_get_the_datatypes_that_a_model_declares():
+    inputs = {"a": np.array([1, 2]), "w": np.array([0.5, 1.5]), "c": np.array(["x", "y"], dtype=object)}
+    typed = example.typed(inputs, {"a": "INT32", "w": "FP32"})
+    assert {name: array.dtype.str for name, array in typed.items()} == {"a": "<i4", "w": "<f4", "c": "|O"}
+    unnamed = example.typed({"input-0": np.array([1.0])}, {"": "FP32"})
+    assert unnamed["input-0"].dtype == np.float32
+
+
+def test_a_value_that_does_not_fit_its_declared_type_is_named():
+    with pytest.raises(BadExample, match=r"not what the model declares: input 'a'"):
+        example.typed({"a": np.array([1 << 40])}, {"a": "INT32"})

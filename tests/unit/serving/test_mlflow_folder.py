@@ -131,7 +131,13 @@ def test_a_path_out_of_the_folder_is_refused(tmp_path, path):
 
 
 def test_mlflow_itself_is_used_where_it_can_be_imported(tmp_path, monkeypatch):
-    schema = SimpleNamespace(has_input_names=lambda: True, input_names=lambda: ["a", "b"])
+    inputs = [SimpleNamespace(name="a", type=np.dtype("float32")), SimpleNamespace(name="b", type="any")]
+    schema = SimpleNamespace(
+        has_input_names=lambda: True,
+        input_names=lambda: ["a", "b"],
+        is_tensor_spec=lambda: False,
+        inputs=inputs,
+    )
     model = SimpleNamespace(
         predict=lambda rows: rows.sum(axis=1), metadata=SimpleNamespace(get_input_schema=lambda: schema)
     )
@@ -140,8 +146,22 @@ def test_mlflow_itself_is_used_where_it_can_be_imported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow.pyfunc", pyfunc)
     loaded = load.load(str(written(tmp_path, MLMODEL)))
     assert loaded.platform == "mlflow_pyfunc"
-    assert loaded.columns == ("a", "b")
+    assert (loaded.columns, loaded.datatypes, loaded.named) == (("a", "b"), {"a": "FP32"}, False)
     assert loaded.predict(np.ones((2, 3))).tolist() == [3.0, 3.0]
+
+
+@pytest.mark.usefixtures("without_mlflow")
+def test_a_skops_file_loads_where_skops_is_installed(tmp_path, monkeypatch):
+    asked = []
+    skops = ModuleType("skops.io")
+    monkeypatch.setattr(skops, "get_untrusted_types", lambda file: ["mine.Type"], raising=False)
+    model = SimpleNamespace(predict=lambda rows: rows.sum(axis=1))
+    monkeypatch.setattr(skops, "load", lambda *a, **k: asked.append((a, k)) or model, raising=False)
+    monkeypatch.setitem(sys.modules, "skops", ModuleType("skops"))
+    monkeypatch.setitem(sys.modules, "skops.io", skops)
+    folder = written(tmp_path, MLMODEL.replace("cloudpickle", "skops"), model={})
+    assert load.load(str(folder)).predict(np.ones((1, 2))).tolist() == [2.0]
+    assert asked == [((str(folder / "model.pkl"),), {"trusted": ["mine.Type"]})]
 
 
 def test_a_folder_that_the_real_mlflow_saved_loads_through_pyfunc(tmp_path):
