@@ -6,6 +6,7 @@ import msgspec
 
 from relive.core.access import Scope, Token, User
 from relive.core.endpoint import Revision, RevisionState
+from relive.core.evaluation import EvaluationDataset, EvaluationRecord
 from relive.core.event import Event
 from relive.core.job import Job, JobKind, JobState, Pool
 from relive.core.logged_model import LoggedModel, ModelMetric
@@ -22,13 +23,16 @@ from relive.core.pipeline import (
     StageStatus,
 )
 from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, Run, RunKind, RunStatus
+from relive.core.search import Field, Order, Side
 from relive.core.stored_file import StoredFile
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.core.webhook import Webhook, WebhookDelivery
+from relive.ports.search import Search
 from relive.ports.stores import Store
 
 START = 1_800_000_000.5
 RUN, JOB, PIPELINE, STAGE, VERSION, REVISION = (digit * 32 for digit in "123456")
+_BY_NAME = Order(Field(Side.ATTRIBUTE, "name"))
 SPEC = StageSpec(name="train", cmd=("python train.py",), gates=(Gate(metric="acc", min=0.9),))
 
 
@@ -47,6 +51,7 @@ def fill(store: Store) -> None:
     _fill_run(store, project.id)
     _fill_models(store, project.id)
     _fill_logged(store, store.ensure_experiment(project.id, "tries").id)
+    _fill_evaluation(store, project.id, store.ensure_experiment(project.id, "tries").id)
 
 
 def _fill_work(store: Store, project_id: str) -> None:
@@ -162,6 +167,14 @@ def _fill_logged(store: Store, experiment_id: str) -> None:
     store.create_delivery(WebhookDelivery(id="d1", webhook_id="w1", event="prompt.created", body="{}"))
 
 
+def _fill_evaluation(store: Store, project_id: str, experiment_id: str) -> None:
+    dataset = EvaluationDataset(id="d-1", project_id=project_id, name="questions", digest="0", records=1)
+    store.create_evaluation_dataset(dataset, tags={"team": "blue"}, experiment_ids=[experiment_id])
+    record = EvaluationRecord(id="dr-1", dataset_id="d-1", input_digest="i", inputs='{"q": "why?"}')
+    store.keep_evaluation_records([record])
+    store.create_scorer_version(experiment_id, "exact", '{"name": "exact"}', created_by="ann")
+
+
 def read_back(store: Store) -> dict[str, Any]:
     """Read all of it, as JSON values."""
     project = store.get_project("demo")
@@ -205,6 +218,11 @@ def read_back(store: Store) -> dict[str, Any]:
         "its tags": store.list_logged_model_tags(["m-1"]),
         "its metrics": store.list_model_metrics(["m-1"]),
         "its files": store.list_files("1/models/m-1"),
+        "evaluation data sets": store.search_evaluation_datasets(Search(orders=(_BY_NAME,))).datasets,
+        "their tags": store.list_evaluation_tags(["d-1"]),
+        "their experiments": store.list_evaluation_experiments(["d-1"]),
+        "their records": store.list_evaluation_records("d-1"),
+        "scorers": store.list_scorers([experiment.id for experiment in store.list_experiments()]),
         "webhooks": store.list_webhooks(),
         "deliveries": store.list_deliveries(),
     }

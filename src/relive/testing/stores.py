@@ -15,6 +15,7 @@ A backend's test module supplies two fixtures and subclasses what it wants to be
 
 from relive.testing.queue import ClaimContract, LeaseContract, LockContract, SetBackClockContract
 from relive.testing.stores_accounts import AccountContract, ProjectContract
+from relive.testing.stores_evaluation import EvaluationContract, ScorerContract
 from relive.testing.stores_events import EventContract, TransactionContract
 from relive.testing.stores_experiments import DatasetContract, ExperimentContract
 from relive.testing.stores_files import FileContract
@@ -55,6 +56,8 @@ class StoreContract(
     RegistryChangeContract,
     RegistrySearchContract,
     LoggedModelContract,
+    EvaluationContract,
+    ScorerContract,
     FileContract,
     WebhookContract,
     ViewContract,

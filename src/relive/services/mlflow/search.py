@@ -62,7 +62,7 @@ def search_runs(services: Services, message: wire.SearchRuns, caller: Caller) ->
         limit=message.max_results,
         after=message.page_token,
     )
-    with _told_of_tokens():
+    with told_of_tokens():
         page = services.store.search_runs(search)
     return _reply("runs", runs_json(services, page.runs) if page.runs else [], page.next)
 
@@ -88,7 +88,7 @@ def search_experiments(services: Services, message: wire.SearchExperiments, call
         limit=message.max_results,
         after=message.page_token,
     )
-    with _told_of_tokens():
+    with told_of_tokens():
         page = services.store.search_experiments(search)
     return _reply("experiments", experiments_json(services, page.experiments), page.next)
 
@@ -113,7 +113,7 @@ def _view(given: str | int) -> View:
 
 
 @contextmanager
-def _told_of_tokens() -> Iterator[None]:
+def told_of_tokens() -> Iterator[None]:
     """Say in MLflow's words that a page token is none."""
     try:
         yield

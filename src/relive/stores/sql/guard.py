@@ -39,6 +39,12 @@ OPEN_TABLES: Final = (
     "logged_datasets",
     "run_datasets",
     "run_models",
+    "evaluation_datasets",
+    "evaluation_tags",
+    "evaluation_experiments",
+    "evaluation_records",
+    "scorers",
+    "scorer_versions",
     "events",
 )
 _LONGEST: Final = 20_000

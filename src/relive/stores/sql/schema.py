@@ -27,10 +27,10 @@ from relive.stores.sql.tables import evaluation, hub, keeping, models, runs, tra
 from relive.stores.sql.tables.base import METADATA
 
 # The files in migrations/versions, oldest first; a test holds the two together.
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 HEAD: Final = REVISIONS[-1]
 # All tables are known to METADATA once their modules are imported.
-TABLE_MODULES: Final = (hub, keeping, models, runs, traces, tracking, work)
+TABLE_MODULES: Final = (evaluation, hub, keeping, models, runs, traces, tracking, work)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x72656C6976650002

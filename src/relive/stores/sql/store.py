@@ -8,6 +8,7 @@ from relive.stores.sql.asking import SqlAsking
 from relive.stores.sql.datasets import SqlDatasets
 from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
+from relive.stores.sql.evaluation import SqlEvaluation
 from relive.stores.sql.events import SqlEvents
 from relive.stores.sql.experiments import SqlExperiments
 from relive.stores.sql.files import SqlFiles
@@ -26,6 +27,7 @@ from relive.stores.sql.registry_search import SqlRegistrySearch
 from relive.stores.sql.run_tables import SqlRunTables
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
+from relive.stores.sql.scorers import SqlScorers
 from relive.stores.sql.search import SqlSearch
 from relive.stores.sql.search_experiments import SqlExperimentSearch
 from relive.stores.sql.views import SqlViews
@@ -49,6 +51,8 @@ class SqlStore(
     SqlRegistrySearch,
     SqlLoggedModels,
     SqlLoggedSearch,
+    SqlEvaluation,
+    SqlScorers,
     SqlFiles,
     SqlWebhooks,
     SqlViews,

@@ -12,6 +12,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from relive.hub.http import HubRequest, services_of
 from relive.hub.routes.mlflow import (
+    evaluation,
     files,
     inputs,
     models,
@@ -42,6 +43,7 @@ TABLE: Table = (
     | registry.TABLE
     | uploads.TABLE
     | webhooks.TABLE
+    | evaluation.TABLE
 )
 _ROUTES = Routes(TABLE)
 
