@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from relive.core.access import Scope
+from relive.core.evaluation import EvaluationDataset
 from relive.core.logged_model import LoggedModel
 from relive.core.run import Artifact
 from relive.core.webhook import Webhook
@@ -181,6 +182,25 @@ MLFLOW = {
     "DELETE model-versions/delete-tag": MEMBERS,
     "PATCH model-versions/update": MEMBERS,
     "DELETE model-versions/delete": MEMBERS,
+    "POST datasets/create": CLIENTS,
+    "GET datasets/search": CLIENTS,
+    "POST datasets/search": CLIENTS,
+    "GET datasets/{dataset_id}": CLIENTS,
+    "GET datasets/{dataset_id}/records": CLIENTS,
+    "GET datasets/{dataset_id}/experiment-ids": CLIENTS,
+    "PATCH datasets/{dataset_id}/tags": MEMBERS,
+    "DELETE datasets/{dataset_id}/tags/{key}": MEMBERS,
+    "POST datasets/{dataset_id}/records": MEMBERS,
+    "DELETE datasets/{dataset_id}/records": MEMBERS,
+    "POST datasets/{dataset_id}/add-experiments": MEMBERS,
+    "POST datasets/{dataset_id}/remove-experiments": MEMBERS,
+    "DELETE datasets/{dataset_id}": MEMBERS,
+    "POST scorers/register": CLIENTS,
+    "GET scorers/list?experiment_id={experiment}": CLIENTS,
+    "GET scorers/versions?experiment_id={experiment}&name=exact": CLIENTS,
+    "GET scorers/get?experiment_id={experiment}&name=exact": CLIENTS,
+    "GET scorers/online-configs?scorer_ids=none": CLIENTS,
+    "DELETE scorers/delete": MEMBERS,
 }
 CALLERS = ("nobody", "command", "runner", "local", "member", "admin")
 
@@ -207,7 +227,14 @@ class World:
 
 DIGITS = {"name": "digits"}
 EVENTS = [{"entity": "PROMPT", "action": "CREATED"}]
+EXACT = {"experiment_id": "EXPERIMENT", "name": "exact"}
 BODIES: dict[str, object] = {
+    "POST /api/2.0/mlflow/datasets/create": {"name": "x"},
+    "POST /api/2.0/mlflow/datasets/search": {"max_results": 1},
+    "POST /api/2.0/mlflow/datasets/{dataset_id}/records": {"records": "[]"},
+    "PATCH /api/2.0/mlflow/datasets/{dataset_id}/tags": {"tags": "{}"},
+    "POST /api/2.0/mlflow/scorers/register": EXACT | {"serialized_scorer": "{}"},
+    "DELETE /api/2.0/mlflow/scorers/delete": EXACT,
     "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": {"path": "x"},
     "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
     "POST /api/2.0/mlflow-artifacts/mpu/abort/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
@@ -288,10 +315,15 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     bench.services.store.create_logged_model(
         msgspec.structs.replace(model, source_run_id=run.id), params={}, tags={}
     )
+    dataset = EvaluationDataset(id="d-1", project_id=run.project_id, name="questions", digest="0")
+    bench.services.store.create_evaluation_dataset(dataset, tags={}, experiment_ids=[])
+    bench.services.store.create_scorer_version(run.experiment_id, "exact", "{}", created_by="ann")
     webhook = Webhook(id="w1", name="ci", url="http://127.0.0.1:9/x", events=("prompt.created",))
     bench.services.store.create_webhook(webhook)
     return {
         "webhook_id": "w1",
+        "dataset_id": dataset.id,
+        "key": "none",
         "model_id": model.id,
         "tag_key": "none",
         "upload_id:str": "none",
@@ -430,6 +462,8 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
                 # These find what is of its own project, which is nothing.
                 "GET /api/2.0/mlflow/registered-models/search",
                 "GET /api/2.0/mlflow/model-versions/search",
+                "GET /api/2.0/mlflow/datasets/search",
+                "GET /api/2.0/mlflow/scorers/online-configs?scorer_ids=none",
                 "GET /api/2.0/mlflow/experiments/search?max_results=1",
                 "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits",
             ):
