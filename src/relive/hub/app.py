@@ -18,6 +18,7 @@ from litestar import Litestar, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.utils import normalize_path
 
 from relive import __version__
 from relive.core.access import Caller
@@ -150,7 +151,8 @@ class Hub:
             if "authorization" in headers:
                 raise
             caller = None  # a browser whose session has ended must still reach the login page and its styles
-        if caller is None and _is_under(scope["path"], _OPEN_LOCALLY):
+        # As routing sees it: clients join addresses with one slash too many.
+        if caller is None and _is_under(normalize_path(scope["path"]), _OPEN_LOCALLY):
             return self.gatekeeper.local_caller()
         return caller
 

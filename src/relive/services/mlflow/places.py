@@ -10,7 +10,7 @@ import pathlib
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from relive.core.access import Caller, Scope
 from relive.core.logged_model import LoggedModel
@@ -24,6 +24,7 @@ from relive.services.mlflow.rights import require_maker
 from relive.services.runs import may_write
 
 SCHEME: Final = "mlflow-artifacts:/"
+_PROXIED: Final = "/api/2.0/mlflow-artifacts/artifacts"
 # Parts of uploads that are not complete lie here, and nobody lists them.
 UPLOADS: Final = ".uploads"
 _RUN: Final = re.compile(r"(?:.*?/)?([0-9a-f]{32})/artifacts(?:/(.*))?")
@@ -59,7 +60,7 @@ class Place:
 
 
 def safe_path(path: str) -> str:
-    """Give a path decoded, if it stays below the root.
+    """Give a path decoded and as a disk would read it, if it stays below the root.
 
     Raises:
         MlflowFault: It does not.
@@ -70,7 +71,21 @@ def safe_path(path: str) -> str:
     is_absolute = path.startswith("/") or pathlib.PureWindowsPath(path).is_absolute()
     if "#" in path or is_absolute or ".." in path.split("/"):
         raise invalid("Invalid path")
-    return path.rstrip("/")
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def address_of(uri: str) -> str:
+    """Give the address that names files of this hub, as `mlflow-artifacts:` or as HTTP's.
+
+    Raises:
+        MlflowFault: The URI names files elsewhere.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == SCHEME.partition(":")[0]:
+        return parts.path.strip("/")
+    if parts.scheme in ("http", "https") and f"{parts.path}/".startswith(f"{_PROXIED}/"):
+        return parts.path.removeprefix(_PROXIED).strip("/")
+    raise invalid(f"The files are not of this hub: {uri}")
 
 
 def locate(services: Services, caller: Caller, address: str) -> Place:

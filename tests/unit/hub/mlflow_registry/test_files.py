@@ -24,7 +24,7 @@ def test_a_runs_files_are_stored_listed_and_deleted(registry: Any) -> None:
     answer = registry.ask("GET", f"{FILES}/{root}/a.txt")
     assert answer.headers["content-disposition"] == "attachment; filename=a.txt"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-type"] == "text/plain"
     part = registry.live.ask("GET", f"{FILES}/{root}/deep/er/b.bin", range="bytes=1-")
     assert (part.status, part.body) == (206, b"b")
     for _ in range(2):
@@ -73,6 +73,40 @@ def test_a_path_stays_below_the_root(registry: Any, method: str, path: str) -> N
 @pytest.mark.parametrize("path", ["../x", "/etc", "a/../../x"])
 def test_a_listed_folder_is_below_the_root(registry: Any, path: str) -> None:
     assert registry.refused("GET", FILES, path=path)[2] == "Invalid path"
+
+
+def test_a_path_is_read_as_a_disk_reads_it(registry: Any) -> None:
+    root = root_of(registry)
+    registry.put(f"{root}/folder/file", b"x")
+    folder = {"files": [{"path": "file", "is_dir": False, "file_size": 1}]}
+    assert registry.get(FILES, path=f"{root}/./folder//.") == folder
+    run_id = root.split("/")[1]
+    for path in (".", "./"):
+        listed = registry.get("artifacts/list", run_id=run_id, path=path)
+        assert listed["files"] == [{"path": "folder", "is_dir": True}]
+
+
+@pytest.mark.parametrize("origin", ["", "http://hub.example.org/api/2.0"])
+def test_files_below_an_address_of_ones_own_belong_to_the_run(registry: Any, origin: str) -> None:
+    location = f"{origin}/mlflow-artifacts/artifacts/own" if origin else "mlflow-artifacts:/own"
+    made = registry.post("experiments/create", name=f"at {location}", artifact_location=location)
+    run = registry.post("runs/create", **made)["run"]["info"]
+    assert run["artifact_uri"] == f"{location}/{run['run_id']}/artifacts"
+    registry.put(f"own/{run['run_id']}/artifacts/dir/a.txt", b"abc")
+    upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run['run_id']}&path=b.txt"
+    assert registry.live.ask("POST", upload, body=b"b").status == 200
+    listed = registry.get("artifacts/list", run_id=run["run_id"])["files"]
+    assert [item["path"] for item in listed] == ["b.txt", "dir"]
+    for path, data in (("dir/a.txt", b"abc"), ("b.txt", b"b")):
+        assert registry.ask("GET", "/get-artifact", {"run_id": run["run_id"], "path": path}).body == data
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/x", "http://host/api/2.0/mlflow-artifacts/artifactsx"])
+def test_files_elsewhere_are_not_the_hubs(registry: Any, location: str) -> None:
+    made = registry.post("experiments/create", name=f"at {location}", artifact_location=location)
+    run_id = registry.post("runs/create", **made)["run"]["info"]["run_id"]
+    status, _, said = registry.refused("GET", "/get-artifact", run_id=run_id, path="a.txt")
+    assert (status, said) == (400, f"The files are not of this hub: {location}/{run_id}/artifacts")
 
 
 def test_what_is_no_file_is_said(registry: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from relive.core.access import Scope
+from tests.support.live import served
 from tests.unit.hub.mlflow_tracking.conftest import SEE, Tracking, fault
 
 BAD = "INVALID_PARAMETER_VALUE"
@@ -144,3 +145,10 @@ def test_one_without_a_login_and_commands_change_what_they_made(tracking: Tracki
         for path in ("experiments/delete", "experiments/restore"):
             assert caller.refused(path, {"experiment_id": theirs})[:2] == (403, "PERMISSION_DENIED")
     assert command.refused("runs/delete", {"run_id": created.run_id})[:2] == (403, "PERMISSION_DENIED")
+
+
+def test_one_slash_too_many_neither_opens_nor_closes_an_address(tracking: Tracking) -> None:
+    with served(tracking.bench.services, auth="local") as live:
+        answer = live.ask("GET", "//get-artifact?run_id=x&path=../x", token="")
+        assert (answer.status, answer.json["message"]) == (400, "Invalid path")
+        assert live.ask("GET", "//api/v1/runs", token="").status == 401

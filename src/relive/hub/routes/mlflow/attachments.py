@@ -19,7 +19,8 @@ _TEXT |= frozenset({"mlmodel", "mlproject"})
 
 def attached(reply: _T, name: str) -> _T:
     """Give a reply the headers that save it under this name."""
-    reply.media_type = kind_of(name)
+    # As a header: a type alone would be given a charset, which nobody knows of stored bytes.
+    reply.headers["content-type"] = kind_of(name)
     reply.headers["content-disposition"] = disposition(name)
     reply.headers["x-content-type-options"] = "nosniff"
     return reply

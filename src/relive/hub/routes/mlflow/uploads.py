@@ -19,7 +19,7 @@ from relive.services.mlflow import uploads
 from relive.services.mlflow.artifacts import record_file
 from relive.services.mlflow.faults import MlflowFault, invalid
 from relive.services.mlflow.logged_models import find_model
-from relive.services.mlflow.places import SCHEME, check_writer, safe_path
+from relive.services.mlflow.places import address_of, check_writer, safe_path
 from relive.services.mlflow.registry import find_version
 from relive.services.mlflow.registry_json import location_of
 from relive.services.mlflow.run_json import artifact_uri
@@ -107,7 +107,7 @@ async def upload_artifact(request: HubRequest) -> Response[Any]:
         raise invalid("Artifact size is too large. Max size is 10MB.")
     services = services_of(request)
     run = await asyncio.to_thread(get_run, services, query["run_uuid"], caller)
-    place = await located(request, f"{_address(artifact_uri(services, run))}/{path}", "store artifacts")
+    place = await located(request, f"{address_of(artifact_uri(services, run))}/{path}", "store artifacts")
     await asyncio.to_thread(check_writer, services, caller, place)
     blob = await asyncio.to_thread(services.blobs.put, data)
     await asyncio.to_thread(record_file, services, caller, place, blob)
@@ -176,14 +176,8 @@ def _presign_download(services: Services, caller: Caller, message: wire.PresignD
 
 
 async def _file(request: HubRequest, root: str, path: str) -> Response[Any]:
-    if not root.startswith(SCHEME):
-        raise invalid(f"The files are not of this hub: {root}")
-    place = await located(request, f"{_address(root)}/{path}", "read artifacts")
+    place = await located(request, f"{address_of(root)}/{path}", "read artifacts")
     return await asyncio.to_thread(sent, request, place)
-
-
-def _address(uri: str) -> str:
-    return uri.removeprefix(SCHEME).strip("/")
 
 
 def _joined(folder: str, path: str) -> str:
