@@ -8,8 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from relive.core.problems import Problem
+from relive.core.recipe import EnvironmentLock
 from relive.errors import EnvironmentFailed, InvalidInput
+from relive.formats.locks import requirement_lines
 from relive.formats.yaml_tree import Entries, Items, Node, Scalar, read_tree
 
 MODEL_FILE: Final = "MLmodel"
@@ -87,6 +92,29 @@ def read_needs(read: Read) -> Needs:
     )
     requirements = read(REQUIREMENTS)
     return Needs(python, _from_conda(conda, listed) if requirements is None else requirements)
+
+
+def satisfies(lock: EnvironmentLock, requirements: bytes) -> bool:
+    """Tell whether an environment has what a folder asks for; a line that cannot be read, it has not."""
+    there: dict[str, str] = {canonicalize_name(it.name): it.version for it in lock.packages}
+    for line in requirement_lines(requirements.decode(errors="replace")):
+        if not line.text:
+            continue  # an option, or a file of constraints
+        try:
+            wanted = Requirement(line.text)
+        except InvalidRequirement:
+            return False
+        version = next((there[name] for name in _names(wanted.name) if name in there), None)
+        applies = wanted.marker is None or wanted.marker.evaluate()
+        if applies and (version is None or not wanted.specifier.contains(version, prereleases=True)):
+            return False
+    return True
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Give the names a package may have: whoever has the small MLflow can load what the whole one wrote."""
+    normal = canonicalize_name(name)
+    return (normal, "mlflow-skinny") if normal == "mlflow" else (normal,)
 
 
 def _from_conda(conda: Node, listed: list[tuple[str, str]]) -> bytes:

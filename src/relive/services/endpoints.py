@@ -13,9 +13,10 @@ from relive.core.job import Job, JobKind, JobState
 from relive.core.model import ModelVersion
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
+from relive.services.describing import DOING, WAITS, check_deployable, next_job, take_result, world_of
 from relive.services.faults import is_passing
 from relive.services.ids import new_id
-from relive.services.registry import load_recipe, move_alias
+from relive.services.registry import move_alias
 from relive.wire.jobs import ServeWork
 
 _log = logging.getLogger(__name__)
@@ -30,17 +31,7 @@ _ROUTED = "routed"
 def create_revision(
     services: Services, endpoint: Endpoint, version: ModelVersion, *, stage_id: str = ""
 ) -> Revision:
-    """Write a revision of a version; the scheduler starts its process.
-
-    Raises:
-        Conflict: The version was registered without an example, so nothing could test it.
-    """
-    if not version.contract:
-        raise Conflict(
-            subject=f"{version.model} v{version.version}",
-            reason="it was registered without an example, so there is no contract test to pass",
-            hint="name an out with some input rows: register: {example: rows.csv}",
-        )
+    """Write a revision of a version that `check_deployable` lets pass; the scheduler starts its process."""
     return services.store.create_revision(
         Revision(
             id=new_id(),
@@ -63,8 +54,10 @@ def deploy_version(services: Services, endpoint_name: str, version: ModelVersion
     Raises:
         InvalidName: This cannot be an endpoint's name.
         Conflict: The endpoint serves another model, or the version has no example to be tested with.
+        EnvironmentFailed: A client registered it, and its folder does not say which packages it needs.
     """
     check_name("endpoint", endpoint_name)
+    check_deployable(services, version)
     model = services.store.get_model(version.model)
     with services.store.transaction():
         endpoint = services.store.ensure_endpoint(model.project_id, endpoint_name, version.model)
@@ -73,7 +66,7 @@ def deploy_version(services: Services, endpoint_name: str, version: ModelVersion
             move_traffic(services, endpoint, running, by=by)
             return running
         revision = create_revision(services, endpoint, version)
-        revision = _changed(services, revision, facts=revision.facts | {"route_when_ready": by})
+        revision = _changed(services, revision, facts=revision.facts | {"route_when_ready": by, "by": by})
     services.wake()
     return revision
 
@@ -250,21 +243,26 @@ def _serve_again(services: Services, revision: Revision, job: Job | None) -> Non
         _changed(services, revision, state=RevisionState.FAILED, address="", error=error)
         return
     store = services.store
-    serve = _serve_job(services, revision, delay_s=_RETRY_SERVED_S if error else 0.0)
+    take_result(services, revision, job)
+    following = next_job(services, revision) or _serve_job(
+        services, revision, delay_s=_RETRY_SERVED_S if error else 0.0
+    )
     with store.transaction():
         now = store.get_revision(revision.id)
         if now.job_id != revision.job_id or not now.state.is_wanted:
             return  # stopped meanwhile, or another hub was faster
-        store.put(serve)
-        changes = {"error": error} if error else {}
-        restarts = now.restarts + (1 if job is not None else 0)
-        _changed(services, now, state=RevisionState.STARTING, job_id=serve.id, restarts=restarts, **changes)
+        store.put(following)
+        changes: dict[str, Any] = {"error": error} if error else {}
+        again = job is not None and job.kind is following.kind
+        changes |= {"restarts": now.restarts + again, "facts": now.facts | {DOING: WAITS[following.kind]}}
+        _changed(services, now, state=RevisionState.STARTING, job_id=following.id, **changes)
 
 
 def _why_given_up(revision: Revision, job: Job | None) -> str:
     """Say why no other process should be tried; empty if one should."""
     if job is not None and job.state is JobState.FAILED:
-        return str(job.result.get("error") or job.error)
+        what = "its model could not be described: " if job.kind is JobKind.DESCRIBE else ""
+        return what + str(job.result.get("error") or job.error)
     if revision.restarts >= _RESTARTS_BEFORE_GIVING_UP and revision.state is not RevisionState.READY:
         return f"its process was lost {revision.restarts} times: {job.error if job else ''}"
     return ""
@@ -305,7 +303,7 @@ def _route_by_hand(services: Services, revision: Revision) -> None:
 def _work(services: Services, revision: Revision, version: ModelVersion) -> ServeWork:
     store = services.store
     endpoint = _endpoint_of(services, revision)
-    recipe = load_recipe(services, version.run_id)
+    code, environment = world_of(services, version)
     return ServeWork(
         project=store.get_project(endpoint.project_id).name,
         revision_id=revision.id,
@@ -314,8 +312,8 @@ def _work(services: Services, revision: Revision, version: ModelVersion) -> Serv
         version=version.version,
         model=version.manifest,
         contract=version.contract,
-        code=recipe.declared.code.manifest,
-        environment=recipe.declared.environment,
+        code=code,
+        environment=environment,
         loader=version.loader,
     )
 

@@ -24,6 +24,9 @@ from relive.services.stages.outcome import refuse
 from relive.services.succession import SETTLED, find_later_promotion, is_settled
 from relive.services.view import PipelineView, version_of
 
+DESCRIBED_IN = "described_in"
+"""Among the facts of a version that was described when it was first deployed: its environment's digest."""
+
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """What a version is made of; see `ModelVersion`."""
@@ -82,7 +85,9 @@ def find_same_version(services: Services, new: NewVersion, *, statuses: Sequence
         statuses: Which of them may stand for it.
     """
     for version in services.store.list_versions_of_run(new.run_id):
-        made_of = (version.model, version.manifest, version.loader, version.contract)
+        # What was described since was registered without a contract.
+        contract = "" if DESCRIBED_IN in version.facts else version.contract
+        made_of = (version.model, version.manifest, version.loader, contract)
         if (
             made_of == (new.model, new.manifest, new.loader, new.contract)
             and version.facts.get("environment", "") == new.environment

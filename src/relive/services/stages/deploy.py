@@ -4,6 +4,7 @@ from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.pipeline import Pipeline, Stage, StageStatus
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
+from relive.services.describing import check_deployable
 from relive.services.endpoints import create_revision, find_running, is_routed, move_traffic, retire
 from relive.services.stages.outcome import fail, refuse, skip, succeed
 from relive.services.succession import find_later_deployment
@@ -38,6 +39,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         _yield_to(services, stage, *later, by_hand=f"{version.model}@{version.version} {deploy.endpoint}")
         return
     try:
+        check_deployable(services, version)
         with services.store.transaction():
             endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
             running = find_running(services, endpoint, version)

@@ -29,7 +29,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         refuse(services, stage, error)
         return
     found = (lock for key in keys if (lock := services.store.find_environment(key)))
-    known = next((lock for lock in found if _is_whole(services, lock)), None)
+    known = next((lock for lock in found if is_whole(services, lock)), None)
     if known is not None:
         _use(services, view, stage, known, status=StageStatus.CACHED, reason="resolved and kept before")
         return
@@ -62,7 +62,7 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
             services.store.put(job)
 
 
-def _is_whole(services: Services, lock: str) -> bool:
+def is_whole(services: Services, lock: str) -> bool:
     """Tell whether the blob store still has a lock and its wheels: without them no command could start."""
     if services.blobs.missing([lock]):
         return False
