@@ -17,6 +17,7 @@ from relive.core.run import RunStatus
 from relive.errors import InvalidInput, Superseded
 from relive.services.accounts import create_job_token
 from relive.services.context import Services
+from relive.services.describing import DOING
 from relive.services.finishing import finish_stage
 from relive.wire.jobs import (
     DescribeReport,
@@ -177,7 +178,7 @@ def _note_revision(services: Services, revision: Revision, message: Progress) ->
             revision_id,
             state=RevisionState.READY,
             address=str(message.facts.get("address", "")),
-            facts=revision.facts | {"pid": message.facts.get("pid")},
+            facts=_without(revision.facts, DOING) | {"pid": message.facts.get("pid")},
             ready_at=store.now(),
             error="",
         )
@@ -185,6 +186,12 @@ def _note_revision(services: Services, revision: Revision, message: Progress) ->
         store.set_revision(revision_id, restarts=int(message.facts.get("restarts", 0)), error=message.message)
     elif message.phase == "failed":
         store.set_revision(revision_id, error=message.message)
+    elif revision.state is not RevisionState.READY:
+        store.set_revision(revision_id, facts=revision.facts | {DOING: message.message or message.phase})
+
+
+def _without(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key != name}
 
 
 def _held(services: Services, job_id: str, fence: int) -> Job:
