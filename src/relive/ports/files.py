@@ -20,3 +20,7 @@ class FileStore(Protocol):
     def delete_files(self, path: str) -> int:
         """Forget the file of this address, or all in the folder of it; gives how many there were."""
         ...
+
+    def delete_idle_folders(self, folder: str, *, before: float) -> int:
+        """Forget each folder that lies in a folder and got no file since a time; gives how many files."""
+        ...

@@ -24,3 +24,7 @@ class WebhookStore(Protocol):
     ) -> list[WebhookDelivery]:
         """List deliveries; `failed` are those with an error, whether they are tried again or not."""
         ...
+
+    def delete_deliveries(self, *, before: float) -> int:
+        """Delete the deliveries that were made before a time; gives how many."""
+        ...

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 from relive.errors import NotFound, ReliveError
 from relive.services.collecting import DAY_S, purge
 from relive.services.context import Services
+from relive.services.mlflow.places import UPLOADS
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +41,15 @@ class Retention:
         deleted_days: Runs and experiments after they were deleted; they can be restored until then.
         jobs_days: Folders of jobs that have ended.
         logs_days: Logs of runs that were lost and that others took over.
+        uploads_days: Parts of files, since the last of them came; their blobs go with the next collection.
+        deliveries_days: What became of the messages of webhooks.
     """
 
     deleted_days: float = 30.0
     jobs_days: float = 14.0
     logs_days: float = 90.0
+    uploads_days: float = 7.0
+    deliveries_days: float = 30.0
 
     def deleted_before(self, now: float) -> float:
         """Give the time before which what was deleted is deleted for good."""
@@ -108,7 +114,9 @@ class Housekeeper:
 
     def _maintaining(self, project: str) -> Callable[[], bool]:
         def maintain() -> bool:
-            self.services.repositories.maintain(project)
+            # A project that only clients log to has no repository.
+            with suppress(NotFound):
+                self.services.repositories.maintain(project)
             return False
 
         return maintain
@@ -117,6 +125,8 @@ class Housekeeper:
         store, now = self.services.store, self.services.store.now()
         store.drop_superseded_logs(before=now - self.retention.logs_days * DAY_S)
         store.delete_expired(tokens_before=now, batches_before=now - _BATCHES_DAYS * DAY_S)
+        store.delete_idle_folders(UPLOADS, before=now - self.retention.uploads_days * DAY_S)
+        store.delete_deliveries(before=now - self.retention.deliveries_days * DAY_S)
         store.tidy()
         return False
 

@@ -40,3 +40,16 @@ class FileContract:
         assert store.delete_files("a/b") == 2
         assert store.delete_files("a/b") == 0
         assert [file.path for file in store.list_files("")] == ["a/e.txt"]
+
+    def test_folders_that_get_no_file_any_more_go(self, store: Store, clock: ManualClock) -> None:
+        for path in ("up/old/begun", "up/old/1", "up/slow/begun", "up/slow/1", "upper/old", "up"):
+            a_file(store, path)
+        clock.advance(10)
+        for path in ("up/slow/2", "up/young/begun"):
+            a_file(store, path)
+        assert store.delete_idle_folders("up", before=START) == 0
+        assert store.delete_idle_folders("up", before=START + 10) == 2
+        assert [file.path for file in store.list_files("up")] == sorted(
+            ["up/slow/1", "up/slow/2", "up/slow/begun", "up/young/begun"]
+        )
+        assert len(store.list_files("")) == 6

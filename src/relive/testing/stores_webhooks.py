@@ -64,6 +64,14 @@ class WebhookContract:
         with pytest.raises(InvalidInput, match="body"):
             store.set_delivery(first.id, body="other")
 
+    def test_old_deliveries_go(self, store: Store, clock: ManualClock) -> None:
+        webhook = a_webhook(store)
+        a_delivery(store, webhook)
+        clock.advance(10)
+        kept = a_delivery(store, webhook)
+        assert store.delete_deliveries(before=START + 10) == 1
+        assert store.list_deliveries() == [kept]
+
     def test_deliveries_go_with_their_webhook(self, store: Store) -> None:
         webhook, other = a_webhook(store), a_webhook(store)
         delivery, kept = a_delivery(store, webhook), a_delivery(store, other)

@@ -3,14 +3,20 @@
 import os
 import time
 
+import msgspec
 import pytest
 
-from relive.core.access import Scope, Token
+from relive.core.access import Caller, Scope, Token
 from relive.core.run import Metric, RunStatus
+from relive.core.webhook import Webhook, WebhookDelivery
 from relive.errors import StoreUnavailable
-from relive.services.collecting import DAY_S
+from relive.ports.blobs import BlobInfo
+from relive.services.collecting import DAY_S, collect
 from relive.services.housekeeping import BEGAN, LOCK, Housekeeper, Retention
+from relive.services.mlflow import uploads
+from relive.services.mlflow.places import UPLOADS, Place
 from relive.testing.stores_samples import a_job
+from relive.wire.housekeeping import GcReport
 from tests.support.bench import Bench
 
 
@@ -100,3 +106,46 @@ def test_it_is_the_same_on_postgresql(bench):
     bench.services.store.set_run(old.id, deleted_at=time.time() - 31 * DAY_S)
     keep_house(bench)
     assert bench.services.store.find_run(old.id) is None
+
+
+def test_an_abandoned_upload_is_forgotten_and_its_parts_freed(bench):
+    store, blobs, long_ago = bench.services.store, bench.services.blobs, time.time() - 8 * DAY_S
+    caller = Caller(name="ann", scope=Scope.MEMBER)
+    kept: dict[str, BlobInfo] = {}
+    for name in ("old", "young"):
+        upload = uploads.begin_upload(bench.services, caller, Place(path=f"files/{name}"), 2)
+        kept[name] = blobs.put(name.encode())
+        uploads.record_part(bench.services, upload, 1, kept[name])
+        if name == "old":
+            for file in store.list_files(f"{UPLOADS}/{upload}"):
+                store.record_file(msgspec.structs.replace(file, created_at=long_ago))
+            age(bench, kept[name])
+    keep_house(bench)
+    assert [file.digest for file in store.list_files(UPLOADS) if file.digest] == [kept["young"].digest]
+    *_, report = collect(bench.services, deleted_before=0.0)
+    assert isinstance(report, GcReport)
+    assert blobs.find(kept["old"].digest) is None
+    assert blobs.find(kept["young"].digest) is not None
+
+
+def test_what_became_of_old_messages_is_forgotten(bench):
+    store, now = bench.services.store, time.time()
+    store.create_webhook(Webhook(id="w", name="ci", url="https://x.example", events=("prompt.created",)))
+    for name, days in (("old", 31), ("young", 29)):
+        store.create_delivery(
+            WebhookDelivery(id=name, webhook_id="w", event="x", body="{}", created_at=now - days * DAY_S)
+        )
+    keep_house(bench)
+    assert [delivery.id for delivery in store.list_deliveries()] == ["young"]
+
+
+def test_a_project_without_a_repository_is_no_failure(bench, caplog):
+    bench.services.store.create_project("logged-to-only")
+    keep_house(bench)
+    assert caplog.text == ""
+
+
+def age(bench: Bench, blob: BlobInfo) -> None:
+    """Let a blob lie there since two days ago, as far as the store can tell."""
+    path = bench.services.blobs.path_of(blob.digest)
+    os.utime(path, (time.time() - 2 * DAY_S,) * 2)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, or_
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from relive.core.stored_file import StoredFile
 from relive.stores.sql.part import StorePart
@@ -36,6 +36,17 @@ class SqlFiles(StorePart):
         gone = delete(stored_files).where(or_(_columns.path == path, _inside(path)))
         with self._db.write() as connection:
             return connection.execute(gone).rowcount
+
+    def delete_idle_folders(self, folder: str, *, before: float) -> int:
+        with self._db.write() as connection:
+            newest: dict[str, float] = {}
+            for path, at in connection.execute(
+                select(_columns.path, _columns.created_at).where(_inside(folder))
+            ):
+                name = path[len(folder) + 1 :].partition("/")[0]
+                newest[name] = max(at, newest.get(name, at))
+            idle = [f"{folder}/{name}" for name, at in newest.items() if at < before]
+            return sum(connection.execute(delete(stored_files).where(_inside(it))).rowcount for it in idle)
 
 
 def _inside(folder: str) -> ColumnElement[bool]:

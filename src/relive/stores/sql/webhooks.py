@@ -70,3 +70,7 @@ class SqlWebhooks(StorePart):
             query = query.where(deliveries.c.error != "" if failed else deliveries.c.error == "")
         with self._db.read() as connection:
             return _DELIVERIES.all(connection, query.limit(limit))
+
+    def delete_deliveries(self, *, before: float) -> int:
+        with self._db.write() as connection:
+            return connection.execute(delete(deliveries).where(deliveries.c.created_at < before)).rowcount
