@@ -23,6 +23,7 @@ from relive.core.pipeline import (
     StageStatus,
 )
 from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, Run, RunKind, RunStatus
+from relive.core.saved_view import SavedView
 from relive.core.search import Field, Order, Side
 from relive.core.stored_file import StoredFile
 from relive.core.trajectory import Verdict, VerdictLevel
@@ -45,6 +46,11 @@ def fill(store: Store) -> None:
     project = store.create_project("demo", default_branch="trunk")
     store.set_ref(project.id, "refs/heads/trunk", old="", new="c" * 40)
     store.record_delivery("github", "delivery-1")
+    store.save_view(
+        SavedView(
+            id="view1", project_id=project.id, name="best", query="order=-metrics.acc", created_by="ann"
+        )
+    )
     store.set_meta("key", "value")
     store.record_event(Event(kind="push", actor="ann", subject=f"run:{RUN}", facts={"ref": "trunk"}))
     _fill_work(store, project.id)
@@ -183,6 +189,7 @@ def read_back(store: Store) -> dict[str, Any]:
         "token": store.find_token("t1"),
         "project": project,
         "refs": store.list_refs(project.id),
+        "views": store.list_views(project.id),
         "delivery is new": store.record_delivery("github", "delivery-1"),
         "meta": store.get_meta("key"),
         "events": store.list_events(),
