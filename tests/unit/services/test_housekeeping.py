@@ -15,6 +15,7 @@ from relive.services.collecting import DAY_S, collect
 from relive.services.housekeeping import BEGAN, LOCK, Housekeeper, Retention
 from relive.services.mlflow import uploads
 from relive.services.mlflow.places import UPLOADS, Place
+from relive.stores.blobs.local import LocalBlobStore
 from relive.testing.stores_samples import a_job
 from relive.wire.housekeeping import GcReport
 from tests.support.bench import Bench
@@ -147,5 +148,5 @@ def test_a_project_without_a_repository_is_no_failure(bench, caplog):
 
 def age(bench: Bench, blob: BlobInfo) -> None:
     """Let a blob lie there since two days ago, as far as the store can tell."""
-    path = bench.services.blobs.path_of(blob.digest)
-    os.utime(path, (time.time() - 2 * DAY_S,) * 2)
+    assert isinstance(bench.services.blobs, LocalBlobStore)
+    os.utime(bench.services.blobs.path_of(blob.digest), (time.time() - 2 * DAY_S,) * 2)
