@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from relive.core.run import Metric, RunStatus
 from relive.core.series import Points
-from relive.stores.sql import chunks, packing
+from relive.stores.sql import chunks, incoming, packing
 from relive.stores.sql.store import SqlStore
 from relive.stores.sql.tables.runs import metric_chunks, metric_points, metric_series, metric_tails
 from relive.testing.stores_samples import a_run
@@ -23,9 +23,18 @@ STEPS = st.integers(0, 30) | st.sampled_from([-(2**63), 2**63 - 1])
 TIMES = st.sampled_from([0.0, 1.0, 1.8e9])
 VALUES = st.sampled_from([0.0, -0.0, 1.0, 0.1 + 0.2, math.nan, math.inf, -math.inf]) | st.floats()
 POINTS = st.lists(st.tuples(st.sampled_from("ab"), STEPS, TIMES, VALUES), max_size=3 * MOST)
+# What comes in order is a chunk at once if it is long and nothing lies behind its beginning.
+IN_ORDER = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 3), TIMES, VALUES), max_size=3 * MOST
+).map(
+    lambda points: [
+        (key, 30 + sum(it[1] for it in points[: number + 1]), at, value)
+        for number, (key, _, at, value) in enumerate(points)
+    ]
+)
 # Points to record, or one of: pack once, pack all, be killed while packing, end the run, take it up again.
 PACK, PACK_ALL, DIE, END, GO_ON = "pack", "pack all", "die", "end", "go on"
-ACTS = st.lists(POINTS | st.sampled_from([PACK, PACK_ALL, DIE, END, GO_ON]), max_size=12)
+ACTS = st.lists(POINTS | IN_ORDER | st.sampled_from([PACK, PACK_ALL, DIE, END, GO_ON]), max_size=12)
 
 
 class Killed(Exception):
@@ -37,7 +46,13 @@ def store(request, tmp_path_factory) -> Iterator[SqlStore]:
     """Give a store that cuts small, so that few points are many chunks."""
     url = fresh_url(request.param, request, tmp_path_factory.mktemp("chunks"))
     with pytest.MonkeyPatch.context() as patch:
-        for module, name, value in ((chunks, "MOST", MOST), (packing, "LONG", 6), (packing, "WORTH_IT", 2)):
+        small = (
+            (chunks, "MOST", MOST),
+            (packing, "LONG", 6),
+            (packing, "WORTH_IT", 2),
+            (incoming, "MANY", 4),
+        )
+        for module, name, value in small:
             patch.setattr(module, name, value)
         with opened(url) as store:
             if request.param == "postgresql":

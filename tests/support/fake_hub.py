@@ -19,6 +19,7 @@ from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Metric
 from relive.errors import BlobDigestMismatch, NotFound, ReliveError, StoreFull, Superseded
 from relive.formats.hashing import Hasher, blake3_digest
+from relive.formats.series import series_of
 from relive.wire.blobs import MissingBlobs, MissingBlobsReply
 from relive.wire.jobs import (
     Heartbeat,
@@ -330,6 +331,9 @@ def _records(hub: FakeHub, state: JobState, body: bytes) -> None:
         return
     state.batches.add(records.batch)
     state.metrics.extend(records.metrics)
+    for block in records.blocks:
+        for key, points in series_of(block):
+            state.metrics.extend(points.as_metrics(key))
     state.params.update(records.params)
     state.tags.update(records.tags)
 

@@ -22,7 +22,7 @@ from relive.client.spool import (
     write_document,
 )
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.run import Artifact, Metric, RunKind, RunStatus
+from relive.core.run import Artifact, Metric, MetricBlock, RunKind, RunStatus
 from relive.formats.manifest_io import list_tree, read_manifest
 from relive.formats.spool import (
     SpoolBatch,
@@ -52,6 +52,7 @@ class RunReports(Protocol):
         metrics: tuple[Metric, ...] = (),
         params: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
+        blocks: tuple[MetricBlock, ...] = (),
     ) -> None:
         """Keep records; `batch` names them."""
 
@@ -177,8 +178,8 @@ class _Shipper:
 
     def _send(self, reports: RunReports, batch: SpoolBatch) -> None:
         metrics, params, tags = batch.metrics(), batch.params(), batch.tags()
-        if metrics or params or tags:
-            reports.records(f"{batch.file}:{batch.start}", metrics, params, tags)
+        if metrics or params or tags or batch.blocks:
+            reports.records(f"{batch.file}:{batch.start}", metrics, params, tags, batch.blocks)
         finishes = [it.status for it in batch.records if isinstance(it, SpooledFinish)]
         self._save(
             offsets={**self._still_there(), batch.file: batch.end},

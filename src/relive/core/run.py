@@ -48,10 +48,29 @@ class Metric(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
+class MetricBlock(msgspec.Struct, frozen=True):
+    """Points of several series that have their steps and times in common, as columns.
+
+    Each column is so many 64-bit words, little-endian, as `formats.series` reads them.
+
+    Attributes:
+        keys: The metrics' names.
+        steps: Signed whole numbers.
+        times: IEEE doubles, seconds since the epoch, UTC.
+        values: A column for each name; IEEE doubles, may be NaN or infinite.
+    """
+
+    keys: tuple[str, ...]
+    steps: bytes
+    times: bytes
+    values: tuple[bytes, ...]
+
+
 class RunRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run records at one time."""
+    """What a run records at one time; points one by one, or many as columns."""
 
     metrics: Sequence[Metric] = ()
+    blocks: Sequence[MetricBlock] = ()
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
 

@@ -8,12 +8,15 @@ import math
 import os
 import stat
 import struct
+import sys
+from array import array
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from relive.core.run import Metric
+from relive.core.run import MetricBlock
+from relive.formats.series import from_plain
 
 SUFFIX: Final = ".points"
 FORMAT: Final = 1
@@ -22,6 +25,7 @@ _MAGIC: Final = b"relive\0P"
 _HEADER: Final = struct.Struct("<8sIIQ")
 _DEFINITION: Final = struct.Struct("<IIQ")
 _HEAD: Final = struct.Struct("<I")
+_WORD: Final = 8
 _DEFINE: Final = 0x52500000
 _END: Final = 0x525FFFFF
 _MOST_SHAPES: Final = 10_000
@@ -39,20 +43,24 @@ class Piece(NamedTuple):
 
     Attributes:
         end: Offset after the last record; the next piece begins here.
-        metrics: In the order in which they were logged.
+        blocks: One for each set of names, with its records in the order in which they were logged.
         ended: No record will come after these.
         damaged: 1 if the rest of the file is no record.
     """
 
     end: int
-    metrics: tuple[Metric, ...] = ()
+    blocks: tuple[MetricBlock, ...] = ()
     ended: bool = False
     damaged: int = 0
 
 
 class _Shape(NamedTuple):
     names: tuple[str, ...]
-    layout: struct.Struct
+
+    @property
+    def words(self) -> int:
+        """Give the length of a record in words of 8 bytes: head, step, time, values, head."""
+        return len(self.names) + 3
 
 
 def read_points(path: Path, start: int, size: int) -> Piece:
@@ -116,41 +124,66 @@ def _read(fd: int, start: int, size: int) -> Piece:
     written = len(os.pread(fd, size, start).rstrip(b"\0"))
     shapes = _shapes(fd)
     data = memoryview(os.pread(fd, written, start))
-    metrics: list[Metric] = []
+    taken: dict[int, bytearray] = {}
     at = 0
     while at + _HEAD.size <= len(data):
         (head,) = _HEAD.unpack_from(data, at)
         if head == _END:
-            return Piece(start + at + _HEAD.size, tuple(metrics), ended=True)
+            return Piece(start + at + _HEAD.size, _blocks(taken, shapes), ended=True)
         if head == _DEFINE:
             length = _definition_length(data, at)
         elif head in shapes:
-            length = _take(data, at, head, shapes[head], metrics)
+            length = _count(data, at, head, shapes[head].words) * shapes[head].words * _WORD
+            taken.setdefault(head, bytearray()).extend(data[at : at + length])
         else:
             # Zeros are a record that is still to come; a power cut can leave more of them before others.
             if head == 0:
                 break
-            return Piece(os.fstat(fd).st_size, tuple(metrics), ended=True, damaged=1)
+            return Piece(os.fstat(fd).st_size, _blocks(taken, shapes), ended=True, damaged=1)
         if not length:
             break
         at += length
-    return Piece(start + at, tuple(metrics))
+    return Piece(start + at, _blocks(taken, shapes))
 
 
-def _take(data: memoryview, at: int, head: int, shape: _Shape, metrics: list[Metric]) -> int:
-    """Read the records of one shape that follow one another; gives their length in bytes."""
-    names, layout = shape
-    count = (len(data) - at) // layout.size
-    taken = 0
-    add = metrics.append
-    for first, step, moment, *values, last in layout.iter_unpack(data[at : at + count * layout.size]):
-        if first != head or last != head:
+def _count(data: memoryview, at: int, head: int, n_words: int) -> int:
+    """Count the whole records of one shape that follow one another, in strides that double."""
+    size = n_words * _WORD
+    most = (len(data) - at) // size
+    # Where one ends and the next begins.
+    joint = int.from_bytes(_HEAD.pack(head) * 2, sys.byteorder)
+    begun = stride = min(1, most)
+    while begun < most:
+        stride = min(stride, most - begun)
+        first = at + begun * size - _HEAD.size
+        joints = data[first : first + (stride - 1) * size + _WORD].cast("Q")[::n_words].tolist()
+        same = joints.count(joint)
+        if same < stride:
+            begun += next(index for index, it in enumerate(joints) if it != joint)
             break
-        taken += layout.size
-        if math.isfinite(moment):
-            for name, value in zip(names, values, strict=True):
-                add(Metric(name, value, step, moment))
-    return taken
+        begun += stride
+        stride *= 2
+    ends = at + begun * size
+    return begun if data[ends - _HEAD.size : ends] == _HEAD.pack(head) else max(0, begun - 1)
+
+
+def _blocks(taken: dict[int, bytearray], shapes: dict[int, _Shape]) -> tuple[MetricBlock, ...]:
+    return tuple(_block(shapes[head], records) for head, records in taken.items() if records)
+
+
+def _block(shape: _Shape, records: bytearray) -> MetricBlock:
+    """Turn records into columns."""
+    names, n_words = shape.names, shape.words
+    # Without the first head all else lies in whole words.
+    words = array("Q", bytes(records[_HEAD.size :]) + bytes(_HEAD.size))
+    columns = [words[column::n_words] for column in range(n_words - 1)]
+    steps, times, *values = (column.tobytes() for column in columns)
+    moments = from_plain(steps=steps, times=times, values=times).times
+    if not math.isfinite(sum(moments)):
+        good = [index for index, moment in enumerate(moments) if math.isfinite(moment)]
+        columns = [array("Q", [column[index] for index in good]) for column in columns]
+        steps, times, *values = (column.tobytes() for column in columns)
+    return MetricBlock(names, steps, times, tuple(values))
 
 
 def _definition_length(data: memoryview, at: int) -> int:
@@ -179,7 +212,7 @@ def _shapes(fd: int) -> dict[int, _Shape]:
             return _walked(memoryview(_all(fd, _HEADER.size)))
         named.append(names)
         place = before
-    return {_DEFINE + number: _shape(names) for number, names in enumerate(reversed(named), 1)}
+    return {_DEFINE + number: _Shape(names) for number, names in enumerate(reversed(named), 1)}
 
 
 def _walked(data: memoryview) -> dict[int, _Shape]:
@@ -190,17 +223,13 @@ def _walked(data: memoryview) -> dict[int, _Shape]:
         (head,) = _HEAD.unpack_from(data, at)
         names = _names_at(data, at) if head == _DEFINE else ()
         if names:
-            shapes[_DEFINE + len(shapes) + 1] = _shape(names)
+            shapes[_DEFINE + len(shapes) + 1] = _Shape(names)
             at += _definition_length(data, at)
-        elif head in shapes and data[at + shapes[head].layout.size - _HEAD.size :][:4] == _HEAD.pack(head):
-            at += shapes[head].layout.size
+        elif head in shapes and _count(data[: at + shapes[head].words * _WORD], at, head, shapes[head].words):
+            at += shapes[head].words * _WORD
         else:
             break
     return shapes
-
-
-def _shape(names: tuple[str, ...]) -> _Shape:
-    return _Shape(names, struct.Struct(f"<Iqd{len(names)}dI"))
 
 
 def _names_at(data: memoryview, at: int) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from relive.core.run import MetricBlock
 from relive.core.series import Points
 from relive.errors import InvalidInput
 
@@ -36,9 +37,25 @@ _Document = tuple[int, _Column, _Column, _Column]
 
 def pack_points(points: Points) -> bytes:
     """Write points."""
-    times = array("q", points.times.tobytes())
-    document = (FORMAT, _differences(points.steps), _differences(times), _words(points.values))
-    return msgspec.msgpack.encode(document)
+    return Packer().pack(points, 0, len(points))
+
+
+class Packer:
+    """Packs parts of series; columns that several series have in common are packed once."""
+
+    def __init__(self) -> None:
+        # The columns are held, so that their identities are not used again meanwhile.
+        self._packed: dict[tuple[int, int, int], tuple[Points, tuple[_Column, _Column]]] = {}
+
+    def pack(self, points: Points, start: int, end: int) -> bytes:
+        """Write the points from number `start` to before `end`."""
+        shared = (id(points.steps) ^ id(points.times), start, end)
+        known = self._packed.get(shared)
+        if known is None or known[0].steps is not points.steps or known[0].times is not points.times:
+            times = array("q", points.times[start:end].tobytes())
+            known = points, (_differences(points.steps[start:end]), _differences(times))
+            self._packed[shared] = known
+        return msgspec.msgpack.encode((FORMAT, *known[1], _words(points.values[start:end])))
 
 
 def unpack_points(data: bytes) -> Points:
@@ -79,6 +96,24 @@ def from_plain(*, steps: bytes, times: bytes, values: bytes) -> Points:
         raise InvalidInput(field="columns", value=lengths, wanted=f"equally many words of {_WIDTH} bytes")
     words = [_little(array("q", column)) for column in (steps, times, values)]
     return Points(words[0], _as_floats(words[1]), _as_floats(words[2]))
+
+
+def series_of(block: MetricBlock) -> list[tuple[str, Points]]:
+    """Read a block: each name with its points, which share their steps and times.
+
+    Raises:
+        InvalidInput: Its columns are not whole words, or not equally many.
+    """
+    if len(block.keys) != len(block.values):
+        lengths = (len(block.keys), len(block.values))
+        raise InvalidInput(field="block", value=lengths, wanted="as many columns as names")
+    found: list[tuple[str, Points]] = []
+    for key, values in zip(block.keys, block.values, strict=True):
+        points = from_plain(steps=block.steps, times=block.times, values=values)
+        if found:
+            points = Points(found[0][1].steps, found[0][1].times, points.values)
+        found.append((key, points))
+    return found
 
 
 def _differences(words: "array[int]") -> _Column:

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from relive.core.run import Metric
+from relive.core.run import Metric, MetricBlock
 from relive.core.trajectory import StepRecord, Trajectory
 from relive.formats.points import SUFFIX, open_regular, read_points, written_bytes
+from relive.formats.series import series_of
 
 LONGEST_LINE: Final = 4 << 20
 READ_BYTES: Final = 8 << 20
@@ -145,7 +146,7 @@ class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
         start: Offset of the first byte of the first record.
         end: Offset after the last record; the next batch of this file begins here.
         records: Of a file of lines.
-        points: Of a segment.
+        blocks: Of a segment: its points.
         ended: Nothing will be added to the file: it is not needed any more once this batch was taken.
         damaged: Lines that were no records.
     """
@@ -154,13 +155,19 @@ class SpoolBatch(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     records: tuple[Record, ...] = ()
-    points: tuple[Metric, ...] = ()
+    blocks: tuple[MetricBlock, ...] = ()
     ended: bool = False
     damaged: int = 0
 
     def metrics(self) -> tuple[Metric, ...]:
         """Give the metrics among the records."""
-        return self.points or tuple(it.metric() for it in self.records if isinstance(it, SpooledMetric))
+        return tuple(it.metric() for it in self.records if isinstance(it, SpooledMetric))
+
+    @property
+    def points(self) -> tuple[Metric, ...]:
+        """Give the points of a segment one by one, series by series."""
+        series = (it for block in self.blocks for it in series_of(block))
+        return tuple(metric for key, points in series for metric in points.as_metrics(key))
 
     def params(self) -> dict[str, Any]:
         """Give the parameters among the records."""
@@ -287,6 +294,7 @@ def read_spool(folder: Path, *, with_metrics: bool = True) -> SpoolContents:
             files.setdefault(batch.file, []).extend(batch.records)
         if with_metrics:
             metrics += batch.metrics()
+            metrics += batch.points
         damaged += batch.damaged
     records = [record for of_file in files.values() for record in of_file]
     notes = [_sentence(it) for it in records if isinstance(it, SpooledNote | SpooledError)]
@@ -375,10 +383,10 @@ def _decode(lines: list[bytes]) -> tuple[tuple[Record, ...], int]:
 
 
 def _points_batch(folder: Path, file: str, start: int, size: int) -> SpoolBatch | None:
-    end, points, ended, damaged = read_points(folder / file, start, size)
+    end, blocks, ended, damaged = read_points(folder / file, start, size)
     if end == start:
         return None
-    return SpoolBatch(file=file, start=start, end=end, points=points, ended=ended, damaged=damaged)
+    return SpoolBatch(file=file, start=start, end=end, blocks=blocks, ended=ended, damaged=damaged)
 
 
 def _read_regular(path: Path, offset: int, size: int) -> bytes:

@@ -106,7 +106,9 @@ def gather(
 
 
 def _read_reports(tree: Path, expected: Expected, spool: SpoolContents, results: Results) -> None:
-    last_steps = {metric.key: metric.step for metric in spool.metrics}
+    last_steps: dict[str, int] = {}
+    for metric in spool.metrics:
+        last_steps[metric.key] = max(metric.step, last_steps.get(metric.key, metric.step))
     now = time.time()
     metrics: list[Metric] = []
     for path in filter(lambda path: (tree / path).is_file(), expected.metrics_files):

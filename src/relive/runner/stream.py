@@ -111,13 +111,14 @@ class Streamer:
 
     def _try_records(self, batch: SpoolBatch) -> None:
         metrics, params, tags = batch.metrics(), batch.params(), batch.tags()
-        if not metrics and not params and not tags:
+        if not metrics and not params and not tags and not batch.blocks:
             return
         try:
             # The name says which bytes of which file these are, so a second sending is recognised.
-            self._reports.records(f"{batch.file}:{batch.start}", metrics, params, tags)
+            self._reports.records(f"{batch.file}:{batch.start}", metrics, params, tags, batch.blocks)
         except ReliveError as error:
-            self._note(error, f"{len(metrics) + len(params) + len(tags)} records")
+            n_records = len(metrics) + len(params) + len(tags) + len(batch.points)
+            self._note(error, f"{n_records} records")
 
     def _next(self) -> SpoolBatch | None:
         """Give the batch that is to be sent: the last one again if it did not arrive."""

@@ -19,6 +19,7 @@ from relive.services.accounts import create_job_token
 from relive.services.context import Services
 from relive.services.describing import DOING
 from relive.services.finishing import finish_stage
+from relive.services.recording import keep_records
 from relive.wire.jobs import (
     DescribeReport,
     EnvironmentReport,
@@ -81,14 +82,7 @@ def append_log(services: Services, job_id: str, chunk: LogChunk) -> LogReply:
 def record(services: Services, job_id: str, records: Records) -> None:
     """Keep metrics, params and tags of the job's run."""
     job = _held(services, job_id, records.fence)
-    run_id, store = _run_id(job), services.store
-    with store.transaction():
-        if records.metrics:
-            store.record_metrics(run_id, records.metrics, fence=records.fence, batch=records.batch)
-        if records.params:
-            store.record_params(run_id, records.params, fence=records.fence)
-        if records.tags:
-            store.set_tags(run_id, records.tags, fence=records.fence)
+    keep_records(services, _run_id(job), records, fence=records.fence)
 
 
 def finish(services: Services, job_id: str, report: Report) -> None:

@@ -16,6 +16,7 @@ from relive.services.context import Services
 from relive.services.finishing import close_run
 from relive.services.ids import named_id, new_id
 from relive.services.inputs import load_manifest
+from relive.services.recording import keep_records
 from relive.services.stages.outcome import is_active
 from relive.wire.hub import RunDetail
 from relive.wire.jobs import HeartbeatReply, LogChunk, LogReply, Progress, Records, StageReport
@@ -133,14 +134,7 @@ def append_log(services: Services, run: Run, chunk: LogChunk) -> LogReply:
 
 def record(services: Services, run: Run, records: Records) -> None:
     """Keep what a run logged."""
-    store, fence = services.store, run.fence or None
-    with store.transaction():
-        if records.metrics:
-            store.record_metrics(run.id, records.metrics, fence=fence, batch=records.batch)
-        if records.params:
-            store.record_params(run.id, records.params, fence=fence)
-        if records.tags:
-            store.set_tags(run.id, records.tags, fence=fence)
+    keep_records(services, run.id, records, fence=run.fence or None)
 
 
 def finish(services: Services, run: Run, report: StageReport) -> Run:

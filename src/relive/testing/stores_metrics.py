@@ -5,11 +5,12 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relive.core.run import Metric, MetricSummary
+from relive.core.run import Metric, MetricBlock, MetricSummary, RunRecords
 from relive.errors import InvalidInput
 from relive.ports.stores import Store
 from relive.testing.stores_samples import a_run
@@ -34,6 +35,17 @@ def place(point: Metric) -> tuple[int, float, bool, float]:
 def exactly(value: float) -> bytes:
     """Give a float's bits, with one NaN and one zero."""
     return struct.pack("<d", NAN if math.isnan(value) else value + 0.0)
+
+
+def a_block(series: dict[str, list[tuple[int, float, float]]]) -> MetricBlock:
+    """Give points as columns; all series have the steps and times of the first."""
+    rows = next(iter(series.values()))
+
+    def column(layout: str, at: int, rows: list[tuple[int, float, float]]) -> bytes:
+        return struct.pack(f"<{len(rows)}{layout}", *(row[at] for row in rows))
+
+    values = tuple(column("d", 2, some) for some in series.values())
+    return MetricBlock(tuple(series), column("q", 0, rows), column("d", 1, rows), values)
 
 
 class MetricContract:
@@ -115,6 +127,60 @@ class MetricContract:
         found = {(it.run_id, it.key) for it in store.list_metrics([run.id for run in runs] * 700)}
         assert found == {(run.id, key) for run in runs[:2] for key in "ab"}
         assert store.list_metrics([]) == []
+
+    @pytest.mark.parametrize("n_points", [0, 1, 100, 3000, 20_000])
+    def test_points_as_columns_are_the_same_points(self, store: Store, n_points: int) -> None:
+        run, other = a_run(store), a_run(store)
+        rows = [(step, 1.8e9 + step / 7, math.sin(step)) for step in range(n_points)]
+        block = a_block({"x": rows, "y": [(step, at, -value) for step, at, value in rows]})
+        store.record_batch(run.id, RunRecords(blocks=[block]), batch="b")
+        store.record_batch(run.id, RunRecords(blocks=[block]), batch="b")
+        store.record_metrics(other.id, [Metric("x", value, step, at) for step, at, value in rows])
+        assert store.get_points(run.id, "x") == store.get_points(other.id, "x")
+        assert list(store.get_points(run.id, "y").values) == [-value for _, _, value in rows]
+        assert [it.count for it in store.list_metrics([run.id])] == [n_points] * (2 if n_points else 0)
+        store.record_batch(run.id, RunRecords(blocks=[block, a_block({"x": [(-1, 0.0, 5.0)]})]))
+        assert len(store.get_points(run.id, "x")) == n_points + 1
+
+    def test_columns_that_come_late_or_in_no_order_find_their_places(self, store: Store) -> None:
+        run, rows = a_run(store), [(step % 900, float(step), step / 3) for step in range(1800)]
+        for some in (rows[900:], rows[300:1200], rows[::-1]):
+            store.record_batch(run.id, RunRecords(blocks=[a_block({"x": some})]))
+        points = store.get_points(run.id, "x")
+        assert list(zip(points.steps, points.times, points.values, strict=True)) == sorted(rows)
+        assert [it.count for it in store.list_metrics([run.id])] == [1800]
+
+    def test_columns_have_one_zero_and_one_nan(self, store: Store) -> None:
+        run = a_run(store)
+        other_nan = struct.unpack("<d", b"\x01\0\0\0\0\0\xf8\xff")[0]
+        values = [-0.0, other_nan, math.inf, -math.inf] * 300
+        rows = [(step, -0.0 if step == 7 else 1.0, value) for step, value in enumerate(values)]
+        store.record_batch(run.id, RunRecords(blocks=[a_block({"x": rows})]))
+        points = store.get_points(run.id, "x")
+        assert {struct.pack("<d", value) for value in points.values} == {
+            struct.pack("<d", value) for value in (0.0, NAN, math.inf, -math.inf)
+        }
+        assert math.copysign(1, points.times[7]) == 1
+        summary = store.list_metrics([run.id])[0]
+        assert (summary.min, summary.max, summary.count) == (-math.inf, math.inf, 1200)
+
+    @pytest.mark.parametrize("n_points", [2, 1000])
+    def test_columns_that_cannot_be_kept_are_refused_whole(self, store: Store, n_points: int) -> None:
+        run, rows = a_run(store), [(step, float(step), 1.0) for step in range(n_points)]
+        good = a_block({"x": rows})
+        bad = [
+            a_block({"x": [*rows, (n_points, math.inf, 1.0)]}),
+            a_block({"x": [*rows, (n_points, NAN, 1.0)]}),
+            a_block({"k" * 2001: rows}),
+            a_block({"a\0b": rows}),
+            msgspec.structs.replace(good, keys=("x", "y")),
+            msgspec.structs.replace(good, steps=good.steps[:-1]),
+            msgspec.structs.replace(good, times=good.times[:-8]),
+        ]
+        for block in bad:
+            with pytest.raises(InvalidInput):
+                store.record_batch(run.id, RunRecords(metrics=[Metric("good", 1.0)], blocks=[block]))
+        assert store.list_metrics([run.id]) == []
 
     def test_thousands_of_keys_in_one_batch(self, store: Store) -> None:
         run = a_run(store)

@@ -20,7 +20,16 @@ import msgspec
 from relive.core.model import Signature
 from relive.core.pipeline import EnvSpec, ParamsRef
 from relive.core.recipe import DataInput
-from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, RunStatus, TestReport
+from relive.core.run import (
+    Artifact,
+    FailureReason,
+    Input,
+    Metric,
+    MetricBlock,
+    ResourceUse,
+    RunStatus,
+    TestReport,
+)
 
 
 class RedeemTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,11 +174,17 @@ class LogReply(msgspec.Struct, frozen=True):
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):
-    """Metrics, params and tags, in the order they were logged; `batch` makes a retry harmless."""
+    """Metrics, params and tags; `batch` makes a retry harmless.
+
+    Attributes:
+        metrics: Points one by one.
+        blocks: Many points, as columns.
+    """
 
     fence: int
     batch: str
     metrics: tuple[Metric, ...] = ()
+    blocks: tuple[MetricBlock, ...] = ()
     params: dict[str, Any] = {}
     tags: dict[str, str] = {}
 

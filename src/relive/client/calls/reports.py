@@ -3,7 +3,7 @@
 from typing import Any
 
 from relive.client.transport import MSGPACK, Transport, path_of
-from relive.core.run import Metric
+from relive.core.run import Metric, MetricBlock
 from relive.wire.jobs import Heartbeat, HeartbeatReply, LogChunk, LogReply, Progress, Records, Report, Work
 
 
@@ -56,10 +56,16 @@ class ReportClient:
         metrics: tuple[Metric, ...] = (),
         params: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
+        blocks: tuple[MetricBlock, ...] = (),
     ) -> None:
         """Send metrics, params and tags; `batch` names them, so that a second sending adds nothing."""
         message = Records(
-            fence=self.fence, batch=batch, metrics=metrics, params=params or {}, tags=tags or {}
+            fence=self.fence,
+            batch=batch,
+            metrics=metrics,
+            blocks=blocks,
+            params=params or {},
+            tags=tags or {},
         )
         self._post("records", message, None)
 

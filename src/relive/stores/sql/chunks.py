@@ -8,19 +8,19 @@ Whoever packs holds the run's row, as whoever writes points does: see docs/desig
 """
 
 from bisect import bisect_left
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import chain, pairwise
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, tuple_
 
-from relive.core.series import no_points
-from relive.formats.series import pack_points, unpack_points
+from relive.core.series import Points, no_points
+from relive.formats.series import Packer, pack_points, unpack_points
 from relive.stores.sql.columns import FLOAT, WHOLE
 from relive.stores.sql.points import delete_rows, first_rows, read_rows
 from relive.stores.sql.reduction import Piece, sketch
-from relive.stores.sql.summary import Place, places_of, points_of
+from relive.stores.sql.summary import Place, place_at, places_of, points_of
 from relive.stores.sql.tables.runs import metric_chunks
 
 # A chunk holds at most so many points. One with fewer than half of them takes in what comes after it.
@@ -100,10 +100,21 @@ def pack_rows(connection: Connection, series_id: int) -> int:
     if before is not None and (before.n_points < MOST // 2 or rows[0] < before.last):
         places = sorted(chain(_places(connection, before.id), rows))
         connection.execute(delete(metric_chunks).where(_CHUNKS.id == before.id))
-    connection.execute(insert(metric_chunks), [_to_row(series_id, some) for some in _cut(places)])
+    add_chunks(connection, {series_id: points_of(places)})
     if delete_rows(connection, series_id, rows, left[0] if left else None) != len(rows):
         raise RuntimeError(f"rows of series {series_id} changed under their lock")  # a defect
     return len(rows)
+
+
+def add_chunks(connection: Connection, stretches: dict[int, Points]) -> None:
+    """Add points that come after all points of their series, by its number."""
+    packer = Packer()
+    rows = [
+        _to_row(series_id, points, span, packer)
+        for series_id, points in stretches.items()
+        for span in pairwise(_ends(len(points)))
+    ]
+    connection.execute(insert(metric_chunks), rows)
 
 
 class _Tail:
@@ -131,18 +142,18 @@ class _Tail:
         yield from self._batches
 
 
-def _cut(places: list[Place]) -> Iterator[list[Place]]:
-    """Cut into as few pieces as hold them, of about the same length."""
-    n_pieces = -(-len(places) // MOST)
-    ends = [len(places) * number // n_pieces for number in range(n_pieces + 1)]
-    return (places[start:end] for start, end in pairwise(ends))
+def _ends(n_points: int) -> list[int]:
+    """Say where to cut into as few pieces as hold them, of about the same length."""
+    n_pieces = -(-n_points // MOST)
+    return [n_points * number // n_pieces for number in range(n_pieces + 1)]
 
 
-def _to_row(series_id: int, places: Sequence[Place]) -> dict[str, Any]:
-    points = points_of(places)
-    ends = _named(places[0], "first_") | _named(places[-1], "last_")
-    bodies = {"sketch": pack_points(sketch(points)), "points": pack_points(points)}
-    return {"series_id": series_id, "count": len(places), **ends, **bodies}
+def _to_row(series_id: int, points: Points, span: tuple[int, int], packer: Packer) -> dict[str, Any]:
+    """Give the row of those points that lie from one number to before another."""
+    start, end = span
+    ends = _named(place_at(points, start), "first_") | _named(place_at(points, end - 1), "last_")
+    bodies = {"sketch": pack_points(sketch(points, start, end)), "points": packer.pack(points, start, end)}
+    return {"series_id": series_id, "count": end - start, **ends, **bodies}
 
 
 def _named(place: Place, prefix: str = "") -> dict[str, Any]:

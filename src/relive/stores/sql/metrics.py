@@ -1,22 +1,23 @@
 """Metrics: every point of each series, as rows and in chunks, and a summary that is always up to date."""
 
-import math
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from relive.core.run import Metric, MetricSummary
+from relive.core.run import Metric, MetricSummary, RunRecords
 from relive.core.series import Points, join
 from relive.errors import InvalidInput
-from relive.stores.sql.chunks import find_packed, read_pieces
+from relive.stores.sql.chunks import add_chunks, find_packed, read_pieces
 from relive.stores.sql.fences import hold_run
+from relive.stores.sql.incoming import Incoming, sort_out
 from relive.stores.sql.packing import note_tails
 from relive.stores.sql.part import StorePart, chunks
 from relive.stores.sql.points import insert_rows
 from relive.stores.sql.reduction import FEWEST, LEAF, reduce_series
 from relive.stores.sql.series import (
+    Added,
     Series,
     count_again,
     create_series,
@@ -24,7 +25,7 @@ from relive.stores.sql.series import (
     for_people,
     set_summaries,
 )
-from relive.stores.sql.summary import Place, merge, summarise
+from relive.stores.sql.summary import place_at, places_of, summarise, summarise_points
 from relive.stores.sql.tables.runs import metric_batches, metric_series
 
 _SERIES: Final = metric_series.c
@@ -41,14 +42,13 @@ class SqlMetrics(StorePart):
     def record_metrics(
         self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = ""
     ) -> None:
-        points = points_by_key(metrics)
+        incoming = sort_out(RunRecords(metrics=metrics))
         with self._db.write() as connection:
             # The run's row is locked from here on: nobody else changes its series.
             hold_run(connection, run_id, fence)
             if batch and not self._is_new(connection, run_id, batch):
                 return
-            if points:
-                append_points(connection, run_id, points)
+            append_points(connection, run_id, incoming)
 
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]:
         found: list[MetricSummary] = []
@@ -101,57 +101,53 @@ class SqlMetrics(StorePart):
         return connection.execute(insert_new.returning(metric_batches.c.batch)).first() is not None
 
 
-def append_points(connection: Connection, run_id: str, by_key: dict[str, dict[Place, None]]) -> None:
-    """Append points to the series of a run, whose row is locked; see `points_by_key`."""
-    known = find_series(connection, run_id, list(by_key))
-    added = {key: summarise(places) for key, places in by_key.items()}
+def append_points(connection: Connection, run_id: str, incoming: Incoming) -> None:
+    """Append points to the series of a run, whose row is locked."""
+    keys = [*incoming.stretches, *incoming.places]
+    if not keys:
+        return
+    known = find_series(connection, run_id, keys)
+    stretches, places = _settle(incoming, known)
+    added = {key: Added(summarise_points(points), len(points)) for key, points in stretches.items()}
+    added |= {key: Added(summarise(some)) for key, some in places.items()}
     # Only what does not come after all points there are may be among them already.
-    late = [key for key, series in known.items() if added[key].first <= series.summary.last]
+    late = [key for key, it in known.items() if added[key].summary.first <= it.summary.last]
     for key in late:
         if known[key].packed:
-            for place in find_packed(connection, known[key].id, by_key[key]):
-                del by_key[key][place]
-            added[key] = summarise(by_key[key]) if by_key[key] else known[key].summary._replace(points=0)
-    fresh = {key: summary for key, summary in added.items() if key not in known}
+            for place in find_packed(connection, known[key].id, places[key]):
+                del places[key][place]
+            added[key] = Added(
+                summarise(places[key]) if places[key] else known[key].summary._replace(points=0)
+            )
+    fresh = {key: it for key, it in added.items() if key not in known}
     series = known | create_series(connection, run_id, fresh) if fresh else known
     rows = [
         (series[key].id, step, at, value, 0 if is_number else 1)
-        for key, places in by_key.items()
-        for step, at, is_number, value in places
+        for key, some in places.items()
+        for step, at, is_number, value in some
     ]
     kept = insert_rows(connection, rows) if rows else 0
-    set_summaries(connection, {it.id: merge(it.summary, added[key]) for key, it in known.items()})
+    if stretches:
+        add_chunks(connection, {series[key].id: points for key, points in stretches.items()})
+    set_summaries(connection, [it.grown(added[key]) for key, it in known.items()])
     if kept != len(rows):
         count_again(connection, [known[key].id for key in late])
-    note_tails(connection, run_id, [_growth(known.get(key), added[key].points) for key in by_key])
+    note_tails(connection, run_id, [_growth(known.get(key), added[key].summary.points) for key in places])
+
+
+def _settle(incoming: Incoming, known: dict[str, Series]) -> Incoming:
+    """Let a stretch be a chunk only where it comes after all that its series has."""
+    places = dict(incoming.places)
+    stretches: dict[str, Points] = {}
+    for key, points in incoming.stretches.items():
+        if key in known and place_at(points, 0) <= known[key].summary.last:
+            places[key] = dict.fromkeys(places_of(points))
+        else:
+            stretches[key] = points
+    return Incoming(stretches, places)
 
 
 def _growth(series: Series | None, n_added: int) -> tuple[int, int]:
     """Give how many rows a series had, and how many it has now."""
     before = 0 if series is None else series.n_rows
     return before, before + n_added
-
-
-def points_by_key(metrics: Sequence[Metric]) -> dict[str, dict[Place, None]]:
-    """Sort points by their key, each point once and in the order they came, which is how they lie together.
-
-    Two points of a series with the same step, time and value are one, as in MLflow: a client that is not
-    sure whether its message arrived sends it again.
-    """
-    by_key: dict[str, dict[Place, None]] = {}
-    isnan, isfinite = math.isnan, math.isfinite
-    for metric in metrics:
-        try:
-            # 0.0 + x: SQLite keeps no negative zero, so none is kept anywhere.
-            at, value = 0.0 + metric.at, 0.0 + metric.value
-        except (TypeError, OverflowError) as error:
-            wanted = f"numbers ({error})"
-            raise InvalidInput(field=f"metric {metric.key!r}", value=metric, wanted=wanted) from error
-        if not isfinite(at):
-            raise InvalidInput(field=f"time of metric {metric.key!r}", value=metric.at, wanted="seconds")
-        places = by_key.get(metric.key)
-        if places is None:
-            places = by_key[metric.key] = {}
-        # As `place_of`; a call for each point would cost a fifth of this.
-        places[(metric.step, at, False, 0.0) if isnan(value) else (metric.step, at, True, value)] = None
-    return by_key

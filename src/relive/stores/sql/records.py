@@ -12,7 +12,8 @@ from relive.core.run import Artifact, Input, RunRecords
 from relive.core.trajectory import Verdict
 from relive.errors import Conflict, InvalidInput
 from relive.stores.sql.fences import hold_run
-from relive.stores.sql.metrics import SqlMetrics, append_points, points_by_key
+from relive.stores.sql.incoming import sort_out
+from relive.stores.sql.metrics import SqlMetrics, append_points
 from relive.stores.sql.part import chunks, new_id
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables import runs as tables
@@ -49,14 +50,13 @@ class SqlRecords(SqlMetrics):
     def record_batch(
         self, run_id: str, records: RunRecords, *, fence: int | None = None, batch: str = ""
     ) -> None:
-        points, texts = points_by_key(records.metrics), _param_texts(records.params)
+        incoming, texts = sort_out(records), _param_texts(records.params)
         with self._db.write() as connection:
             hold_run(connection, run_id, fence)
             if batch and not self._is_new(connection, run_id, batch):
                 return
             _insert_params(connection, run_id, texts)
-            if points:
-                append_points(connection, run_id, points)
+            append_points(connection, run_id, incoming)
             self._upsert_tags(connection, run_id, records.tags)
 
     def delete_tag(self, run_id: str, key: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from relive.core.series import Points, join
-from relive.stores.sql.summary import Place, points_of, value_of
+from relive.stores.sql.summary import Place, place_at, points_of, value_of
 
 # The two ends of the series, and the two extremes of one bucket.
 FEWEST: Final = 4
@@ -30,14 +30,12 @@ class Piece(NamedTuple):
     stands_for: int
 
 
-def sketch(points: Points) -> Points:
-    """Give the lowest and the highest of every `LEAF` points."""
+def sketch(points: Points, start: int, end: int) -> Points:
+    """Give the lowest and the highest of every `LEAF` points, of those from `start` to before `end`."""
     kept = [
-        index
-        for start in range(0, len(points), LEAF)
-        for index in _extremes(points, start, min(start + LEAF, len(points)))
+        index for leaf in range(start, end, LEAF) for index in _extremes(points, leaf, min(leaf + LEAF, end))
     ]
-    return points_of([_place(points, index) for index in kept])
+    return points_of([place_at(points, index) for index in kept])
 
 
 def reduce_series(pieces: Iterable[Piece], ends: tuple[Place, Place], count: int, max_points: int) -> Points:
@@ -68,7 +66,7 @@ def _by_bucket(pieces: Iterable[Piece], count: int, n_buckets: int) -> list[Plac
         while start < len(points):
             room = (number + 1) * per_bucket - passed
             end = min(len(points), start + max(1, math.ceil(room / weight)))
-            bucket += [_place(points, index) for index in _extremes(points, start, end)]
+            bucket += [place_at(points, index) for index in _extremes(points, start, end)]
             passed += (end - start) * weight
             start = end
             reached = min(int(passed / per_bucket), n_buckets - 1)
@@ -93,9 +91,3 @@ def _outermost(places: list[Place]) -> list[Place]:
     if not numbers:
         return places[:1]
     return sorted({min(numbers, key=value_of), max(numbers, key=value_of)})
-
-
-def _place(points: Points, index: int) -> Place:
-    value = points.values[index]
-    is_number = not math.isnan(value)
-    return points.steps[index], points.times[index], is_number, value if is_number else 0.0

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from relive.core.run import MetricSummary
 from relive.stores.sql.columns import LONGEST_KEY_BYTES, Words
 from relive.stores.sql.part import chunks
-from relive.stores.sql.summary import Summary, place_of, value_of
+from relive.stores.sql.summary import Summary, merge, place_of, value_of
 from relive.stores.sql.tables.runs import metric_points, metric_series
 
 _SERIES: Final = metric_series.c
@@ -33,6 +33,10 @@ _KEPT: Final = {
 }
 
 
+# What is written of a series besides.
+_WRITTEN: Final = _KEPT | {"packed": "bigint"}
+
+
 def _names(names: Iterable[str], pattern: str = '"{}"') -> str:
     return ", ".join(pattern.format(name) for name in names)
 
@@ -44,13 +48,13 @@ def _lists(types: Iterable[str]) -> str:
 _FIND: Final = f'SELECT "key", id, packed, {_names(_KEPT)} FROM metric_series WHERE run_id = '  # noqa: S608
 _FIND_SQLITE: Final = _FIND + '? AND "key" IN (SELECT value FROM json_each(?))'  # noqa: S608
 _FIND_POSTGRES: Final = _FIND + '%s AND "key" = ANY(%s::text[])'
-_INSERT: Final = f'INSERT INTO metric_series ({_names(_KEPT)}, "key", run_id) '
-_INSERT_SQLITE: Final = f"{_INSERT} VALUES ({_names([*_KEPT, 'key', 'run_id'], '?')})"
-_INSERT_POSTGRES: Final = f"{_INSERT} SELECT * FROM {_lists([*_KEPT.values(), 'text', 'text'])}"  # noqa: S608
-_UPDATE_SQLITE: Final = f"UPDATE metric_series SET {_names(_KEPT, '{} = ?')} WHERE id = ?"  # noqa: S608
+_INSERT: Final = f'INSERT INTO metric_series ({_names(_WRITTEN)}, "key", run_id) '
+_INSERT_SQLITE: Final = f"{_INSERT} VALUES ({_names([*_WRITTEN, 'key', 'run_id'], '?')})"
+_INSERT_POSTGRES: Final = f"{_INSERT} SELECT * FROM {_lists([*_WRITTEN.values(), 'text', 'text'])}"  # noqa: S608
+_UPDATE_SQLITE: Final = f"UPDATE metric_series SET {_names(_WRITTEN, '{} = ?')} WHERE id = ?"  # noqa: S608
 _UPDATE_POSTGRES: Final = (
-    f"UPDATE metric_series s SET {_names(_KEPT, '{0} = u.{0}')}"  # noqa: S608
-    f" FROM {_lists([*_KEPT.values(), 'bigint'])} AS u ({_names(_KEPT)}, id) WHERE s.id = u.id"
+    f"UPDATE metric_series s SET {_names(_WRITTEN, '{0} = u.{0}')}"  # noqa: S608
+    f" FROM {_lists([*_WRITTEN.values(), 'bigint'])} AS u ({_names(_WRITTEN)}, id) WHERE s.id = u.id"
 )
 
 
@@ -72,6 +76,22 @@ class Series(NamedTuple):
         """Give how many of its points are rows."""
         return self.summary.points - self.packed
 
+    def grown(self, added: "Added") -> "Series":
+        """Give the series as it stands with more points."""
+        return Series(self.id, self.packed + added.n_packed, merge(self.summary, added.summary))
+
+
+class Added(NamedTuple):
+    """Points that are added to a series.
+
+    Attributes:
+        summary: Of them all.
+        n_packed: How many of them lie in chunks already.
+    """
+
+    summary: Summary
+    n_packed: int = 0
+
 
 def find_series(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, Series]:
     """Give those series of a run that there are.
@@ -90,19 +110,19 @@ def find_series(connection: Connection, run_id: str, keys: Sequence[str]) -> dic
     }
 
 
-def create_series(connection: Connection, run_id: str, summaries: dict[str, Summary]) -> dict[str, Series]:
-    """Create series."""
+def create_series(connection: Connection, run_id: str, added: dict[str, Added]) -> dict[str, Series]:
+    """Create series with the points that are added to them."""
     _each(
         connection,
         (_INSERT_SQLITE, _INSERT_POSTGRES),
-        [(*_values(summary), key, run_id) for key, summary in summaries.items()],
+        [(*_values(summary), n_packed, key, run_id) for key, (summary, n_packed) in added.items()],
     )
-    return find_series(connection, run_id, list(summaries))
+    return find_series(connection, run_id, list(added))
 
 
-def set_summaries(connection: Connection, summaries: dict[int, Summary]) -> None:
-    """Write the summaries of series, by their numbers."""
-    rows = [(*_values(summary), number) for number, summary in summaries.items()]
+def set_summaries(connection: Connection, grown: Iterable[Series]) -> None:
+    """Write how series stand now."""
+    rows = [(*_values(it.summary), it.packed, it.id) for it in grown]
     _each(connection, (_UPDATE_SQLITE, _UPDATE_POSTGRES), rows)
 
 

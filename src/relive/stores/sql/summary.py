@@ -51,6 +51,11 @@ def places_of(points: Points) -> list[Place]:
     return list(map(place_of, points.steps, points.times, points.values))
 
 
+def place_at(points: Points, index: int) -> Place:
+    """Give the place of one of the points."""
+    return place_of(points.steps[index], points.times[index], points.values[index])
+
+
 def points_of(places: Sequence[Place]) -> Points:
     """Give places as columns."""
     if not places:
@@ -73,6 +78,20 @@ def summarise(places: Collection[Place]) -> Summary:
         lowest=min(numbers, default=math.nan),
         highest=max(numbers, default=math.nan),
         points=len(places),
+    )
+
+
+def summarise_points(points: Points) -> Summary:
+    """Summarise points of one series that are in their order; there is at least one."""
+    numbers: Sequence[float] = points.values
+    if math.isnan(sum(numbers)):  # a NaN, or both infinities
+        numbers = [value for value in numbers if not math.isnan(value)]
+    return Summary(
+        first=place_at(points, 0),
+        last=place_at(points, -1),
+        lowest=min(numbers, default=math.nan),
+        highest=max(numbers, default=math.nan),
+        points=len(points),
     )
 
 

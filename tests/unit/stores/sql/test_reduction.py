@@ -53,7 +53,7 @@ def test_sketches_show_the_same(values, max_points, leaves):
     whole = series(value for value in values for _ in range(LEAF // 4))
     length = leaves * LEAF
     parts = [whole.part(start, start + length) for start in range(0, len(whole), length)]
-    pieces = [Piece(sketch(part), len(part)) for part in parts]
+    pieces = [Piece(sketch(part, 0, len(part)), len(part)) for part in parts]
     assert all(len(piece.points) <= 2 * leaves for piece in pieces)
     fewer = reduced(whole, max_points, pieces)
     assert len(fewer) <= max_points or len(whole) <= max_points
