@@ -21,11 +21,12 @@ _ROUTED_S = 10.0
 # Of an image's values: enough to see what is meant.
 _MOST_SHOWN = 64
 _CHAMPION = "champion"
+_DOING = "doing"
 
 
 @click.group(cls=Group)
 def endpoint() -> None:
-    """Served addresses: list, show, roll back, delete."""
+    """Served addresses: list, show, roll back, cancel, delete."""
 
 
 @endpoint.command("list")
@@ -124,6 +125,23 @@ def _await_traffic(hub: HubClient, name: str, revision: int) -> None:
 
 @endpoint.command()
 @click.argument("name")
+@json_option
+def cancel(name: str, as_json: bool) -> None:
+    """Stop a deployment that is on its way; the traffic stays where it is.
+
+    \b
+    Example:
+      relive endpoint cancel digits
+    """
+    detail = connect().cancel_deployment(name)
+    if as_json:
+        print_json(detail)
+    else:
+        _print(detail)
+
+
+@endpoint.command()
+@click.argument("name")
 @click.confirmation_option(prompt="Stop every revision of this endpoint and forget it?")
 @json_option
 def delete(name: str, as_json: bool) -> None:
@@ -148,6 +166,9 @@ def delete(name: str, as_json: bool) -> None:
 def deploy(version: str, name: str, wait: bool, as_json: bool) -> None:
     """Serve a model version; the traffic moves when it has passed its contract test.
 
+    One that an MLflow client registered is described first: its environment is made from its requirements,
+    and its input example becomes the contract test.
+
     What is live already stays as it is. No alias moves: it says so where `champion` names another version.
 
     \b
@@ -161,7 +182,7 @@ def deploy(version: str, name: str, wait: bool, as_json: bool) -> None:
     mine = [revision for revision in detail.revisions if revision.version_id == found.id]
     asked = next((it for it in mine if it.id == detail.endpoint.live and it.state.is_wanted), mine[0])
     if wait:
-        detail = _wait(hub, name, asked)
+        detail = _wait(hub, name, asked, quiet=as_json)
     if as_json:
         print_json(detail)
         return
@@ -183,17 +204,28 @@ def _tell_of_champion(hub: HubClient, version: ModelVersion) -> None:
             )
 
 
-def _wait(hub: HubClient, name: str, revision: Revision) -> EndpointDetail:
-    while True:
-        detail = hub.get_endpoint(name)
-        now = next(item for item in detail.revisions if item.id == revision.id)
-        if now.state in (RevisionState.FAILED, RevisionState.STOPPED):
-            raise Conflict(
-                subject=f"revision {now.number} of {name}", reason=f"it is {now.state.value}: {now.error}"
-            )
-        if detail.endpoint.live == revision.id:
-            return detail
-        time.sleep(_POLL_S)
+def _wait(hub: HubClient, name: str, revision: Revision, *, quiet: bool) -> EndpointDetail:
+    told = ""
+    try:
+        while True:
+            detail = hub.get_endpoint(name)
+            now = next(item for item in detail.revisions if item.id == revision.id)
+            if now.state in (RevisionState.FAILED, RevisionState.STOPPED):
+                raise Conflict(
+                    subject=f"revision {now.number} of {name}", reason=f"it is {now.state.value}: {now.error}"
+                )
+            if detail.endpoint.live == revision.id:
+                return detail
+            doing = str(now.facts.get(_DOING, ""))
+            if doing and doing != told and not quiet:
+                err.print(escape(f"revision {now.number}: {doing}"))
+            told = doing
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        err.print(
+            escape(f"It goes on: relive endpoint show {name}. To stop it: relive endpoint cancel {name}")
+        )
+        raise
 
 
 def _live(detail: EndpointDetail) -> tuple[str, str]:
@@ -222,7 +254,7 @@ def _print(detail: EndpointDetail) -> None:
     now = time.time()
     role = roles(detail.endpoint, detail.revisions)
     print_table(
-        ("REVISION", "SERVES", "STATE", "TRAFFIC", "RESTARTS", "CREATED", "ERROR"),
+        ("REVISION", "SERVES", "STATE", "TRAFFIC", "RESTARTS", "CREATED", "NOTE"),
         (
             (
                 item.number,
@@ -231,7 +263,7 @@ def _print(detail: EndpointDetail) -> None:
                 role.get(item.id, ""),
                 item.restarts,
                 ago(item.created_at, now),
-                item.error,
+                item.error or item.facts.get(_DOING, ""),
             )
             for item in detail.revisions
         ),

@@ -198,6 +198,27 @@ def abandon(services: Services, revision_id: str) -> None:
         retire(services, revision)
 
 
+def cancel_deployment(services: Services, name: str, *, by: str) -> Endpoint:
+    """Stop what is on its way to an endpoint; who has the traffic, and who had it before, stay.
+
+    Raises:
+        Conflict: Nothing is on its way.
+    """
+    with services.store.transaction():
+        endpoint = services.store.get_endpoint(name)
+        kept = (endpoint.live, endpoint.previous)
+        coming = [
+            it for it in services.store.list_revisions(endpoint.id, states=_WANTED) if it.id not in kept
+        ]
+        if not coming:
+            raise Conflict(subject=f"endpoint {name}", reason="no revision is on its way to it")
+        for revision in coming:
+            retire(services, revision)
+            _changed(services, revision, error=f"cancelled by {by}")
+            services.record(_event(services, "endpoint.deployment_cancelled", endpoint, by, revision))
+    return endpoint
+
+
 def delete_endpoint(services: Services, name: str, *, by: str) -> None:
     """Stop every revision of an endpoint and forget it."""
     endpoint = services.store.get_endpoint(name)

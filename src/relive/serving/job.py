@@ -136,7 +136,7 @@ def main() -> int:
 
 def _do(work: object, reports: ReportClient, lease: Lease, blobs: BlobClient, folder: Path) -> Report:
     if isinstance(work, DescribeWork):
-        return _describe(work, reports.fence, lease, blobs, folder)
+        return _describe(work, reports, lease, blobs, folder)
     if isinstance(work, ServeWork):
         return _serve(work, reports, lease, blobs, folder)
     raise HubRefused(
@@ -148,13 +148,16 @@ def _do(work: object, reports: ReportClient, lease: Lease, blobs: BlobClient, fo
 
 
 def _describe(
-    work: DescribeWork, fence: int, lease: Lease, blobs: BlobClient, folder: Path
+    work: DescribeWork, reports: ReportClient, lease: Lease, blobs: BlobClient, folder: Path
 ) -> DescribeReport:
+    fence = reports.fence
     try:
+        _say(reports, "environment", "building the model's environment")
         world = make_world(work, blobs, folder)
         examples = blobs.materialise(work.example, folder / "example")
         contract = folder / "contract"
         example = folder / "example" / examples.entries[0].path
+        _say(reports, "describe", "loading the model and predicting its example")
         line = [str(world.python), str(world.bundle), "describe", "--model", str(world.model)]
         line += ["--example", str(example), "--out", str(contract)]
         line += ["--loader", work.loader, "--code", world.code]
@@ -172,6 +175,16 @@ def _describe(
         raise
     except (ReliveError, OSError, subprocess.SubprocessError) as error:
         return DescribeReport(fence=fence, error=str(error))
+
+
+def _say(reports: ReportClient, phase: str, message: str) -> None:
+    """Tell what begins; a hub that is away misses it, and the work goes on."""
+    try:
+        reports.progress(phase, message)
+    except Superseded:
+        raise
+    except ReliveError as error:
+        _log.warning("phase %s could not be told: %s", phase, error.what())
 
 
 def _serve(

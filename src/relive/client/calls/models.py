@@ -54,6 +54,10 @@ class ModelCalls(Calls):
         """Give the traffic back to the revision before."""
         return self.transport.post(path_of("endpoints", endpoint, "rollback"), None, EndpointDetail)
 
+    def cancel_deployment(self, endpoint: str) -> EndpointDetail:
+        """Stop what is on its way to an endpoint."""
+        return self.transport.post(path_of("endpoints", endpoint, "cancel"), None, EndpointDetail)
+
     def delete_endpoint(self, name: str) -> None:
         """Stop an endpoint and forget it."""
         self.transport.delete(path_of("endpoints", name))

@@ -83,7 +83,10 @@ def get_endpoint(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
 
 @post("/endpoints/{name:str}/deploy", status_code=HTTP_202_ACCEPTED, sync_to_thread=True)
 def deploy(request: HubRequest, name: FromPath[str], data: JSONBody[DeployVersion]) -> EndpointDetail:
-    """Serve a version; the traffic moves when it has passed its contract test."""
+    """Serve a version; the traffic moves when it has passed its contract test.
+
+    One that an MLflow client registered is described first, from its input example.
+    """
     caller = allowed(request, Scope.MEMBER, "deploy")
     services = services_of(request)
     version = services.store.get_version(data.model, data.ref)
@@ -97,6 +100,16 @@ def roll_back(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
     caller = allowed(request, Scope.MEMBER, "roll back")
     services = services_of(request)
     endpoints.roll_back(services, name, by=caller.name)
+    services.wake()
+    return catalog.get_endpoint(services, name)
+
+
+@post("/endpoints/{name:str}/cancel", status_code=HTTP_200_OK, sync_to_thread=True)
+def cancel_deployment(request: HubRequest, name: FromPath[str]) -> EndpointDetail:
+    """Stop what is on its way to an endpoint; the traffic stays where it is."""
+    caller = allowed(request, Scope.MEMBER, "cancel a deployment")
+    services = services_of(request)
+    endpoints.cancel_deployment(services, name, by=caller.name)
     services.wake()
     return catalog.get_endpoint(services, name)
 
@@ -121,5 +134,6 @@ ROUTES = [
     get_endpoint,
     deploy,
     roll_back,
+    cancel_deployment,
     delete_endpoint,
 ]

@@ -24,6 +24,7 @@ _MARKS: dict[str, Mark] = {
     "gate.passed": Mark("✔", "gate passed", _GOOD),
     "gate.failed": Mark("⊟", "gate failed", _WARN),
     "model.registered": Mark("◆", "registered", _BUSY),
+    "model.described": Mark("◇", "described", _BUSY),
     "alias.moved": Mark("★", "alias moved", _GOOD),
     "endpoint.deployed": Mark("▲", "deployed", _GOOD),
     "endpoint.rolled_back": Mark("▼", "rolled back", _WARN),
@@ -99,6 +100,12 @@ def _traffic(verb: str) -> Callable[[dict[str, Any]], str]:
     return say
 
 
+def _described(facts: dict[str, Any]) -> str:
+    version = f"{facts.get('model')} v{facts.get('version')}"
+    made = f"registered by {facts['registered_by']}, " if facts.get("registered_by") else ""
+    return f"had {version} described to serve it ({made}environment from {facts.get('environment_from')})"
+
+
 def _replayed(facts: dict[str, Any]) -> str:
     return f"{str(facts.get('level', '')).replace('_', '-')}: {facts.get('reason', '')}"
 
@@ -121,9 +128,11 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "gate.passed": lambda facts: f"gate passed: {facts.get('reason', '')}",
     "gate.failed": lambda facts: f"gate failed: {facts.get('reason', '')}",
     "model.registered": lambda facts: f"registered {facts.get('model')} v{facts.get('version')}",
+    "model.described": _described,
     "alias.moved": _alias,
     "endpoint.deployed": _traffic("now serves"),
     "endpoint.rolled_back": _traffic("went back to"),
+    "endpoint.deployment_cancelled": _traffic("no longer awaits"),
     "replay.judged": _replayed,
 }
 

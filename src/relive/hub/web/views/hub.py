@@ -90,6 +90,7 @@ KINDS = (
     "pipeline.gated",
     "gate.failed",
     "model.registered",
+    "model.described",
     "alias.moved",
     "endpoint.deployed",
     "endpoint.rolled_back",
