@@ -79,6 +79,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/endpoints/{name:str}": KNOWN,
     "POST /api/v1/endpoints/{name:str}/deploy": MEMBERS,
     "POST /api/v1/endpoints/{name:str}/rollback": MEMBERS,
+    "POST /api/v1/endpoints/{name:str}/cancel": MEMBERS,
     "DELETE /api/v1/endpoints/{name:str}": MEMBERS,
     "GET /api/v1/pipelines": KNOWN,
     "POST /api/v1/pipelines": MEMBERS,
