@@ -3,11 +3,13 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -15,6 +17,7 @@ from relive.errors import BlobCorrupt, BlobNotFound
 from relive.formats.hashing import blake3_digest
 from relive.stores.blobs import local
 from relive.stores.blobs.local import LocalBlobStore
+from tests.conftest import require
 from tests.contract.disks import CannotMount, mounted
 from tests.contract.killed_at import DATA
 
@@ -52,7 +55,21 @@ def test_killed_before_any_system_call_a_writer_leaves_all_or_nothing(tmp_path, 
     assert seen == ({True} if already_there else {True, False})
 
 
-class CrashingDisk:
+class CrashingDisk(Protocol):
+    """A folder on a disk that can lose power.
+
+    Attributes:
+        where: The folder.
+    """
+
+    where: Path
+
+    def after_power_cut(self) -> AbstractContextManager[Path]:
+        """Give what of the folder is there after the power went now."""
+        ...
+
+
+class Ext4Disk:
     """An ext4 file system in a file: what it was told to flush by a moment is in the file at that moment."""
 
     def __init__(self, folder: Path, image: Path, where: Path) -> None:
@@ -69,22 +86,84 @@ class CrashingDisk:
             yield where
 
 
-@pytest.fixture
-def crashing_disk(tmp_path: Path) -> Iterator[CrashingDisk]:
-    """Give an ext4 disk of 32 MiB whose power can be cut; needs root and a loop device."""
+class ForgetfulDisk:
+    """The strictest disk that the rules allow: files and folders are as they last were flushed.
+
+    ext4 flushes more than it is asked for. This one knows only the calls of `os.fsync` of this process, and
+    so needs no mount.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.where = folder / "disk"
+        self.where.mkdir()
+        self._contents: dict[int, bytes] = {}
+        self._entries: dict[int, dict[str, int]] = {}
+
+    def note(self, descriptor: int) -> None:
+        """Remember what is flushed: a file's bytes, a folder's names, by their numbers on the disk."""
+        found, path = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}")
+        if stat.S_ISDIR(found.st_mode):
+            self._entries[found.st_ino] = {it.name: it.stat().st_ino for it in path.iterdir()}
+        else:
+            self._contents[found.st_ino] = path.read_bytes()
+
+    @contextmanager
+    def after_power_cut(self) -> Iterator[Path]:
+        """Lay out what was flushed."""
+        after = self._folder / "after"
+        shutil.rmtree(after, ignore_errors=True)
+        # The folder itself was there before.
+        top = self.where.stat().st_ino
+        self._lay_out(top, after, {it.name: it.stat().st_ino for it in self.where.iterdir()})
+        yield after
+
+    def _lay_out(self, folder: int, target: Path, entries: dict[str, int]) -> None:
+        target.mkdir()
+        for name, number in entries.items():
+            if number in self._contents:
+                (target / name).write_bytes(self._contents[number])
+            elif number in self._entries:
+                self._lay_out(number, target / name, self._entries[number])
+
+
+@pytest.fixture(params=["ext4", "forgetful"])
+def crashing_disk(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CrashingDisk]:
+    """Give a disk whose power can be cut: ext4 of 32 MiB, which needs root and a loop device, or our own."""
+    if request.param == "ext4":
+        with _ext4(tmp_path) as on_image:
+            yield on_image
+        return
+    disk, flush = ForgetfulDisk(tmp_path), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flush(descriptor)
+        disk.note(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    yield disk
+
+
+@contextmanager
+def _ext4(folder: Path) -> Iterator[Ext4Disk]:
     mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if mkfs is None:
-        pytest.skip("mkfs.ext4 is not installed")
-    image = tmp_path / "disk.img"
+    require(mkfs is not None, "mkfs.ext4 is not installed (Debian, Ubuntu: apt install e2fsprogs)")
+    assert mkfs is not None
+    image = folder / "disk.img"
     with image.open("wb") as file:
         file.truncate(32 * 2**20)
     subprocess.run([mkfs, "-q", "-F", str(image)], check=True, timeout=LIMIT_S)
-    try:
-        # ext4 would else write by itself every five seconds.
-        with mounted(["-o", "loop,commit=300", str(image)], tmp_path / "disk") as where:
-            yield CrashingDisk(tmp_path, image, where)
-    except CannotMount as error:
-        pytest.skip(f"no disk image can be mounted: {error}")
+    with ExitStack() as stack:
+        reason, where = "", folder
+        try:
+            # ext4 would else write by itself every five seconds.
+            where = stack.enter_context(mounted(["-o", "loop,commit=300", str(image)], folder / "disk"))
+        except CannotMount as error:
+            reason = str(error)
+        require(not reason, f"no disk image can be mounted, which needs root and a loop device: {reason}")
+        yield Ext4Disk(folder, image, where)
 
 
 def test_what_was_committed_survives_a_power_cut(crashing_disk):

@@ -13,6 +13,7 @@ import pytest
 from relive.client.sender import Keeper
 from relive.client.spool import pending
 from relive.formats.spool import read_spool, spool_files
+from tests.conftest import require
 from tests.contract.disks import is_mountable, small_disk
 
 MIB = 2**20
@@ -77,8 +78,7 @@ def test_threads_and_forks_at_once_lose_nothing_and_repeat_nothing(tmp_path):
 
 
 def test_a_full_disk_ends_no_training_and_what_is_lost_is_counted(tmp_path):
-    if not is_mountable(tmp_path / "try"):
-        pytest.skip("no small disk can be mounted here")
+    require(is_mountable(tmp_path / "try"), "no tmpfs can be mounted: neither root nor user namespaces")
     with small_disk(tmp_path / "disk", 3 * MIB) as disk:
         child = start(
             disk,
