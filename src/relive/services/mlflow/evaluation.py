@@ -71,7 +71,7 @@ def create_dataset(
         experiment_ids=[experiment.id for experiment in experiments],
     )
     shared = store.list_evaluation_experiments([made.id]).get(made.id, [])
-    return _json(made, tags) | ({"experiment_ids": shared} if shared else {})
+    return _jsons(services, [made])[0] | ({"experiment_ids": shared} if shared else {})
 
 
 def get_dataset(services: Services, dataset_id: str, caller: Caller) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def list_scorers(services: Services, message: wire.ListScorers, caller: Caller) 
         MlflowFault: Both are asked for, or the one is not there or deleted.
         AccessDenied: A command names an experiment of another project.
     """
-    if message.experiment_id and message.experiment_ids is not None:
+    if message.experiment_id and message.experiment_ids:
         raise invalid(
             "Cannot specify both 'experiment_id' and 'experiment_ids'. Use 'experiment_ids' to scope the query "
             "to multiple experiments, or 'experiment_id' to scope it to a single experiment."
@@ -74,7 +74,7 @@ def list_scorers(services: Services, message: wire.ListScorers, caller: Caller) 
     else:
         active = services.store.list_experiments(own_project(caller) or None)
         ids = [experiment.id for experiment in active]
-        if message.experiment_ids is not None:
+        if message.experiment_ids:
             asked = set(message.experiment_ids)
             if "0" in asked:
                 asked.add(get_experiment(services, "0", caller).id)

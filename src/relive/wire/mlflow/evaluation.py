@@ -82,10 +82,10 @@ class RegisterScorer(Request, frozen=True):
 
 
 class ListScorers(Request, frozen=True):
-    """GET scorers/list; `experiment_ids` None: it was not given."""
+    """GET scorers/list."""
 
     experiment_id: str = ""
-    experiment_ids: tuple[str, ...] | None = None
+    experiment_ids: tuple[str, ...] = ()
 
 
 class ScorerName(Request, frozen=True):
