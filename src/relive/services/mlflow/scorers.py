@@ -66,8 +66,8 @@ def list_scorers(services: Services, message: wire.ListScorers, caller: Caller) 
     """
     if message.experiment_id and message.experiment_ids:
         raise invalid(
-            "Cannot specify both 'experiment_id' and 'experiment_ids'. Use 'experiment_ids' to scope the query "
-            "to multiple experiments, or 'experiment_id' to scope it to a single experiment."
+            "Cannot specify both 'experiment_id' and 'experiment_ids'. Use 'experiment_ids' to scope the "
+            "query to multiple experiments, or 'experiment_id' to scope it to a single experiment."
         )
     if message.experiment_id:
         ids = [_active(services, message.experiment_id, caller).id]

@@ -74,7 +74,7 @@ def test_records_with_the_same_inputs_are_one(registry: Registry) -> None:
         "tags": {"mlflow.user": "bob"},
         "outputs": [3],
     }
-    other = {"inputs": {}}
+    other: dict[str, Any] = {"inputs": {}}
     assert kept(registry, dataset, first, other, again) == {"inserted_count": 2, "updated_count": 1}
     one, two = given(registry, dataset)
     assert one["dataset_record_id"].startswith("dr-")
