@@ -27,6 +27,12 @@ class Side(StrEnum):
     PARAM = "parameter"
     TAG = "tag"
     DATASET = "dataset"
+    # Of traces: see `trace_filter`.
+    METADATA = "request_metadata"
+    SPAN = "span"
+    FEEDBACK = "feedback"
+    EXPECTATION = "expectation"
+    ISSUE = "issue"
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ def parse_filter(text: str, grammar: Grammar) -> Condition | None:
     Raises:
         InvalidFilter: It cannot be read; says at which character.
     """
-    return _FilterReader(text, grammar).read() if text else None
+    return FilterReader(text, grammar).read() if text else None
 
 
 def parse_orders(texts: Sequence[str], grammar: Grammar) -> tuple[Order, ...]:
@@ -144,7 +144,9 @@ class _Reader:
         return side, _unquoted(after)
 
 
-class _FilterReader(_Reader):
+class FilterReader(_Reader):
+    """Reads conditions; a language with other fields overrides `_comparison`."""
+
     def __init__(self, text: str, grammar: Grammar) -> None:
         super().__init__("filter", text, grammar)
         self.comparisons = 0
@@ -210,6 +212,8 @@ class _FilterReader(_Reader):
         self.comparisons += 1
         if self.comparisons > MOST_COMPARISONS:
             raise self.fault(name, f"At most {MOST_COMPARISONS} comparisons may stand in one filter")
+        if comparator not in NULLS and self._is_no_value(self.peek()):
+            raise self._clause_fault(self.peek())
         side, key, attribute = self._field(name)
         value: Value = None
         if comparator not in NULLS:
@@ -268,10 +272,12 @@ class _FilterReader(_Reader):
         valid = str(allowed) if self.grammar.is_loose else _set(allowed)
         return self.fault(token, refusals.comparator, side=side, key=key, comparator=comparator, valid=valid)
 
+    def _is_no_value(self, token: Token) -> bool:
+        """Say whether a token cannot be a value: then there is no comparison, whatever its field is."""
+        return token.kind in ("operator", "close", "comma", "end") or token.word in ("TRUE", "FALSE")
+
     def _value(self, side: Side, key: str, attribute: Attribute | None) -> Value:
         token = self.next()
-        if token.kind in ("operator", "close", "comma", "end") or token.word in ("TRUE", "FALSE"):
-            raise self._clause_fault(token)
         if token.kind == "open":
             return self._list(token, side, attribute)
         if side is Side.METRIC:

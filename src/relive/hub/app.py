@@ -65,6 +65,7 @@ _OPEN_LOCALLY = (
     "/api/3.0/mlflow",
     "/api/2.0/mlflow-artifacts",
     "/ajax-api",
+    "/v1/traces",
     "/get-artifact",
     "/model-versions/get-artifact",
 )

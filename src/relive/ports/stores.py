@@ -35,6 +35,7 @@ from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
 from relive.ports.run_tables import RunTableStore
 from relive.ports.search import SearchStore
+from relive.ports.traces import AssessmentStore, SpanStore, TraceStore
 from relive.ports.views import ViewStore
 from relive.ports.webhooks import WebhookStore
 from relive.ports.work import JobQueue, PipelineStore
@@ -260,6 +261,9 @@ class Store(
     JobQueue,
     RegistryStore,
     LoggedModelStore,
+    TraceStore,
+    SpanStore,
+    AssessmentStore,
     EvaluationStore,
     ScorerStore,
     FileStore,

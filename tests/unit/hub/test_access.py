@@ -11,6 +11,7 @@ from relive.core.access import Scope
 from relive.core.evaluation import EvaluationDataset
 from relive.core.logged_model import LoggedModel
 from relive.core.run import Artifact
+from relive.core.trace import Assessment, AssessmentKind, Trace
 from relive.core.webhook import Webhook
 from relive.forges.github import GitHub
 from relive.hub.app import build_litestar
@@ -202,6 +203,25 @@ MLFLOW = {
     "GET scorers/get?experiment_id={experiment}&name=exact": CLIENTS,
     "GET scorers/online-configs?scorer_ids=none": CLIENTS,
     "DELETE scorers/delete": MEMBERS,
+    "POST traces": CLIENTS,
+    "GET traces?experiment_ids={experiment}": CLIENTS,
+    "GET traces/{request_id}/info": CLIENTS,
+    "GET traces/get?trace_id={trace_id}&allow_partial=true": CLIENTS,
+    "GET traces/batchGet?trace_ids={trace_id}": CLIENTS,
+    "POST traces/batchGetInfos": CLIENTS,
+    "POST traces/search": CLIENTS,
+    "POST traces/calculate-filter-correlation": CLIENTS,
+    "POST traces/link-to-run": CLIENTS,
+    "GET traces/{trace_id}": CLIENTS,
+    "POST traces/{trace_id}/assessments": CLIENTS,
+    "GET traces/{trace_id}/assessments/{assessment_id}": CLIENTS,
+    "PATCH traces/{trace_id}/assessments/{assessment_id}": MEMBERS,
+    "PATCH traces/{request_id}": MEMBERS,
+    "POST traces/link-prompts": MEMBERS,
+    "PATCH traces/{trace_id}/tags": MEMBERS,
+    "DELETE traces/{trace_id}/tags": MEMBERS,
+    "DELETE traces/{trace_id}/assessments/{assessment_id}": MEMBERS,
+    "POST traces/delete-traces": MEMBERS,
 }
 CALLERS = ("nobody", "command", "runner", "local", "member", "admin")
 
@@ -229,7 +249,24 @@ class World:
 DIGITS = {"name": "digits"}
 EVENTS = [{"entity": "PROMPT", "action": "CREATED"}]
 EXACT = {"experiment_id": "EXPERIMENT", "name": "exact"}
+TRACES = "/api/2.0/mlflow/traces"
+JUDGED = {"assessment": {"assessment_name": "ok", "feedback": {"value": True}}}
 BODIES: dict[str, object] = {
+    f"POST {TRACES}": {"experiment_id": "EXPERIMENT", "timestamp_ms": 1},
+    f"POST {TRACES}/batchGetInfos": {"trace_ids": ["tr-1"]},
+    f"POST {TRACES}/search": {"locations": [{"mlflow_experiment": {"experiment_id": "EXPERIMENT"}}]},
+    f"POST {TRACES}/calculate-filter-correlation": {
+        "experiment_ids": ["EXPERIMENT"],
+        "filter_string1": "name = 'a'",
+        "filter_string2": "name = 'b'",
+    },
+    f"POST {TRACES}/link-to-run": {"run_id": "RUN", "trace_ids": ["tr-1"]},
+    f"POST {TRACES}/link-prompts": {"trace_id": "tr-1", "prompt_versions": [{"name": "p", "version": "1"}]},
+    f"POST {TRACES}/{{trace_id}}/assessments": JUDGED,
+    f"PATCH {TRACES}/{{trace_id}}/assessments/{{assessment_id}}": JUDGED | {"update_mask": "rationale"},
+    f"PATCH {TRACES}/{{trace_id}}/tags": {"key": "a", "value": "b"},
+    f"DELETE {TRACES}/{{trace_id}}/tags": {"key": "a"},
+    f"POST {TRACES}/delete-traces": {"experiment_id": "EXPERIMENT", "request_ids": ["tr-1"]},
     "POST /api/2.0/mlflow/datasets/create": {"name": "x"},
     "POST /api/2.0/mlflow/datasets/search": {"max_results": 1},
     "POST /api/2.0/mlflow/datasets/{dataset_id}/records": {"records": "[]"},
@@ -319,10 +356,18 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     dataset = EvaluationDataset(id="d-1", project_id=run.project_id, name="questions", digest="0")
     bench.services.store.create_evaluation_dataset(dataset, tags={}, experiment_ids=[])
     bench.services.store.create_scorer_version(run.experiment_id, "exact", "{}", created_by="ann")
+    trace = Trace(id="tr-1", experiment_id=run.experiment_id, started_ms=1)
+    bench.services.store.create_trace(trace)
+    bench.services.store.create_assessment(
+        Assessment(id="a-1", trace_id="tr-1", name="ok", kind=AssessmentKind.FEEDBACK, value="true")
+    )
     webhook = Webhook(id="w1", name="ci", url="http://127.0.0.1:9/x", events=("prompt.created",))
     bench.services.store.create_webhook(webhook)
     return {
         "webhook_id": "w1",
+        "trace_id": "tr-1",
+        "request_id": "tr-1",
+        "assessment_id": "a-1",
         "dataset_id": dataset.id,
         "key": "none",
         "model_id": model.id,

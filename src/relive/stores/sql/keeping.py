@@ -37,7 +37,10 @@ _BATCHES: Final = metric_batches.c
 _DIGEST: Final = re.compile(r"blake3:[0-9a-f]{64}")
 _LIKE: Final = "%blake3:%"
 # Tables that are large and hold no text of ours but names, and the one that would pin what it lists.
-_WITHOUT: Final = {"metric_series", "run_words", "metric_tails", "metric_batches", blob_pins.name}
+_WITHOUT: Final = {
+    *("metric_series", "run_words", "metric_tails", "metric_batches", blob_pins.name),
+    *("traces", "trace_tags", "trace_metadata", "trace_numbers", "spans", "run_traces", "trace_prompts"),
+}
 _UNFINISHED: Final = [state for state in JobState if not state.is_final]
 _MAKING: Final = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.PLAN)
 _ACTIVE: Final = [status for status in PipelineStatus if not status.is_final]

@@ -30,6 +30,9 @@ from relive.stores.sql.schema import prepare
 from relive.stores.sql.scorers import SqlScorers
 from relive.stores.sql.search import SqlSearch
 from relive.stores.sql.search_experiments import SqlExperimentSearch
+from relive.stores.sql.trace_parts import SqlAssessments, SqlSpans
+from relive.stores.sql.trace_search import SqlTraceSearch
+from relive.stores.sql.traces import SqlTraces
 from relive.stores.sql.views import SqlViews
 from relive.stores.sql.webhooks import SqlWebhooks
 
@@ -53,6 +56,10 @@ class SqlStore(
     SqlLoggedSearch,
     SqlEvaluation,
     SqlScorers,
+    SqlTraces,
+    SqlTraceSearch,
+    SqlSpans,
+    SqlAssessments,
     SqlFiles,
     SqlWebhooks,
     SqlViews,

@@ -19,6 +19,7 @@ from relive.hub.routes.mlflow import (
     registry,
     search,
     server,
+    traces,
     tracking,
     uploads,
     webhooks,
@@ -38,6 +39,7 @@ TABLE: Table = (
     tracking.TABLE
     | inputs.TABLE
     | server.TABLE
+    | traces.TABLE
     | search.TABLE
     | models.TABLE
     | registry.TABLE
@@ -83,4 +85,4 @@ def _check_content_type(request: HubRequest) -> None:
         raise invalid("Bad Request. Content-Type must be one of ['application/json'].")
 
 
-ROUTES = [call, *server.ROUTES, *files.ROUTES, *uploads.ROUTES]
+ROUTES = [call, *server.ROUTES, *traces.ROUTES, *files.ROUTES, *uploads.ROUTES]

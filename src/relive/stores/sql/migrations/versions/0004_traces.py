@@ -57,7 +57,7 @@ def upgrade() -> None:
         *_some(TEXT, "created_by"),
         _refers("traces", "experiment_id", "experiments.id"),
     )
-    newest = ["experiment_id", sa.text("started_ms DESC"), "id"]
+    newest: list[Any] = ["experiment_id", sa.text("started_ms DESC"), "id"]
     op.create_index("traces_experiment_id_newest", "traces", newest)
     for table in ("trace_tags", "trace_metadata"):
         _of_traces(table, "trace_id key", *_some(TEXT, "trace_id key value"), rowid=False)
