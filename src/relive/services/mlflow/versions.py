@@ -20,7 +20,7 @@ from relive.core.search_parser import parse_filter, parse_orders
 from relive.errors import Conflict, NotFound
 from relive.services.context import Services
 from relive.services.ids import new_id
-from relive.services.inputs import keep_manifest
+from relive.services.inputs import keep_manifest, load_manifest
 from relive.services.mlflow import registry_rules as rules
 from relive.services.mlflow.announcing import announce
 from relive.services.mlflow.experiments import own_project
@@ -126,11 +126,20 @@ def _facts_of_run(services: Services, run_id: str) -> dict[str, Any]:
 
 
 def _signed(services: Services, version: ModelVersion, files: dict[str, str]) -> str:
+    """Sign what the hub saw: that a run made these files only if its recorder kept them as outs of it."""
     try:
-        recipe = load_recipe(services, version.run_id) if is_id(version.run_id) else None
+        recipe = load_recipe(services, version.run_id) if _is_recorded(services, version) else None
     except NotFound:
-        recipe = None  # a client's run, of which the hub saw only what was sent
+        recipe = None
     return sign_statement(services, version, files, recipe)
+
+
+def _is_recorded(services: Services, version: ModelVersion) -> bool:
+    if not is_id(version.run_id):
+        return False
+    outs = [it for it in services.store.list_artifacts(version.run_id) if it.kind == "out"]
+    kept = {digest for it in outs for digest in load_manifest(services, it.manifest).digests}
+    return set(load_manifest(services, version.manifest).digests) <= kept
 
 
 def _note_on_logged(services: Services, model_id: str, version: ModelVersion) -> None:

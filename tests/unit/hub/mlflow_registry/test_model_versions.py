@@ -2,7 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+
+from relive.core.provenance import BUILD_TYPE, UPLOAD_TYPE
+from relive.core.run import Artifact
+from relive.services.mlflow.artifacts import record_artifact
+from relive.services.registry import read_provenance
 
 INVALID = "INVALID_PARAMETER_VALUE"
 WITHIN = "request parameter must identify the resource that contains the source."
@@ -194,3 +200,33 @@ def test_a_version_without_run_and_files_has_its_pages(registry: Any) -> None:
     registry.post("registered-models/alias", name="bare", alias="champion", version="1")
     for page in ("/models", "/m/bare", "/m/bare/v/1", "/m/bare/v/1?verify=1", "/p/mlflow"):
         assert registry.live.ask("GET", page).status == 200, page
+
+
+def build_type(registry: Any, model: str) -> str:
+    """Give what kind of making the first version's signed statement tells of."""
+    services = registry.bench.services
+    envelope = read_provenance(services, services.store.get_version(model, "1"))
+    payload = msgspec.json.decode(services.signer.verify(envelope), type=dict)
+    kind: str = payload["predicate"]["buildDefinition"]["buildType"]
+    return kind
+
+
+def test_what_a_client_stored_with_a_recorded_run_is_not_signed_as_made_by_it(registry: Any) -> None:
+    bench = registry.bench
+    run = bench.finished_by_hand()
+    for path, data in (("model/MLmodel", b"flavors: {}"), ("model/weights", b"later")):
+        record_artifact(bench.services, run, path, bench.services.blobs.put(data))
+    registry.model("later")
+    registry.version("later", f"runs:/{run.id}/model", run_id=run.id)
+    assert build_type(registry, "later") == UPLOAD_TYPE
+
+
+def test_what_the_recorder_kept_as_an_out_is_signed_as_made_by_its_run(registry: Any) -> None:
+    bench = registry.bench
+    run = bench.finished_by_hand()
+    kept = bench.keep({"model/MLmodel": b"flavors: {}"})
+    out = Artifact(run_id=run.id, path="model/", manifest=kept, size_bytes=11, files=1)
+    bench.services.store.record_artifact(out)
+    registry.model("recorded")
+    registry.version("recorded", f"runs:/{run.id}/model", run_id=run.id)
+    assert build_type(registry, "recorded") == BUILD_TYPE
