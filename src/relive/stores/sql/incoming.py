@@ -18,7 +18,7 @@ from relive.formats.series import series_of
 from relive.stores.sql.summary import Place, places_of, points_of
 
 # Fewer points of a series cost less as rows, which are packed with those that follow.
-MANY: Final = 256
+MANY: Final = 128
 
 Places: TypeAlias = dict[Place, None]
 
