@@ -255,7 +255,7 @@ def test_an_environment_that_is_another_or_for_another_machine_is_not_taken(
 def test_what_cannot_be_described_is_refused_at_once_and_says_what_to_do(
     bench: Bench, changes: dict[str, bytes | None], error: type[Exception], said: str
 ) -> None:
-    version = uploaded(bench, **changes)
+    version = uploaded(bench, None, **changes)
     with pytest.raises(error) as caught:
         deploy_version(bench.services, "iris", version, by="ada")
     assert said in str(caught.value)
