@@ -1,6 +1,7 @@
 """The `deploy` action: the version this pipeline promoted gets an endpoint's traffic."""
 
 from relive.core.endpoint import Endpoint, Revision, RevisionState
+from relive.core.model import ModelVersion
 from relive.core.pipeline import Pipeline, Stage, StageStatus
 from relive.errors import Conflict, NotFound, ReliveError
 from relive.services.context import Services
@@ -40,37 +41,32 @@ def start(services: Services, view: PipelineView, stage: Stage) -> None:
         return
     try:
         check_deployable(services, version)
-        with services.store.transaction():
-            endpoint = services.store.ensure_endpoint(view.project.id, deploy.endpoint, version.model)
-            running = find_running(services, endpoint, version)
-            revision = running or create_revision(services, endpoint, version, stage_id=stage.id)
-            found = {"revision_id": revision.id, "endpoint": endpoint.name}
-            if running is not None:
-                found["running"] = "is live already" if running.id == endpoint.live else "was kept running"
-            moved = services.store.set_stage(
-                stage.id,
-                expect=StageStatus.WAITING,
-                status=StageStatus.RUNNING,
-                started_at=services.store.now(),
-                result=stage.result | found,
-            )
-            if moved is not None and running is not None:
-                move_traffic(services, endpoint, running, by=_by(view))
-            elif moved is None and running is None:
-                retire(services, revision)  # cancelled meanwhile: nobody would ask for it any more
+        _begin(services, view, stage, deploy.endpoint, version)
     except ReliveError as error:
         refuse(services, stage, error)
 
 
-def _yield_to(services: Services, stage: Stage, later: Pipeline, is_live: bool, *, by_hand: str) -> None:
-    """Leave the endpoint to a later push; while that one may fail yet, wait for it."""
-    if is_live:
-        told = f"pipeline #{later.number} of a later push has the traffic"
-        skip(services, stage, f"{told}; to deploy this one all the same: relive deploy {by_hand}")
-        return
-    waits = f"waits for pipeline #{later.number} of a later push, which is being deployed"
-    if stage.reason != waits:
-        services.store.set_stage(stage.id, expect=StageStatus.WAITING, reason=waits)
+def _begin(
+    services: Services, view: PipelineView, stage: Stage, endpoint_name: str, version: ModelVersion
+) -> None:
+    with services.store.transaction():
+        endpoint = services.store.ensure_endpoint(view.project.id, endpoint_name, version.model)
+        running = find_running(services, endpoint, version)
+        revision = running or create_revision(services, endpoint, version, stage_id=stage.id)
+        found = {"revision_id": revision.id, "endpoint": endpoint.name}
+        if running is not None:
+            found["running"] = "is live already" if running.id == endpoint.live else "was kept running"
+        moved = services.store.set_stage(
+            stage.id,
+            expect=StageStatus.WAITING,
+            status=StageStatus.RUNNING,
+            started_at=services.store.now(),
+            result=stage.result | found,
+        )
+        if moved is not None and running is not None:
+            move_traffic(services, endpoint, running, by=_by(view))
+        elif moved is None and running is None:
+            retire(services, revision)  # cancelled meanwhile: nobody would ask for it any more
 
 
 def check(services: Services, view: PipelineView, stage: Stage) -> None:
