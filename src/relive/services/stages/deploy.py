@@ -69,6 +69,17 @@ def _begin(
             retire(services, revision)  # cancelled meanwhile: nobody would ask for it any more
 
 
+def _yield_to(services: Services, stage: Stage, later: Pipeline, is_live: bool, *, by_hand: str) -> None:
+    """Leave the endpoint to a later push; while that one may fail yet, wait for it."""
+    if is_live:
+        told = f"pipeline #{later.number} of a later push has the traffic"
+        skip(services, stage, f"{told}; to deploy this one all the same: relive deploy {by_hand}")
+        return
+    waits = f"waits for pipeline #{later.number} of a later push, which is being deployed"
+    if stage.reason != waits:
+        services.store.set_stage(stage.id, expect=StageStatus.WAITING, reason=waits)
+
+
 def check(services: Services, view: PipelineView, stage: Stage) -> None:
     """Move the traffic once the revision has passed its contract test."""
     try:
