@@ -13,9 +13,11 @@ A document `[FORMAT, steps, times, values]` in MessagePack, each column `[kind, 
 Every bit comes back, but that there is one NaN.
 """
 
+import struct
 import sys
 import zlib
 from array import array
+from collections.abc import Iterable
 from itertools import accumulate
 from operator import sub
 from typing import Final, TypeVar
@@ -69,7 +71,7 @@ def unpack_points(data: bytes) -> Points:
         if number != FORMAT:
             raise ValueError(f"format {number}")
         points = Points(_read(steps), _as_floats(_read(times)), _as_floats(_read(values)))
-    except (ValueError, zlib.error, OverflowError) as error:
+    except (ValueError, zlib.error, struct.error) as error:
         raise InvalidInput(field="packed points", value=str(error), wanted=f"format {FORMAT}") from error
     if not len(points.steps) == len(points.times) == len(points.values):
         raise InvalidInput(field="packed points", value="columns of different lengths", wanted="equal ones")
@@ -118,8 +120,8 @@ def series_of(block: MetricBlock) -> list[tuple[str, Points]]:
 
 def _differences(words: "array[int]") -> _Column:
     try:
-        return _DIFFERENCES, _squeeze(array("q", [*words[:1], *map(sub, words[1:], words)]))
-    except OverflowError:  # farther apart than 64 bits can say
+        return _DIFFERENCES, _squeeze(_array(words[:1], map(sub, words[1:], words), len(words)))
+    except struct.error:  # farther apart than 64 bits can say
         return _WORDS, _squeeze(words)
 
 
@@ -140,7 +142,12 @@ def _read(column: _Column) -> "array[int]":
     for plane in range(_WIDTH):
         data[plane::_WIDTH] = planes[plane * length : (plane + 1) * length]
     words = _little(array("q", bytes(data)))
-    return array("q", accumulate(words)) if kind == _DIFFERENCES else words
+    return _array((), accumulate(words), length) if kind == _DIFFERENCES else words
+
+
+def _array(first: Iterable[int], others: Iterable[int], length: int) -> "array[int]":
+    # Half the time of array("q", numbers), which grows as it goes.
+    return array("q", struct.pack(f"{length}q", *first, *others))
 
 
 def _as_floats(words: "array[int]") -> "array[float]":
