@@ -1,7 +1,9 @@
 """Model versions, their signed statements and their aliases."""
 
+import base64
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -13,7 +15,7 @@ from relive.core.model import Alias, ModelVersion, RegisteredModel, Signature
 from relive.core.pipeline import Stage
 from relive.core.project import Project
 from relive.core.promotion import Decision, Promotion, promotions
-from relive.core.provenance import PAYLOAD_TYPE, Builder, statement, upload_statement
+from relive.core.provenance import BUILD_TYPE, PAYLOAD_TYPE, Builder, statement, upload_statement
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.errors import Conflict, InvalidName, NotFound, ReliveError
 from relive.formats.dsse import Envelope
@@ -211,6 +213,17 @@ def read_provenance(services: Services, version: ModelVersion) -> bytes:
         name = f"{version.model}@{version.version}"
         raise NotFound(kind="signed statement of", name=name, hint="its registration was never finished")
     return services.blobs.read(version.provenance)
+
+
+def was_seen(services: Services, version: ModelVersion) -> bool:
+    """Tell whether the signed statement says how a version was made, rather than only who stored its files.
+
+    Raises:
+        NotFound: It has no statement.
+    """
+    envelope = msgspec.json.decode(read_provenance(services, version), type=Envelope)
+    said = msgspec.json.decode(base64.b64decode(envelope.payload), type=dict[str, Any])
+    return bool(said["predicate"]["buildDefinition"]["buildType"] == BUILD_TYPE)
 
 
 def move_alias(services: Services, model: str, alias: str, version: int, *, by: str) -> Alias:

@@ -98,6 +98,8 @@ def test_the_api_never_answers_with_a_page(site: Site):
         "/settings/tokens",
         "/p/digits/pipelines/7/cancel",
         "/e/digits/rollback",
+        "/e/digits/cancel",
+        "/m/digits/v/1/deploy",
         "/m/digits/aliases",
         "/logout",
     ],

@@ -102,6 +102,26 @@ async def deploy(request: HubRequest, name: FromPath[str]) -> Redirect:
     return go_to(request, f"/e/{name}")
 
 
+@post("/m/{name:str}/v/{ref:str}/deploy", include_in_schema=False, status_code=303)
+async def deploy_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Redirect:
+    """Serve this version behind an endpoint, made if there is none of the name."""
+    caller = member(request, "deploy")
+    endpoint = (await form_of(request)).get("endpoint", "").strip()
+    services = services_of(request)
+    version = await asyncio.to_thread(services.store.get_version, name, ref)
+    await asyncio.to_thread(endpoints.deploy_version, services, endpoint, version, by=caller.name)
+    return go_to(request, f"/e/{endpoint}")
+
+
+@post("/e/{name:str}/cancel", include_in_schema=False, status_code=303)
+async def cancel_deployment(request: HubRequest, name: FromPath[str]) -> Redirect:
+    """Stop what is on its way; the traffic stays where it is."""
+    caller = member(request, "cancel a deployment")
+    await asyncio.to_thread(endpoints.cancel_deployment, services_of(request), name, by=caller.name)
+    services_of(request).wake()
+    return go_to(request, f"/e/{name}")
+
+
 def _deploy(request: HubRequest, name: str, ref: str, by: str) -> None:
     services = services_of(request)
     model = services.store.get_endpoint(name).model
@@ -118,4 +138,6 @@ ROUTES = [
     show_endpoint,
     roll_back,
     deploy,
+    deploy_version,
+    cancel_deployment,
 ]

@@ -1,5 +1,6 @@
 """Endpoints: is it up, what does it serve, and how to go back."""
 
+import hashlib
 import json
 import shlex
 from typing import Any
@@ -14,6 +15,7 @@ from relive.hub.web.views.events import EventLine, event_line
 from relive.hub.web.views.graphs import Graph, draw_lineage
 from relive.services import catalog, lineage
 from relive.services.context import Services
+from relive.services.describing import DOING
 from relive.services.inputs import load_manifest
 from relive.wire.hub import EndpointDetail
 
@@ -32,7 +34,12 @@ class _Recorded(msgspec.Struct, frozen=True):
 
 
 class RevisionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A revision in one row; `role` as `core.endpoint.roles` says it, empty for none."""
+    """A revision in one row.
+
+    Attributes:
+        role: As `core.endpoint.roles` says it, empty for none.
+        doing: What it does before it is ready.
+    """
 
     number: int
     mark: Mark
@@ -41,6 +48,7 @@ class RevisionLine(msgspec.Struct, frozen=True, kw_only=True):
     version_url: str
     restarts: int
     error: str
+    doing: str
     at: float
     ready_at: float | None
 
@@ -69,6 +77,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
         rollback_to: What the rollback button goes back to, empty if it cannot.
         forward: Command that goes forward again after a rollback, empty if there was none.
         others: Versions that could be deployed.
+        champion: Version that the alias of this name names, 0 for none: no deployment by hand moves it.
     """
 
     name: str
@@ -87,6 +96,7 @@ class EndpointPage(msgspec.Struct, frozen=True, kw_only=True):
     rollback_to: str
     forward: str
     others: tuple[tuple[str, str], ...]
+    champion: int
     revisions: tuple[RevisionLine, ...]
     graph: Graph
     events: tuple[EventLine, ...]
@@ -150,14 +160,14 @@ def get_endpoint(services: Services, name: str) -> EndpointPage:
         rollback_to=_served(previous) if previous and previous.state is RevisionState.READY else "",
         forward=f"relive deploy {endpoint.model}@{left.facts.get('version')} {name}" if left else "",
         others=_deployable(services, endpoint, live),
+        champion=_champion(services, endpoint.model),
         revisions=tuple(_line(it, roles(endpoint, detail.revisions)) for it in detail.revisions),
         graph=draw_lineage(
             lineage.of_endpoint(services, name), f"endpoint:{endpoint.id}", f"What endpoint {name} is made of"
         ),
         events=tuple(event_line(event) for event in events),
         is_moving=moving,
-        seen="-".join(f"{r.number}{r.state.value[:2]}{r.restarts}" for r in detail.revisions)
-        + endpoint.live[:8],
+        seen=_seen(detail),
     )
 
 
@@ -211,10 +221,22 @@ def _deployable(services: Services, endpoint: Endpoint, live: Revision | None) -
     served = live.version_id if live else ""
     versions = sorted(services.store.list_versions(endpoint.model), key=lambda version: -version.version)
     return tuple(
-        (str(version.version), f"v{version.version}, {version.status}")
-        for version in versions
-        if version.contract and version.id != served
+        (str(it.version), f"v{it.version}, {it.status}" + ("" if it.contract else ", described first"))
+        for it in versions
+        # Whether a client's can be described is told where it is asked for: reading each would take long.
+        if (it.contract or (it.source and it.manifest)) and it.id != served
     )
+
+
+def _champion(services: Services, model: str) -> int:
+    alias = services.store.find_alias(model, "champion")
+    return alias.version if alias else 0
+
+
+def _seen(detail: EndpointDetail) -> str:
+    """Name what the page shows of the revisions, so that a browser asks for it again only if it changed."""
+    shown = [(it.number, it.state, it.restarts, it.facts.get(DOING)) for it in detail.revisions]
+    return hashlib.blake2s(repr((shown, detail.endpoint.live)).encode(), digest_size=8).hexdigest()
 
 
 def _kept(detail: EndpointDetail, role: str) -> Revision | None:
@@ -231,6 +253,7 @@ def _line(revision: Revision, role: dict[str, str]) -> RevisionLine:
         version_url=_version_url(revision),
         restarts=revision.restarts,
         error=revision.error,
+        doing=str(revision.facts.get(DOING, "")) if revision.state.is_wanted else "",
         at=revision.created_at,
         ready_at=revision.ready_at,
     )

@@ -85,6 +85,8 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
         metrics: Name, value, and the difference to the champion ("" if it is the champion).
         run_pipeline: Number of the earlier pipeline that its run is of, 0 if it is of the same one.
         verified: What the reader's verification showed; None until asked.
+        environment: Where the environment comes from that a version of a client is served in; else empty.
+        endpoint: Which one to deploy it to is proposed; empty if it has no files here.
     """
 
     model: str
@@ -113,6 +115,8 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     graph: Graph
     verified: Verified | None
+    environment: str
+    endpoint: str
 
 
 def list_models(services: Services) -> tuple[ModelLine, ...]:
@@ -183,6 +187,8 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         size_bytes=files.size_bytes,
         graph=_graph(services, version),
         verified=_verified(services, version) if verify else None,
+        environment=str(version.facts.get("environment_from", "")),
+        endpoint=next(iter(_endpoints(services, name)), name) if version.manifest else "",
     )
 
 

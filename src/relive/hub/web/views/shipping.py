@@ -9,11 +9,12 @@ from relive.core.gates import GateResult
 from relive.core.model import ModelVersion
 from relive.core.pipeline import Action, Stage
 from relive.core.trajectory import Verdict, VerdictLevel
-from relive.errors import NotFound
+from relive.errors import NotFound, ReliveError
 from relive.hub.web.marks import Mark
 from relive.hub.web.views.verdicts import newest
 from relive.services.context import Services
-from relive.services.registry import load_recipe
+from relive.services.describing import check_deployable
+from relive.services.registry import load_recipe, was_seen
 
 _YES, _NO, _OPEN = Mark("✔", "yes", "good"), Mark("✖", "no", "bad"), Mark("○", "open", "quiet")
 
@@ -55,18 +56,8 @@ def _all(
 ) -> Iterator[Check]:
     yield _gates(stages)
     yield _replayed(version, verdicts)
-    signed = Check(question="Is its origin signed?", mark=_NO, evidence="It has no signed statement.")
-    if version.provenance:
-        said = "An in-toto statement with SLSA provenance names every input; verify it below."
-        signed = Check(question=signed.question, mark=_YES, evidence=said)
-    yield signed
-    tested = "Signature and expected predictions were recorded from its example rows."
-    untested = "It was registered without an example: register: {example: rows.csv}. It cannot be deployed."
-    yield Check(
-        question="Can it be tested before traffic?",
-        mark=_YES if version.contract else _NO,
-        evidence=tested if version.contract else untested,
-    )
+    yield _signed(services, version)
+    yield _tested(services, version)
     yield _clean(services, version)
     names = ", ".join(endpoint.name for endpoint in serving)
     yield Check(
@@ -75,6 +66,32 @@ def _all(
         evidence=f"It has the traffic of {names}." if serving else "No endpoint sends it traffic.",
         url=f"/e/{serving[0].name}" if serving else "",
     )
+
+
+def _signed(services: Services, version: ModelVersion) -> Check:
+    question = "Is its origin signed?"
+    if not version.provenance:
+        return Check(question=question, mark=_NO, evidence="It has no signed statement.")
+    if was_seen(services, version):
+        said = "An in-toto statement with SLSA provenance names every input; verify it below."
+        return Check(question=question, mark=_YES, evidence=said)
+    by = version.created_by or "a client"
+    said = f"Signed is that {by} stored these files; how they were made, this hub did not see."
+    return Check(question=question, mark=_OPEN, evidence=said)
+
+
+def _tested(services: Services, version: ModelVersion) -> Check:
+    question = "Can it be tested before traffic?"
+    if version.contract:
+        said = "Signature and expected predictions were recorded from its example rows."
+        return Check(question=question, mark=_YES, evidence=said)
+    try:
+        check_deployable(services, version)
+    except ReliveError as error:
+        said = f"It cannot be deployed: {error.what()} {error.to_do() or ''}".strip()
+        return Check(question=question, mark=_NO, evidence=said)
+    said = "Not yet: its first deployment records signature and expected predictions from its input example."
+    return Check(question=question, mark=_OPEN, evidence=said)
 
 
 def _gates(stages: Sequence[Stage]) -> Check:
