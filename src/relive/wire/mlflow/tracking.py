@@ -164,3 +164,22 @@ class GetHistoryBulkInterval(Request, frozen=True):
     start_step: Int32 | None = None
     end_step: Int32 | None = None
     max_results: Int32 | None = None
+
+
+class HistoryPoint(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A point of a history, in answers; a value that is no number in JSON is a word."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+    run_id: str = ""
+
+
+class ListArtifacts(Request, frozen=True):
+    """artifacts/list; all of a folder is one page."""
+
+    run_id: str
+    path: str = ""
+    page_token: str = ""
+    run_uuid: str = ""
