@@ -196,11 +196,16 @@ class ForgeUnreachable(ReliveError):
 
 @dataclass(eq=False)
 class WebhookFailed(ReliveError):
-    """A webhook's address did not take a message."""
+    """A webhook's address did not take a message.
+
+    Attributes:
+        wait_s: How long it asked to be left alone; None if it did not say.
+    """
 
     code = "webhook_failed"
     url: str
     reason: str
+    wait_s: float | None = None
 
     def what(self) -> str:
         return f"{self.url} did not take the message: {self.reason}."

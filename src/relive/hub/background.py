@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from relive.core.job import Job, JobKind, JobState
-from relive.errors import ReliveError, Superseded
+from relive.errors import ReliveError, Superseded, WebhookFailed
 from relive.hub.build import retention
 from relive.hub.peers import Peers
 from relive.hub.routing import RouterKeeper
@@ -33,6 +33,8 @@ _ROUTER_LOOK_S = 0.05
 _HUB_LEASE_S = 60.0
 _RETRY_S = 5.0
 _LONGEST_RETRY_S = 60.0
+# Receivers of webhooks expect the next attempt as soon as from MLflow's server.
+_SEND_AGAIN_S = 0.5
 
 HubJob = Callable[[Services, Job], object]
 
@@ -169,10 +171,19 @@ def run_hub_job(services: Services, job: Job, handle: HubJob) -> None:
         _log.warning("job %s was taken over by another hub", job.id)
     except ReliveError as error:
         if is_passing(error) or job.attempt < job.max_attempts:
-            delay_s = min(_LONGEST_RETRY_S, _RETRY_S * 2 ** min(job.attempt, 10))
-            store.release(job.id, job.fence, delay_s=delay_s, error=str(error))
+            store.release(job.id, job.fence, delay_s=_pause_s(job, error), error=str(error))
         else:
             store.finish(job.id, job.fence, JobState.FAILED, result={}, error=str(error))
     except Exception as error:  # noqa: BLE001  # a defect fails its job, not the hub
         _log.exception("job %s (%s) failed", job.id, job.kind)
         store.finish(job.id, job.fence, JobState.FAILED, result={}, error=f"{type(error).__name__}: {error}")
+
+
+def _pause_s(job: Job, error: ReliveError) -> float:
+    """Say how long to wait before the next attempt: each time twice as long, or as long as was asked for."""
+    first_s = _RETRY_S
+    if isinstance(error, WebhookFailed):
+        if error.wait_s is not None:
+            return min(_LONGEST_RETRY_S, error.wait_s)
+        first_s = _SEND_AGAIN_S
+    return min(_LONGEST_RETRY_S, first_s * 2.0 ** min(job.attempt, 10))

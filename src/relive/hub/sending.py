@@ -72,7 +72,7 @@ class HttpSender:
                 answer.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise WebhookFailed(url=url, reason=str(error) or type(error).__name__) from error
-        return Sent(status=answer.status, body=text)
+        return Sent(status=answer.status, body=text, wait_s=_wait_s(answer))
 
     @cached_property
     def _pool(self) -> urllib3.PoolManager:
@@ -80,6 +80,13 @@ class HttpSender:
         if not self._anywhere:
             pool.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTlsPool}
         return pool
+
+
+def _wait_s(answer: urllib3.BaseHTTPResponse) -> float | None:
+    try:
+        return urllib3.Retry().get_retry_after(answer)
+    except urllib3.exceptions.InvalidHeader:
+        return None
 
 
 def is_public(address: str) -> bool:

@@ -7,10 +7,15 @@ import msgspec
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What was answered; of a long body the beginning."""
+    """What was answered; of a long body the beginning.
+
+    Attributes:
+        wait_s: After how many seconds to ask again, if the answer said so.
+    """
 
     status: int
     body: str
+    wait_s: float | None = None
 
 
 class Sender(Protocol):

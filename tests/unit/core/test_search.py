@@ -141,6 +141,7 @@ def test_conditions_are_joined(text, read):
         ("metrics.a > 1;", "Invalid clause(s) in filter string: ';'", 13),
         ("metrics.A > 0.1 NAND params.B = 'LR'", "Invalid clause(s) in filter string: 'NAND'", 16),
         ("`metrics.A > 0.1", "Invalid clause(s) in filter string", 0),
+        ("evilhax = true", "Invalid clause(s) in filter string: 'true'", 10),
         ("attribute.status = true", "Invalid clause(s) in filter string: 'true'", 19),
         ("attribute.status IS 'RUNNING'", "Invalid clause(s) in filter string", 0),
         ("params.acc = LR'", "Invalid clause(s) in filter string: '''", 15),

@@ -10,7 +10,8 @@ from relive.core.webhook import Webhook, WebhookDelivery
 from relive.services.context import Services
 from relive.services.ids import new_id
 
-TRIES = 6
+# With the pauses between them three minutes: as long as a receiver is away while it starts again.
+TRIES = 9
 _MOST_WEBHOOKS = 1000
 
 

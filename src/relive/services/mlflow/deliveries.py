@@ -44,7 +44,7 @@ def deliver(services: Services, job: Job) -> None:
     is_passing = sent.status in _PASSING
     _note(services, delivery, error=refusal, status=sent.status, is_done=is_last or not is_passing)
     if is_passing:
-        raise WebhookFailed(url=webhook.url, reason=refusal)
+        raise WebhookFailed(url=webhook.url, reason=refusal, wait_s=sent.wait_s)
 
 
 def send(services: Services, webhook: Webhook, delivery_id: str, body: str) -> Sent:

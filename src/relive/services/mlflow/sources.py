@@ -13,6 +13,7 @@ from relive.core.access import Caller
 from relive.core.artifact import Manifest
 from relive.core.logged_model import LoggedModel
 from relive.core.model import ModelVersion
+from relive.core.run import Run
 from relive.errors import NotFound
 from relive.services.accounts import require_reader
 from relive.services.context import Services
@@ -22,7 +23,6 @@ from relive.services.mlflow.places import SCHEME, locate
 from relive.services.mlflow.registry_json import location_of
 from relive.services.mlflow.registry_rules import is_prompt
 from relive.services.mlflow.run_json import artifact_uri
-from relive.services.mlflow.runs import get_run
 from relive.wire.mlflow import registry as wire
 
 _PROMPT_SOURCES: Final = ("dummy-source", "prompt-template")
@@ -89,7 +89,10 @@ def files_at(services: Services, caller: Caller, location: str) -> Manifest:
     """Give the files at a location of this hub; none if it is elsewhere, or nothing is there."""
     if location.startswith("runs:/"):
         run_id, _, path = location.removeprefix("runs:/").partition("/")
-        location = f"{artifact_uri(services, get_run(services, run_id, caller))}/{path}"
+        run = _run(services, caller, run_id)
+        if run is None:
+            return Manifest(())  # MLflow registers what a run of another server is said to have
+        location = f"{artifact_uri(services, run)}/{path}"
     if not location.startswith(SCHEME) or location.startswith(f"{SCHEME}/"):
         return Manifest(())
     return manifest_of(services, locate(services, caller, location.removeprefix(SCHEME)))
@@ -156,6 +159,8 @@ def _check_scheme(source: str) -> None:
 
 def _check_in_run(services: Services, caller: Caller, source: str, run_id: str) -> None:
     if _is_local(source):
+        if run_id and _run(services, caller, run_id) is None:
+            _refuse_outside(source, "run_id")
         _refuse_local(urlparse(source).path if run_id else source, "run_id")
     _check_absolute(source)
     parsed = urlparse(source)
@@ -166,10 +171,10 @@ def _check_in_run(services: Services, caller: Caller, source: str, run_id: str) 
         return
     if parsed.scheme == "models" and (parsed.netloc or logged_id_of(source)):
         _refuse_outside(source, "model_id")
-    if _is_artifact(source) and not (
-        run_id and _is_within(source, _uri_of_run(services, caller, source, run_id))
-    ):
-        _refuse_outside(source, "run_id")
+    if _is_artifact(source):
+        run = _run(services, caller, run_id) if run_id else None
+        if run is None or not _is_within(source, artifact_uri(services, run)):
+            _refuse_outside(source, "run_id")
 
 
 def _check_in_model(services: Services, caller: Caller, source: str, model_id: str) -> None:
@@ -187,11 +192,11 @@ def _check_in_model(services: Services, caller: Caller, source: str, model_id: s
         _refuse_outside(source, "model_id")
 
 
-def _uri_of_run(services: Services, caller: Caller, source: str, run_id: str) -> str:
-    try:
-        return artifact_uri(services, get_run(services, run_id, caller))
-    except NotFound:
-        _refuse_outside(source, "run_id")
+def _run(services: Services, caller: Caller, run_id: str) -> Run | None:
+    run = services.store.find_run(run_id)
+    if run is not None:
+        require_reader(caller, run.project_id)
+    return run
 
 
 def _logged(services: Services, caller: Caller, source: str, model_id: str) -> LoggedModel:

@@ -28,6 +28,22 @@ def test_a_version_from_elsewhere_keeps_its_source_only(registry: Any) -> None:
     assert (own.manifest, own.provenance) == ("", "")
 
 
+def test_a_version_of_a_run_that_is_not_here_is_registered_without_files(registry: Any) -> None:
+    registry.model("foreign")
+    made = registry.version("foreign", "runs:/elsewhere/model", run_id="elsewhere")
+    assert (made["source"], made["run_id"]) == ("runs:/elsewhere/model", "elsewhere")
+    uri = registry.get("model-versions/get-download-uri", name="foreign", version="1")["artifact_uri"]
+    assert uri == "runs:/elsewhere/model"
+    assert registry.bench.services.store.get_version("foreign", "1").manifest == ""
+
+
+@pytest.mark.parametrize("source", ["/srv/model", "mlflow-artifacts:/0/none/artifacts"])
+def test_a_place_in_a_run_that_is_not_here_is_refused(registry: Any, source: str) -> None:
+    asked = {"name": "any", "source": source, "run_id": "elsewhere"}
+    said = f"Invalid model version source: '{source}'. The run_id {WITHIN}"
+    assert registry.refused("POST", "model-versions/create", **asked) == (400, INVALID, said)
+
+
 def test_a_version_from_a_run_is_kept_by_digest_and_signed(registry: Any) -> None:
     run = registry.run(MLmodel=b"flavors: {}\n", weights=b"123")
     registry.post("runs/log-metric", run_id=run["run_id"], key="acc", value=0.5, timestamp=1)

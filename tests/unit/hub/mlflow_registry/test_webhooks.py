@@ -26,6 +26,7 @@ class Receiver:
 
     url: str = ""
     status: int = 200
+    retry_after: str = ""
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
@@ -39,6 +40,8 @@ def receiver() -> Iterator[Receiver]:
             kept.got.append(({key.lower(): value for key, value in self.headers.items()}, body))
             self.send_response(kept.status)
             self.send_header("content-length", "4")
+            if kept.retry_after:
+                self.send_header("retry-after", kept.retry_after)
             self.end_headers()
             self.wfile.write(b"said")
 
@@ -176,6 +179,26 @@ def test_what_did_not_arrive_is_tried_again_and_written_down(registry: Any, rece
     assert (refused.status, refused.is_done) == (400, True)
     shown = registry.live.ask("GET", "/api/v1/webhooks/deliveries?failed=true").json
     assert {it["id"] for it in shown} == {waiting.id, refused.id}
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "before", "pause_s"),
+    [("", 0, 1.0), ("", 1, 2.0), ("7", 0, 7.0), ("3600", 0, 60.0), ("soon", 0, 1.0)],
+)
+def test_the_next_attempt_comes_soon_or_when_the_receiver_asks(
+    registry: Any, receiver: Receiver, retry_after: str, before: int, pause_s: float
+) -> None:
+    store = registry.bench.services.store
+    hook(registry, receiver.url)
+    receiver.status, receiver.retry_after = 429, retry_after
+    registry.model(f"again-{retry_after}-{before}")
+    job = store.claim("here", pools=("hub",), kinds=(JobKind.WEBHOOK,), lease_s=60)
+    for _ in range(before):
+        store.release(job.id, job.fence)
+        job = store.claim("here", pools=("hub",), kinds=(JobKind.WEBHOOK,), lease_s=60)
+    asked_at = store.now()
+    run_hub_job(registry.bench.services, job, HUB_JOBS[job.kind])
+    assert asked_at + pause_s <= store.get_job(job.id).run_after <= store.now() + pause_s
 
 
 def test_the_last_attempt_is_the_end_of_it(registry: Any) -> None:
