@@ -128,6 +128,7 @@ MLFLOW = {
     "POST experiments/search": CLIENTS,
     "POST runs/search": CLIENTS,
     "POST runs/create": CLIENTS,
+    "POST runs/create-promptlab-run": CLIENTS,
     "GET runs/get?run_id={run_id}": CLIENTS,
     "POST runs/update": "cma",
     "POST runs/delete": MEMBERS,

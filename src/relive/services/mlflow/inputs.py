@@ -1,5 +1,6 @@
 """Data sets and logged models that runs read or made, as MLflow's clients tell it."""
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -73,7 +74,7 @@ def log_model(services: Services, message: wire.LogModel, caller: Caller) -> Non
     with store.transaction():
         before = store.list_tags([run.id]).get(run.id, {}).get(_MODELS, "[]")
         history = [*msgspec.json.decode(before), kept]
-        store.set_tags(run.id, {_MODELS: msgspec.json.encode(history).decode()}, fence=run.fence or None)
+        store.set_tags(run.id, {_MODELS: json.dumps(history)}, fence=run.fence or None)
 
 
 def dataset_summaries(services: Services, message: wire.SearchDatasets, caller: Caller) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def safe_path(path: str) -> str:
     while (decoded := unquote(path)) != path:
         path = decoded
     path = _CONTROL.sub(lambda found: quote(found[0]), path)
-    is_absolute = path.startswith("/") or pathlib.PureWindowsPath(path).is_absolute()
+    is_absolute = path.startswith(("/", "file:/")) or pathlib.PureWindowsPath(path).is_absolute()
     if "#" in path or is_absolute or ".." in path.split("/"):
         raise invalid("Invalid path")
     return "/".join(part for part in path.split("/") if part not in ("", "."))

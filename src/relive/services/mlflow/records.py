@@ -172,11 +172,18 @@ def _check_points(points: Sequence[wire.MetricPoint]) -> None:
     """Refuse the first point that cannot be kept; a batch has few keys, and each is looked at once."""
     faulty = {key for key in {point.key for point in points} if keys.is_bad(key)}
     for index, point in enumerate(points):
-        if point.timestamp < 0 or point.key in faulty:
+        if point.timestamp < 0 or point.key in faulty or _is_half_named(point):
             _check_point(point, f"metrics[{index}].")
 
 
+def _is_half_named(point: wire.MetricPoint) -> bool:
+    """Tell whether the data set of a point has a name without a digest, or the other way round."""
+    return bool(point.dataset_name) != bool(point.dataset_digest)
+
+
 def _check_point(point: wire.MetricPoint, path: str) -> None:
+    if _is_half_named(point):
+        raise invalid("Both dataset_name and dataset_digest must be provided if one is provided")
     keys.check_key(point.key, f"{path}name")
     if point.timestamp < 0:
         about = f"metric '{point.key}' (value={point.value})."

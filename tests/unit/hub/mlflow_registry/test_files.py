@@ -62,7 +62,8 @@ def test_any_address_holds_files(registry: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["%2e%2e/x", "a/%2e%2e/%2e%2e/x", "%252e%252e/x", "a%23b", "/etc/passwd", "C:%5Cx"]
+    "path",
+    ["%2e%2e/x", "a/%2e%2e/%2e%2e/x", "%252e%252e/x", "a%23b", "/etc/passwd", "C:%5Cx", "file:///etc/passwd"],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_a_path_stays_below_the_root(registry: Any, method: str, path: str) -> None:
@@ -107,6 +108,12 @@ def test_files_elsewhere_are_not_the_hubs(registry: Any, location: str) -> None:
     run_id = registry.post("runs/create", **made)["run"]["info"]["run_id"]
     status, _, said = registry.refused("GET", "/get-artifact", run_id=run_id, path="a.txt")
     assert (status, said) == (400, f"The files are not of this hub: {location}/{run_id}/artifacts")
+
+
+def test_a_file_has_a_name(registry: Any) -> None:
+    said = "Artifact path must include a filename (cannot end with '/')."
+    answer = registry.live.ask("PUT", f"{FILES}/loose/folder/", body=b"x")
+    assert (answer.status, answer.json["message"]) == (400, said)
 
 
 def test_what_is_no_file_is_said(registry: Any) -> None:

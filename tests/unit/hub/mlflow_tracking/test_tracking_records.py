@@ -17,6 +17,9 @@ def point(**fields: Any) -> dict[str, Any]:
     return {"key": "m", "value": 1.0, "timestamp": 5, "step": 0} | fields
 
 
+HALF_NAMED = "Both dataset_name and dataset_digest must be provided if one is provided"
+
+
 def resolves(name: str) -> str:
     """Say what is wrong with a name that would be another as the name of a file."""
     return (
@@ -48,6 +51,8 @@ def resolves(name: str) -> str:
         ),
         ({"step": 2**63}, "Invalid value 9223372036854775808 for parameter 'step' supplied"),
         ({"run_id": 31}, "Invalid value 31 for parameter 'run_id' supplied"),
+        ({"dataset_name": "d"}, HALF_NAMED),
+        ({"dataset_digest": "d"}, HALF_NAMED),
     ],
 )
 def test_what_cannot_be_a_point_is_refused(tracking: Tracking, fields: dict[str, Any], said: str) -> None:

@@ -152,3 +152,29 @@ def test_one_slash_too_many_neither_opens_nor_closes_an_address(tracking: Tracki
         answer = live.ask("GET", "//get-artifact?run_id=x&path=../x", token="")
         assert (answer.status, answer.json["message"]) == (400, "Invalid path")
         assert live.ask("GET", "//api/v1/runs", token="").status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("GET", "runs/create", "POST"),
+        ("PUT", "runs/get", "GET"),
+        ("DELETE", "experiments/search", "GET, POST"),
+        ("POST", "logged-models/m-1", "GET, PATCH, DELETE"),
+    ],
+)
+def test_a_call_by_another_method_says_which_it_takes(
+    tracking: Tracking, method: str, path: str, takes: str
+) -> None:
+    answer = tracking.ask(method, path, {} if method != "GET" else None)
+    assert (answer.status, answer.headers["allow"]) == (405, takes)
+    assert answer.json["message"].endswith(f"takes {takes}, not {method}.")
+    assert tracking.ask(method, "nothing/of/the/kind").status == 501
+
+
+def test_listing_artifacts_names_the_run_and_leaves_out_what_is_empty(tracking: Tracking) -> None:
+    run = tracking.run()
+    assert list(tracking.get("artifacts/list", run_uuid=run)) == ["root_uri"]
+    said = f"Missing value for required parameter 'run_id'.{SEE}"
+    for query in ({}, {"run_id": ""}, {"run_uuid": ""}):
+        assert tracking.refused_query("artifacts/list", **query) == (400, BAD, said)

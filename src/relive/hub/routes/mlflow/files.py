@@ -14,6 +14,7 @@ from relive.hub.routes.mlflow.answers import in_mlflows_words
 from relive.hub.routes.mlflow.attachments import attached
 from relive.hub.routes.mlflow.table import client_of
 from relive.services.mlflow import artifacts
+from relive.services.mlflow.faults import invalid
 from relive.services.mlflow.places import Place, check_writer, locate
 
 _ROOTS = ["/api/2.0/mlflow-artifacts/artifacts", "/ajax-api/2.0/mlflow-artifacts/artifacts"]
@@ -35,6 +36,8 @@ async def list_files(request: HubRequest, path: FromQuery[str] = "") -> Response
 @in_mlflows_words
 async def put_file(request: HubRequest, path: FromPath[str]) -> Response[Any]:
     """Store one file, streaming."""
+    if _named(request).endswith("/"):
+        raise invalid("Artifact path must include a filename (cannot end with '/').")
     services, place = services_of(request), await located(request, _named(request), "store artifacts")
     caller = client_of(request, "store artifacts")
     await asyncio.to_thread(check_writer, services, caller, place)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from relive.core.access import Caller, Scope
 from relive.errors import AccessDenied
 from relive.hub.http import HubRequest, allowed
 from relive.services.context import Services
 
+METHODS: Final = ("GET", "POST", "PATCH", "DELETE", "PUT")
 Handler = Callable[[Services, Caller, Any], Any]
 Query = dict[str, str]
 # (method, path) → message type (None: the query as it is) and handler, whose docstring the documentation
@@ -42,6 +43,10 @@ class Routes:
             if "{" in path:
                 parts = path.split("/")
                 self._named.setdefault((method, len(parts)), []).append((parts, row))
+
+    def methods(self, path: str) -> list[str]:
+        """Give the methods that a path takes; none if it is not served."""
+        return [method for method in METHODS if self.find(method, path) is not None]
 
     def find(self, method: str, path: str) -> Found | None:
         """Give the row of a request; None if this is not served."""

@@ -1,13 +1,15 @@
 """Experiments, runs, metrics, params and tags."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from relive.core.access import Caller
-from relive.hub.routes.mlflow.table import Query, Table
+from relive.hub.routes.mlflow.table import Table
 from relive.services.context import Services
-from relive.services.mlflow import artifacts, experiments, metrics, records, runs
+from relive.services.mlflow import artifacts, experiments, metrics, prompts, records, runs
 from relive.services.mlflow.run_json import artifact_uri, info_json, new_run_json, run_json
 from relive.wire.mlflow import tracking as wire
+from relive.wire.mlflow.prompts import CreatePromptRun
 
 Reply = dict[str, Any]
 
@@ -64,6 +66,11 @@ def _create_run(services: Services, caller: Caller, message: wire.CreateRun) -> 
     return {"run": new_run_json(services, runs.create_run(services, message, caller))}
 
 
+def _create_prompt_run(services: Services, caller: Caller, message: CreatePromptRun) -> Reply:
+    """Keep one answer to a prompt as a finished run: params, a table, and the prompt as a model folder."""
+    return {"run": run_json(services, prompts.create_prompt_run(services, message, caller))}
+
+
 def _get_run(services: Services, caller: Caller, message: wire.OneRun) -> Reply:
     """Give a run with its last metrics, params, tags, inputs and outputs."""
     return {"run": run_json(services, runs.get_run(services, message.run_id, caller))}
@@ -116,7 +123,7 @@ def _delete_tag(services: Services, caller: Caller, message: wire.DeleteTag) -> 
     return {}
 
 
-def _get_history(services: Services, caller: Caller, message: wire.GetHistory) -> Reply:
+def _get_history(services: Services, caller: Caller, message: wire.GetHistory) -> Reply | Iterator[bytes]:
     """Give every point of a metric, or a page of them."""
     return metrics.history(services, message, caller)
 
@@ -133,11 +140,11 @@ def _get_history_bulk_interval(
     return metrics.sampled_history(services, message, caller)
 
 
-def _list_artifacts(services: Services, caller: Caller, query: Query) -> Reply:
+def _list_artifacts(services: Services, caller: Caller, message: wire.ListArtifacts) -> Reply:
     """List a folder of a run's artifacts."""
-    run = runs.get_run(services, query.get("run_uuid") or query["run_id"], caller)
-    files = artifacts.list_artifacts(services, run.id, query.get("path", ""))
-    return {"root_uri": artifact_uri(services, run), "files": files}
+    run = runs.get_run(services, message.run_id, caller)
+    files = artifacts.list_artifacts(services, run.id, message.path)
+    return {"root_uri": artifact_uri(services, run)} | ({"files": files} if files else {})
 
 
 TABLE: Table = {
@@ -150,6 +157,7 @@ TABLE: Table = {
     ("POST", "experiments/set-experiment-tag"): (wire.SetExperimentTag, _set_experiment_tag),
     ("POST", "experiments/delete-experiment-tag"): (wire.DeleteExperimentTag, _delete_experiment_tag),
     ("POST", "runs/create"): (wire.CreateRun, _create_run),
+    ("POST", "runs/create-promptlab-run"): (CreatePromptRun, _create_prompt_run),
     ("GET", "runs/get"): (wire.OneRun, _get_run),
     ("POST", "runs/update"): (wire.UpdateRun, _update_run),
     ("POST", "runs/delete"): (wire.OneRun, _delete_run),
@@ -162,5 +170,5 @@ TABLE: Table = {
     ("GET", "metrics/get-history"): (wire.GetHistory, _get_history),
     ("GET", "metrics/get-history-bulk"): (wire.GetHistoryBulk, _get_history_bulk),
     ("GET", "metrics/get-history-bulk-interval"): (wire.GetHistoryBulkInterval, _get_history_bulk_interval),
-    ("GET", "artifacts/list"): (None, _list_artifacts),
+    ("GET", "artifacts/list"): (wire.ListArtifacts, _list_artifacts),
 }
