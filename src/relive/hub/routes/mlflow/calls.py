@@ -26,7 +26,7 @@ from relive.hub.routes.mlflow import (
 )
 from relive.hub.routes.mlflow.answers import failure, failure_of
 from relive.hub.routes.mlflow.reading import read_body, read_query
-from relive.hub.routes.mlflow.table import Found, Routes, Table, client_of
+from relive.hub.routes.mlflow.table import METHODS, Found, Routes, Table, client_of
 from relive.services.mlflow.faults import invalid
 
 _PREFIXES = [
@@ -50,12 +50,12 @@ TABLE: Table = (
 _ROUTES = Routes(TABLE)
 
 
-@route(_PREFIXES, http_method=["GET", "POST", "PATCH", "DELETE", "PUT"], include_in_schema=False)
+@route(_PREFIXES, http_method=METHODS, include_in_schema=False)
 async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
     """Answer one of MLflow's calls."""
     found = _ROUTES.find(request.method, rest.strip("/"))
     if found is None:
-        return failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
+        return _not_served(request, rest.strip("/"))
     try:
         caller = client_of(request, "use the tracking API")
         asked = await _read(request, found)
@@ -63,6 +63,14 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
         return Response(reply, status_code=HTTP_200_OK)  # whatever the method: clients take nothing else
     except Exception as error:  # noqa: BLE001 - a defect too has the shape that clients read
         return failure_of(request, error)
+
+
+def _not_served(request: HubRequest, path: str) -> Response[Any]:
+    if not (methods := ", ".join(_ROUTES.methods(path))):
+        return failure(501, f"relive does not serve {request.method} {request.url.path} yet.")
+    answer = failure(405, f"{request.url.path} takes {methods}, not {request.method}.", "BAD_REQUEST")
+    answer.headers["allow"] = methods
+    return answer
 
 
 async def _read(request: HubRequest, found: Found) -> Any:
