@@ -52,19 +52,22 @@ pipeline registers has.
 `mlflow.pyfunc.load_model("models:/NAME@ALIAS")` and `mlflow.artifacts.download_artifacts` work on all of
 them.
 
+`/graphql` answers what MLflow's classic pages ask there (runs, experiments, series, artifacts, versions, data
+sets), with MLflow's limits.
+
 ## Evaluation
 
-`mlflow.genai.datasets` and the registry of `mlflow.genai.scorers` work as with MLflow's own server: records are
-merged by their inputs, scorers have versions. The hub keeps scorers and never runs one, so none judges traces
-as they come in, and one that carries Python source (`@scorer`) is refused, as MLflow's server refuses it. An
-experiment that is not there is refused when a data set is made. In lists of scorers the experiment stands only
-where its id is a number of 32 bits, for which alone MLflow's message has room.
+`mlflow.genai.datasets` and the registry of `mlflow.genai.scorers` work as with MLflow's own server: records
+are merged by their inputs, scorers have versions. The hub keeps scorers and never runs one, so none judges
+traces as they come in, and one that carries Python source (`@scorer`) is refused, as MLflow's server refuses
+it. An experiment that is not there is refused when a data set is made. In lists of scorers the experiment
+stands only where its id is a number of 32 bits, for which alone MLflow's message has room.
 
 ## Webhooks
 
 Messages are signed as MLflow signs (`X-MLflow-Signature`), tried nine times in growing distances (or when the
-receiver asks, `Retry-After`), and written down: `relive webhook deliveries`. They go by https to public addresses only, unless
-`RELIVE_WEBHOOK_PRIVATE=1`.
+receiver asks, `Retry-After`), and written down: `relive webhook deliveries`. They go by https to public
+addresses only, unless `RELIVE_WEBHOOK_PRIVATE=1`.
 
 ## Artifacts
 
