@@ -13,7 +13,7 @@ from contextlib import closing
 from itertools import chain, pairwise
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, insert, select, tuple_
 
 from relive.core.series import Points, no_points
 from relive.formats.series import Packer, pack_points, unpack_points
@@ -58,8 +58,10 @@ def read_pieces(
         skip: How many points nobody wants: chunks that lie in them come empty, unread.
     """
     body = _CHUNKS.sketch if sketched else _CHUNKS.points
-    query = _HEAD.add_columns(body).where(_CHUNKS.series_id == series_id).order_by(*_FIRST)
-    query = query.execution_options(yield_per=_CHUNKS_A_FETCH)
+    # What lies in front of a late page is not even fetched; then each chunk of the page costs a statement.
+    whole: Select[Any] = _HEAD if skip else _HEAD.add_columns(body)
+    query = whole.where(_CHUNKS.series_id == series_id)
+    query = query.order_by(*_FIRST).execution_options(yield_per=_CHUNKS_A_FETCH)
     passed = 0
     with closing(read_rows(connection, series_id)) as batches, connection.execute(query) as rows:
         tail = _Tail(batches)
@@ -72,8 +74,12 @@ def read_pieces(
             passed += head.n_points + len(between)
             if between:
                 yield _piece(sorted(chain(_places(connection, head.id), between)))
+            elif passed <= skip:
+                yield Piece(no_points(), head.n_points)
             else:
-                yield Piece(unpack_points(row[-1]) if passed > skip else no_points(), head.n_points)
+                yield Piece(
+                    _body(connection, body, head.id) if skip else unpack_points(row[-1]), head.n_points
+                )
         yield from map(_piece, tail.rest())
 
 
@@ -176,8 +182,11 @@ def _place(step: int, at: float, is_number: int, value: float) -> Place:
 
 
 def _places(connection: Connection, chunk_id: int) -> list[Place]:
-    data = connection.execute(select(_CHUNKS.points).where(_CHUNKS.id == chunk_id)).scalar_one()
-    return places_of(unpack_points(data))
+    return places_of(_body(connection, _CHUNKS.points, chunk_id))
+
+
+def _body(connection: Connection, body: Column[bytes], chunk_id: int) -> Points:
+    return unpack_points(connection.execute(select(body).where(_CHUNKS.id == chunk_id)).scalar_one())
 
 
 def _piece(places: list[Place]) -> Piece:

@@ -1,9 +1,13 @@
 """The histories of metrics: whole, by pages, of many runs, evenly picked."""
 
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from relive.services.mlflow import metrics
 from tests.unit.hub.mlflow_tracking.conftest import SEE, Tracking
 
 BAD = "INVALID_PARAMETER_VALUE"
@@ -146,3 +150,42 @@ def test_points_are_evenly_picked_and_the_last_is_among_them(
 ) -> None:
     found = tracking.get(SOME, run_ids=[run, "none"], metric_key="long", **query)
     assert [point["step"] for point in found.get("metrics", [])] == steps
+
+
+POINT = st.tuples(
+    st.integers(0, 12), st.integers(0, 5), st.sampled_from([1.0, 2.0, -1.0, math.nan, math.inf, -math.inf])
+)
+
+
+@given(points=st.lists(POINT, min_size=1, max_size=40), in_order=st.booleans(), size=st.integers(1, 9))
+@settings(max_examples=40)
+def test_read_in_stretches_a_history_is_the_same(tracking: Tracking, points, in_order, size) -> None:
+    run = tracking.run(experiment_id="0")
+    if in_order:
+        points = [(step, step, value) for step, _, value in points]
+    sent = [{"key": "x", "step": step, "timestamp": at, "value": str(value)} for step, at, value in points]
+    tracking.post("runs/log-batch", run_id=run, metrics=sent)
+    with pytest.MonkeyPatch.context() as patch:
+        whole = tracking.get("metrics/get-history", run_id=run, metric_key="x")["metrics"]
+        sampled = tracking.get(
+            "metrics/get-history-bulk-interval", run_ids=run, metric_key="x", max_results=size
+        )
+        patch.setattr(metrics, "_STRETCH", 4)
+        assert tracking.get("metrics/get-history", run_id=run, metric_key="x")["metrics"] == whole
+        pages, token = [], ""
+        while True:
+            query = {"max_results": size} | ({"page_token": token} if token else {})
+            page = tracking.get("metrics/get-history", run_id=run, metric_key="x", **query)
+            pages += page["metrics"]
+            token = page.get("next_page_token")
+            if not token:
+                break
+        assert pages == whole
+        in_stretches = tracking.get(
+            "metrics/get-history-bulk-interval", run_ids=run, metric_key="x", max_results=size
+        )
+        assert in_stretches == sampled
+    distinct = {
+        (at, step, 0.0 if math.isnan(value) else value, math.isnan(value)) for step, at, value in points
+    }
+    assert [(it["timestamp"], it["step"]) for it in whole] == [it[:2] for it in sorted(distinct)]

@@ -4,16 +4,19 @@ What is not served answers 501 in MLflow's own error shape, so that a client say
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
-from litestar import Response, route
+from litestar import MediaType, Response, route
 from litestar.params import FromPath
+from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from relive.hub.http import HubRequest, services_of
 from relive.hub.routes.mlflow import (
     evaluation,
     files,
+    graphql,
     inputs,
     models,
     registry,
@@ -51,7 +54,7 @@ _ROUTES = Routes(TABLE)
 
 
 @route(_PREFIXES, http_method=METHODS, include_in_schema=False)
-async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
+async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any] | Stream:
     """Answer one of MLflow's calls."""
     found = _ROUTES.find(request.method, rest.strip("/"))
     if found is None:
@@ -60,6 +63,8 @@ async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any]:
         caller = client_of(request, "use the tracking API")
         asked = await _read(request, found)
         reply = await asyncio.to_thread(found.handle, services_of(request), caller, asked)
+        if isinstance(reply, Iterator):
+            return Stream(reply, media_type=MediaType.JSON, status_code=HTTP_200_OK)
         return Response(reply, status_code=HTTP_200_OK)  # whatever the method: clients take nothing else
     except Exception as error:  # noqa: BLE001 - a defect too has the shape that clients read
         return failure_of(request, error)
@@ -93,4 +98,4 @@ def _check_content_type(request: HubRequest) -> None:
         raise invalid("Bad Request. Content-Type must be one of ['application/json'].")
 
 
-ROUTES = [call, *server.ROUTES, *traces.ROUTES, *files.ROUTES, *uploads.ROUTES]
+ROUTES = [call, *server.ROUTES, *traces.ROUTES, *files.ROUTES, *uploads.ROUTES, *graphql.ROUTES]
