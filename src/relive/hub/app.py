@@ -67,6 +67,7 @@ _OPEN_LOCALLY = (
     "/ajax-api",
     "/v1/traces",
     "/get-artifact",
+    "/graphql",
     "/model-versions/get-artifact",
 )
 # How long pushes may go unheard when one of two hubs on the same data folder has ended.
