@@ -121,7 +121,12 @@ class RunStore(Protocol):
         """
         ...
 
-    def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int: ...
+    def count_runs(
+        self, *, project_id: str | None = None, status: str | None = None, most: int | None = None
+    ) -> int:
+        """Count runs, up to `most` + 1; None counts them all, which takes the longer the more there are."""
+        ...
+
     def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:
         """Change attributes; a final status is never changed to another by a stale fence.
 

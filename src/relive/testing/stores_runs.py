@@ -142,6 +142,7 @@ class RunListContract:
         assert store.count_runs(status="failed") == 2
         assert store.count_runs(project_id=other.id, status="running") == 1
         assert store.count_runs(project_id=new_id()) == 0
+        assert [store.count_runs(most=most) for most in (0, 1, 3, 4, 9)] == [1, 2, 4, 4, 4]
 
     @pytest.mark.parametrize(
         ("text", "found"),

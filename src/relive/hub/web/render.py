@@ -141,10 +141,12 @@ def environment() -> "Environment":
         "branch",
         "signed",
         "grouped",
+        "bounded",
     ):
         found.filters[name] = getattr(words, name)
     found.globals["ago"] = words.ago
     found.globals["count"] = words.count
+    found.globals["bounded"] = words.bounded
     return found
 
 

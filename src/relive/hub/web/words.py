@@ -8,6 +8,9 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+# To count more takes long, and tells nobody anything.
+MOST_COUNTED = 10_000
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -47,6 +50,13 @@ def count(value: int, noun: str, plural: str = "") -> str:
 def grouped(value: int) -> str:
     """Write a whole number with its thousands apart."""
     return f"{value:,}"
+
+
+def bounded(value: int, noun: str = "") -> str:
+    """Write a count that stopped behind `MOST_COUNTED`, with its noun: "10,000+ runs"."""
+    if value > MOST_COUNTED:
+        return f"{MOST_COUNTED:,}+{f' {noun}s' if noun else ''}"
+    return count(value, noun) if noun else grouped(value)
 
 
 def signed(value: float) -> str:

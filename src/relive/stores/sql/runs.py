@@ -49,11 +49,14 @@ class SqlRuns(StorePart):
             rows = page(connection, RUNS.columns, where, order, span=span, deleted=deleted)
             return [RUNS.read(row) for row in rows]
 
-    def count_runs(self, *, project_id: str | None = None, status: str | None = None) -> int:
+    def count_runs(
+        self, *, project_id: str | None = None, status: str | None = None, most: int | None = None
+    ) -> int:
         with self._db.read() as connection:
             where = conditions(connection, {"project_id": project_id, "status": status})
-            counted = select(func.count()).select_from(runs).where(*where, is_deleted(False))
-            return connection.execute(counted).scalar_one()
+            found = select(runs.c.id).where(*where, is_deleted(False))
+            some = found.limit(None if most is None else most + 1).subquery()
+            return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
     def set_run(self, run_id: str, *, fence: int | None = None, **changes: Any) -> Run:
         with self._db.write() as connection:

@@ -145,3 +145,8 @@ def test_names_that_begin_alike_are_told_apart_when_they_are_cut():
 def test_digests_and_refs_are_shortened():
     assert words.short("blake3:" + "a1" * 32) == "a1a1a1a1"
     assert words.branch("refs/heads/feature/x") == "feature/x"
+
+
+def test_counts_that_stopped_say_so():
+    assert [words.bounded(n, "run") for n in (1, 10_000, 10_001)] == ["1 run", "10,000 runs", "10,000+ runs"]
+    assert [words.bounded(n) for n in (9999, 10_001)] == ["9,999", "10,000+"]

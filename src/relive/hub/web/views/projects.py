@@ -17,7 +17,7 @@ from relive.hub.web.views.runs import RunLine, run_lines
 from relive.hub.web.views.spark import Spark, Value, spark
 from relive.hub.web.views.stages import PipelineLine, pipeline_line
 from relive.hub.web.views.verdicts import Banner, banner_of, mark_of
-from relive.hub.web.words import number, short
+from relive.hub.web.words import MOST_COUNTED, number, short
 from relive.services.activity import feed
 from relive.services.context import Services
 
@@ -110,7 +110,7 @@ def get_project(services: Services, name: str) -> ProjectPage:
         default_branch=project.default_branch,
         mirror=project.mirror,
         git_url=f"{services.place.public_url}/git/{project.name}.git",
-        runs=store.count_runs(project_id=project.id),
+        runs=store.count_runs(project_id=project.id, most=MOST_COUNTED),
         champions=champions(services, project),
         endpoints=endpoint_lines(services, project),
         pipelines=tuple(pipeline_line(services, pipeline, project) for pipeline in pipelines),
@@ -198,7 +198,7 @@ def _line(services: Services, project: Project) -> ProjectLine:
     return ProjectLine(
         name=project.name,
         url=f"/p/{project.name}",
-        runs=services.store.count_runs(project_id=project.id),
+        runs=services.store.count_runs(project_id=project.id, most=MOST_COUNTED),
         pipeline=pipeline_line(services, shown, project) if shown else None,
         champion=best[0] if best else None,
         endpoint=endpoints[0] if endpoints else None,

@@ -15,13 +15,12 @@ from relive.hub.web.views.asked import PAGE, Asked, read_search
 from relive.hub.web.views.columns import Cell, Choice, Column, cells_of, choices_of, columns_of, head, uses_on
 from relive.hub.web.views.groups import Groups, get_groups
 from relive.hub.web.views.verdicts import mark_of, verdicts_of
-from relive.hub.web.words import clip, count
+from relive.hub.web.words import MOST_COUNTED, clip, count
 from relive.ports.search import RunPage
 from relive.services.context import Services
 from relive.services.curating import NOTE
 
 _NOTE = Field(Side.TAG, NOTE)
-_MOST_COUNTED = 10_000
 # Where no run is shown, these tell what could be asked for.
 _LOOKED_AT = 20
 _DONE = {"tagged": "{} tagged", "deleted": "{} deleted", "restored": "{} restored"}
@@ -67,6 +66,7 @@ class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         total: How many runs match; None where only their beginning was read.
+        all_runs: How many the project has, counted up to `words.MOST_COUNTED`.
         first: Number of the first row, from 1.
         next: Where the next page begins; empty if this is the last.
         heads: The fixed columns' sort links.
@@ -112,7 +112,7 @@ def get_runs(services: Services, project_name: str, asked: Asked) -> RunsPage:
     uses = uses_on(services, ids or [run.id for run in newest])
     columns = columns_of(asked, uses)
     fields = [field for field, _ in columns]
-    all_runs = store.count_runs(project_id=project.id)
+    all_runs = store.count_runs(project_id=project.id, most=MOST_COUNTED)
     views = store.list_views(project.id)
     view = next((it for it in views if it.name == asked.view), None)
     return RunsPage(
@@ -146,8 +146,8 @@ def count_found(services: Services, project_name: str, asked: Asked) -> str:
         InvalidInput: The filter cannot be read.
     """
     project = services.store.get_project(project_name)
-    found = services.store.count_found(read_search(asked, project.id), most=_MOST_COUNTED)
-    return f"more than {_MOST_COUNTED:,} runs" if found > _MOST_COUNTED else count(found, "run")
+    found = services.store.count_found(read_search(asked, project.id), most=MOST_COUNTED)
+    return f"more than {MOST_COUNTED:,} runs" if found > MOST_COUNTED else count(found, "run")
 
 
 def count_new(services: Services, project_name: str, since: float) -> int:
@@ -240,7 +240,7 @@ def _rows(services: Services, asked: Asked, runs: Sequence[Run], fields: Sequenc
 def _total(asked: Asked, all_runs: int, found: RunPage) -> int | None:
     """Tell how many runs match, where that is known without counting them."""
     if not (asked.q or asked.of or asked.deleted):
-        return all_runs
+        return all_runs if all_runs <= MOST_COUNTED else None
     return None if found.next else asked.n + len(found.runs)
 
 
