@@ -28,6 +28,7 @@ _OF_SPAN: Final = "attributes."
 _LONGEST_PATTERN: Final = 1000
 
 _NUMBERS: Final = ("timestamp_ms", "execution_time_ms", "end_time_ms")
+_NUMBER_NAMES: Final = (*_NUMBERS, *(key.removesuffix("_ms") for key in _NUMBERS))
 _ATTRIBUTES: Final[Mapping[str, Attribute]] = {
     "request_id": Attribute("request_id", comparators=_LISTED),
     "client_request_id": Attribute("client_request_id", comparators=_LISTED),
@@ -36,14 +37,13 @@ _ATTRIBUTES: Final[Mapping[str, Attribute]] = {
     "run_id": Attribute("run_id", comparators=(*_LISTED, *NULLS)),
     "prompt": Attribute("prompt", comparators=("=",)),
     "text": Attribute("text", comparators=("LIKE", "ILIKE")),
-    **{key: Attribute(key, Kind.NUMBER) for key in _NUMBERS},
-    **{key.removesuffix("_ms"): Attribute(key, Kind.NUMBER) for key in _NUMBERS},
+    **{name: Attribute(f"{name.removesuffix('_ms')}_ms", Kind.NUMBER) for name in _NUMBER_NAMES},
 }
 TRACES: Final = Grammar(
     refusals=Refusals(
         side=(
-            "Invalid entity type '{side}'. Valid values are {{'attribute', 'expectation', 'feedback', "
-            "'issue', 'metadata', 'request_metadata', 'span', 'tag', 'trace'}}"
+            "Invalid entity type '{side}'. Valid values are {{'attribute', 'attributes', 'expectation', "
+            "'feedback', 'issue', 'metadata', 'request_metadata', 'span', 'tag', 'tags', 'trace'}}"
         ),
         clause="Invalid clause(s) in filter string: '{found}'",
         order_side="Invalid identifier type '{side}'",
@@ -179,7 +179,7 @@ class _TraceReader(FilterReader):
         if attribute is not None and attribute.kind is not Kind.TEXT:
             return self._number(self.next(), attribute, key)
         if attribute is not None and token.kind == "number":
-            valid = "{" + ", ".join(map(repr, sorted(_NUMBERS))) + "}"
+            valid = "{" + ", ".join(map(repr, sorted(_NUMBER_NAMES))) + "}"
             sentence = "Only the '{valid}' attributes support comparison with numeric values."
             raise self.fault(token, sentence, valid=valid)
         return self._text(self.next(), side)

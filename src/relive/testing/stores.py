@@ -30,6 +30,7 @@ from relive.testing.stores_registry_changes import RegistryChangeContract, Regis
 from relive.testing.stores_run_tables import RunTableContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
 from relive.testing.stores_search import SearchContract
+from relive.testing.stores_traces import SpanContract, TraceContract, TraceSearchContract
 from relive.testing.stores_views import ViewContract
 from relive.testing.stores_webhooks import WebhookContract
 
@@ -58,6 +59,9 @@ class StoreContract(
     LoggedModelContract,
     EvaluationContract,
     ScorerContract,
+    TraceContract,
+    TraceSearchContract,
+    SpanContract,
     FileContract,
     WebhookContract,
     ViewContract,

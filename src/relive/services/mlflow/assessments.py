@@ -69,11 +69,12 @@ def delete_assessment(services: Services, message: wire.AssessmentId, caller: Ca
     """Take back what was said; what it had taken the place of holds again. Again changes nothing.
 
     Raises:
-        MlflowFault: There is no such trace.
         AccessDenied: The trace is another's.
     """
-    trace = traces.writable(services, message.trace_id, caller)
     store = services.store
+    if store.find_trace(message.trace_id) is None:
+        return
+    trace = traces.writable(services, message.trace_id, caller)
     with store.transaction():
         found = store.find_assessment(trace.id, message.assessment_id)
         if found is None:

@@ -181,7 +181,7 @@ def set_tag(services: Services, message: wire.SetTraceTag, caller: Caller) -> No
     """
     if message.key in _FIXED_TAGS:
         raise invalid(f"Tag '{message.key}' is immutable and cannot be set on a trace.")
-    keys.check_key(message.key, "name")
+    keys.check_key(message.key, "key")
     keys.check_length("key", keys.LONGEST_KEY, message.key)
     tags = {message.key: message.value[: keys.LONGEST_TAG]}
     _check_name(tags)
@@ -192,9 +192,11 @@ def delete_tag(services: Services, message: wire.DeleteTraceTag, caller: Caller)
     """Take a trace's tag away; raises as `set_tag`, and if it is not there."""
     if message.key in _FIXED_TAGS[:2]:
         raise invalid(f"Tag '{message.key}' is immutable and cannot be deleted on a trace.")
-    trace = writable(services, message.trace_id, caller)
+    said = f"No trace tag with key '{message.key}' for trace with ID '{message.trace_id}'"
+    trace = readable(services, message.trace_id, caller, said)
+    require_maker(caller, trace.created_by, "change a trace")
     if not services.store.delete_trace_tag(trace.id, message.key):
-        raise missing(f"No trace tag with key '{message.key}' for trace with ID '{trace.id}'")
+        raise missing(said)
 
 
 def link_to_run(services: Services, message: wire.LinkTraces, caller: Caller) -> None:
