@@ -161,7 +161,7 @@ def _describe(
         line = [str(world.python), str(world.bundle), "describe", "--model", str(world.model)]
         line += ["--example", str(example), "--out", str(contract)]
         line += ["--loader", work.loader, "--code", world.code]
-        variables = {**_few_variables(), **fixed_variables(1.0)}
+        variables = {**_few_variables(), **_model_variables()}
         ask(line, world.model, variables, lease, timeout_s=_DESCRIBE_S, log=folder / "log")
         shutil.copyfile(example, make_room(contract, example.name))
         digest, _ = blobs.upload_tree(contract)
@@ -208,7 +208,7 @@ def _serve(
             address=Address(path=str(sockets / "model.sock")),
             loader=work.loader,
             code=world.code,
-            env=fixed_variables(1.0),
+            env=_model_variables(),
         )
         error = supervise(spec, teller, stop=stop, output=_print)
     except Superseded:
@@ -239,6 +239,11 @@ def make_world(work: DescribeWork | ServeWork, blobs: BlobClient, folder: Path) 
         python = build_environment(lock, WheelStore(blobs)) / "bin" / "python"
     bundle = build_bundle(Path(settings.cache()) / "agent")
     return World(python=python, bundle=bundle, model=model, code=code)
+
+
+def _model_variables() -> dict[str, str]:
+    """Give what every model's process gets; one that loads through MLflow tells nobody of it."""
+    return {**fixed_variables(1.0), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def _few_variables() -> dict[str, str]:
