@@ -1,10 +1,9 @@
 """Experiments, as MLflow's clients see them."""
 
-import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlparse
 
 from relive.core.access import Caller, Scope
 from relive.core.event import Event
@@ -14,6 +13,7 @@ from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.mlflow import keys
 from relive.services.mlflow.faults import MlflowFault, invalid, invalid_state, missing, taken
+from relive.services.mlflow.places import check_machine, is_proxied
 from relive.services.mlflow.values import lifecycle, milliseconds, pairs
 from relive.services.projects import find_or_create
 from relive.wire.mlflow import tracking as wire
@@ -271,14 +271,18 @@ def _check_tag(key: str, value: str) -> None:
 
 def _checked_location(location: str) -> str:
     """Give an address for artifacts as it is kept: a path on a disk from its root on."""
-    parts = urlsplit(location)
-    # Other systems' `;params` stand in the last part of the path.
-    if parts.fragment or (parts.scheme and ";" in posixpath.basename(parts.path)):
+    try:
+        parts = urlparse(location)
+    except ValueError as error:
+        raise invalid(f"Invalid artifact location: '{location}': {error}.") from error
+    if parts.fragment or parts.params:
         raise invalid("'artifact_location' URL can't include fragments or params.")
     if ".." in unquote(unquote(parts.query)):
         raise invalid("Invalid query string")
     if parts.scheme == "runs":
         raise invalid(f"Artifact location cannot be a runs:/ URI. Given: '{location}'")
+    if not is_proxied(location):
+        check_machine("artifact_location", location)
     if len(location) > _LONGEST_LOCATION:
         raise invalid(
             "Invalid artifact path length. The length of the artifact path cannot be greater than"

@@ -25,6 +25,8 @@ from relive.services.runs import may_write
 
 SCHEME: Final = "mlflow-artifacts:/"
 _PROXIED: Final = "/api/2.0/mlflow-artifacts/artifacts"
+# Addresses of these name a machine; buckets do not.
+_MACHINES: Final = frozenset({"ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss"})
 # Parts of uploads that are not complete lie here, and nobody lists them.
 UPLOADS: Final = ".uploads"
 _RUN: Final = re.compile(r"(?:.*?/)?([0-9a-f]{32})/artifacts(?:/(.*))?")
@@ -83,9 +85,31 @@ def address_of(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme == SCHEME.partition(":")[0]:
         return parts.path.strip("/")
-    if parts.scheme in ("http", "https") and f"{parts.path}/".startswith(f"{_PROXIED}/"):
+    if is_proxied(uri):
         return parts.path.removeprefix(_PROXIED).strip("/")
     raise invalid(f"The files are not of this hub: {uri}")
+
+
+def check_machine(field: str, uri: str) -> None:
+    """Refuse an address that names a machine, as MLflow does.
+
+    Raises:
+        MlflowFault: It names one; `field` says in the message where.
+        ValueError: It is no URI.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme in _MACHINES or (parts.scheme == SCHEME.partition(":")[0] and parts.netloc):
+        raise invalid(
+            f"'{field}' cannot use the '{parts.scheme}' scheme: the '{parts.scheme}' scheme addresses a host"
+            " other than the tracking server's configured artifact storage, so the server would connect to"
+            " the host named in the URI."
+        )
+
+
+def is_proxied(uri: str) -> bool:
+    """Tell whether a URI is HTTP's way to files of a hub, which need not know by which name it is reached."""
+    parts = urlsplit(uri)
+    return parts.scheme in ("http", "https") and f"{parts.path}/".startswith(f"{_PROXIED}/")
 
 
 def locate(services: Services, caller: Caller, address: str) -> Place:

@@ -19,15 +19,13 @@ from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.mlflow.artifacts import manifest_of
 from relive.services.mlflow.faults import invalid, missing
-from relive.services.mlflow.places import SCHEME, locate
+from relive.services.mlflow.places import SCHEME, check_machine, locate
 from relive.services.mlflow.registry_json import location_of
 from relive.services.mlflow.registry_rules import is_prompt
 from relive.services.mlflow.run_json import artifact_uri
 from relive.wire.mlflow import registry as wire
 
 _PROMPT_SOURCES: Final = ("dummy-source", "prompt-template")
-# Addresses that name a machine, to which MLflow's server would connect.
-_MACHINES: Final = ("ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss")
 _ROUTE: Final = ("api", "2.0", "mlflow-artifacts", "artifacts")
 
 
@@ -145,16 +143,9 @@ def _version_at(services: Services, caller: Caller, text: str) -> ModelVersion:
 def _check_scheme(source: str) -> None:
     """Refuse an address of another machine, as MLflow does; buckets are none."""
     try:
-        parsed = urlparse(source)
+        check_machine("source", source)
     except ValueError as error:
         _refuse(source, f"{error}.")
-    scheme = parsed.scheme.lower()
-    if scheme in _MACHINES or (scheme == "mlflow-artifacts" and parsed.netloc):
-        raise invalid(
-            f"'source' cannot use the '{scheme}' scheme: the '{scheme}' scheme addresses a host other than "
-            "the tracking server's configured artifact storage, so the server would connect to the host "
-            "named in the URI."
-        )
 
 
 def _check_in_run(services: Services, caller: Caller, source: str, run_id: str) -> None:

@@ -102,7 +102,7 @@ def test_files_below_an_address_of_ones_own_belong_to_the_run(registry: Any, ori
         assert registry.ask("GET", "/get-artifact", {"run_id": run["run_id"], "path": path}).body == data
 
 
-@pytest.mark.parametrize("location", ["s3://bucket/x", "http://host/api/2.0/mlflow-artifacts/artifactsx"])
+@pytest.mark.parametrize("location", ["s3://bucket/x", "s3://host/api/2.0/mlflow-artifacts/artifacts/x"])
 def test_files_elsewhere_are_not_the_hubs(registry: Any, location: str) -> None:
     made = registry.post("experiments/create", name=f"at {location}", artifact_location=location)
     run_id = registry.post("runs/create", **made)["run"]["info"]["run_id"]
