@@ -12,7 +12,7 @@ from relive.core.endpoint import Revision, RevisionState
 from relive.core.job import Job, JobKind, JobState
 from relive.core.model import ModelVersion
 from relive.core.recipe import Code, Declared, EnvironmentLock, LockedPackage, Recipe
-from relive.core.run import Run, RunStatus
+from relive.core.run import Artifact, Run, RunStatus
 from relive.errors import Conflict, EnvironmentFailed, InvalidInput
 from relive.services import jobs as job_calls
 from relive.services import runs
@@ -372,3 +372,51 @@ def test_a_described_version_is_served_again_at_once_and_still_is_what_was_regis
     )
     store.set_version(version.id, provenance="blake3:" + "0" * 64)
     assert find_same_version(bench.services, new, statuses=("candidate",)) is not None
+
+
+PIPELINE = """
+version: 1
+stages:
+  train: {cmd: python train.py, deps: [train.py], outs: [model/]}
+  register: {needs: [train], register: {model: iris, artifact: model/}}
+  deploy: {needs: [register], deploy: {endpoint: iris}}
+"""
+
+
+def registered(bench: Bench, files: dict[str, bytes]) -> dict[str, Any]:
+    """Push a pipeline that registers a folder of these files without an example; gives its stages."""
+    pipeline = bench.start({"relive.yaml": PIPELINE, "train.py": "1"})
+    train = bench.stages(pipeline)["train"]
+    job, work = bench.running(train)
+    manifest = bench.keep({f"model/{name}": data for name, data in files.items()})
+    out = Artifact(run_id=work.run_id, path="model/", manifest=manifest, size_bytes=1, files=len(files))
+    report = StageReport(
+        fence=job.fence,
+        status=RunStatus.FINISHED,
+        exit_code=0,
+        recipe=bench.recipe(work.commands[0], code=work.code),
+        recipe_digest="x",
+        artifacts=(out,),
+    )
+    bench.report(train, report)
+    return bench.stages(pipeline)
+
+
+def test_a_stage_that_registers_an_mlflow_folder_without_an_example_deploys_as_well(bench: Bench) -> None:
+    stages = registered(bench, FILES)
+    assert stages["register"].reason.endswith(
+        "its contract is learned from its input example when it is first deployed"
+    )
+    revision = bench.services.store.get_revision(stages["deploy"].result["revision_id"])
+    resolve(bench, revision)
+    describe(bench, revision)
+    bench.ready(revision.id)
+    assert bench.services.store.get_endpoint("iris").live == revision.id
+
+
+def test_a_stage_that_registers_any_other_folder_without_an_example_says_so(bench: Bench) -> None:
+    stages = registered(bench, {"weights": b"1"})
+    assert stages["register"].reason.endswith(
+        "without an example it cannot be deployed: add `register.example`"
+    )
+    assert "without an example" in stages["deploy"].reason

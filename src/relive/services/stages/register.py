@@ -14,6 +14,7 @@ from relive.core.pipeline import Register, Stage, StageStatus
 from relive.core.run import FailureReason
 from relive.errors import NotFound, ReliveError
 from relive.services.context import Services
+from relive.services.describing import check_deployable
 from relive.services.ids import new_id
 from relive.services.inputs import find_out, keep_manifest, load_manifest, select_paths
 from relive.services.registry import NewVersion, create_version, find_same_version
@@ -117,7 +118,7 @@ def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str
         refuse(services, stage, error)
         return
     told = "signed" if version.stage_id == stage.id else f"already registered from run {version.run_id[:8]}"
-    note = "" if version.contract else "; without an example it cannot be deployed: add `register.example`"
+    note = _note(services, version)
     succeed(
         services,
         stage,
@@ -129,6 +130,17 @@ def _write(services: Services, view: PipelineView, stage: Stage, found: dict[str
             "version_id": version.id,
         },
     )
+
+
+def _note(services: Services, version: ModelVersion) -> str:
+    """Say of a version without a contract what becomes of it when it is deployed."""
+    if version.contract:
+        return ""
+    try:
+        check_deployable(services, version)
+    except ReliveError:
+        return "; without an example it cannot be deployed: add `register.example`"
+    return "; its contract is learned from its input example when it is first deployed"
 
 
 def _find_earlier(services: Services, view: PipelineView, new: NewVersion) -> ModelVersion | None:
