@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -135,10 +136,13 @@ def infer(hub: RealHub, endpoint: str, *values: float) -> list[float]:
     return outputs
 
 
-def ask(hub: RealHub, endpoint: str, *values: float) -> urllib3.BaseHTTPResponse:
-    """Ask an endpoint through the hub, once."""
+def ask(
+    hub: RealHub, endpoint: str, *values: float, body: dict[str, Any] | None = None
+) -> urllib3.BaseHTTPResponse:
+    """Ask an endpoint through the hub, once; of another model than the tiny one by a whole request."""
     rows = values or (3.0,)
-    body = {"inputs": [{"name": "input-0", "shape": [len(rows), 1], "datatype": "FP64", "data": [*rows]}]}
+    column = {"name": "input-0", "shape": [len(rows), 1], "datatype": "FP64", "data": [*rows]}
+    body = body or {"inputs": [column]}
     url = f"{hub.address}/v2/models/{endpoint}/infer"
     return urllib3.request("POST", url, json=body, timeout=60.0, retries=False)
 
