@@ -33,6 +33,19 @@ class FileContract:
         assert len(store.list_files("")) == 6
         assert store.list_files("none") == []
 
+    def test_a_file_is_no_folder_of_another(self, store: Store) -> None:
+        for path in ("a/b.txt", "a/c/d.txt"):
+            a_file(store, path)
+        found = {
+            path: store.find_overlapping_file(path)
+            for path in ("a", "a/b.txt", "a/b.txt/x", "a/c", "a/c/e.txt", "b", "")
+        }
+        assert {path: it.path for path, it in found.items() if it is not None} == {
+            "a": "a/b.txt",
+            "a/b.txt/x": "a/b.txt",
+            "a/c": "a/c/d.txt",
+        }
+
     def test_files_go_alone_or_with_their_folder(self, store: Store) -> None:
         for path in ("a/b/c.txt", "a/b/d.txt", "a/e.txt", "f"):
             a_file(store, path)

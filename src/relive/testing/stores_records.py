@@ -117,6 +117,23 @@ class RecordContract:
         assert [it.path for it in store.list_artifacts(run.id)] == ["b"]
         assert len(store.list_artifacts(other.id)) == 3
 
+    def test_an_artifact_is_no_folder_of_another(self, store: Store) -> None:
+        run, other = a_run(store), a_run(store)
+        for path in ("a", "b/c/d", "b.x", "b0"):
+            store.record_artifact(Artifact(run_id=run.id, path=path, manifest="m", size_bytes=1, files=1))
+        found = {
+            path: store.find_overlapping_artifact(run.id, path)
+            for path in ("a", "a/b", "a/b/c", "b", "b/c", "b/c/d", "b/c/d/e", "b/c/x", "c", "b.x.y")
+        }
+        assert {path: it.path for path, it in found.items() if it is not None} == {
+            "a/b": "a",
+            "a/b/c": "a",
+            "b": "b/c/d",
+            "b/c": "b/c/d",
+            "b/c/d/e": "b/c/d",
+        }
+        assert store.find_overlapping_artifact(other.id, "a/b") is None
+
     def test_inputs_lead_both_ways(self, store: Store) -> None:
         source, run, other = a_run(store), a_run(store), a_run(store)
         edges = [

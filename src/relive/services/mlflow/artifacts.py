@@ -24,6 +24,7 @@ def record_file(services: Services, caller: Caller, place: Place, blob: BlobInfo
 
     Raises:
         AccessDenied: The caller may not write there.
+        MlflowFault: There is a folder of this name, or a file where its folder would be.
         InvalidManifest: The path cannot be a file's.
     """
     check_writer(services, caller, place)
@@ -31,18 +32,24 @@ def record_file(services: Services, caller: Caller, place: Place, blob: BlobInfo
         record_artifact(services, may_write(services, caller, place.run.id), place.path, blob)
         return
     Manifest((ManifestEntry(path=place.path, digest=blob.digest, size_bytes=blob.size_bytes),))
-    services.store.record_file(
-        StoredFile(
-            path=place.address,
-            digest=blob.digest,
-            size_bytes=blob.size_bytes,
-            created_by=maker_name(caller),
-        )
+    file = StoredFile(
+        path=place.address,
+        digest=blob.digest,
+        size_bytes=blob.size_bytes,
+        created_by=maker_name(caller),
     )
+    with services.store.transaction():
+        if (other := services.store.find_overlapping_file(file.path)) is not None:
+            raise _no_room(file.path, other.path)
+        services.store.record_file(file)
 
 
 def record_artifact(services: Services, run: Run, path: str, blob: BlobInfo) -> None:
-    """Keep one file of a run."""
+    """Keep one file of a run.
+
+    Raises:
+        MlflowFault: There is a folder of this name, or a file where its folder would be.
+    """
     entry = ManifestEntry(path=path, digest=blob.digest, size_bytes=blob.size_bytes)
     artifact = Artifact(
         run_id=run.id,
@@ -52,7 +59,12 @@ def record_artifact(services: Services, run: Run, path: str, blob: BlobInfo) -> 
         files=1,
         kind=_ARTIFACT,
     )
-    services.store.record_artifact(artifact, fence=run.fence or None)
+    with services.store.transaction():
+        other = services.store.find_overlapping_artifact(run.id, path)
+        # An artifact of many files, as relive's own client makes them, is a folder that may get more.
+        if other is not None and other.kind == _ARTIFACT and (other.files == 1 or other.path > path):
+            raise _no_room(path, other.path)
+        services.store.record_artifact(artifact, fence=run.fence or None)
 
 
 def delete_files(services: Services, caller: Caller, place: Place) -> None:
@@ -128,6 +140,10 @@ def manifest_of(services: Services, place: Place) -> Manifest:
     else:
         entries = _entries_of_files(services, place)
     return Manifest.of(entries).subtree(place.path)
+
+
+def _no_room(path: str, other: str) -> ReliveError:
+    return invalid(f"Artifact '{path}' cannot be stored beside '{other}': one would be the other's folder")
 
 
 def _no_file(services: Services, place: Place) -> ReliveError:

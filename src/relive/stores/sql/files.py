@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import delete, or_, select
 
 from relive.core.stored_file import StoredFile
 from relive.stores.sql.part import StorePart
+from relive.stores.sql.paths import inside, overlapping
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables.tracking import stored_files
 
@@ -27,13 +28,18 @@ class SqlFiles(StorePart):
         with self._db.read() as connection:
             return _FILES.find(connection, _columns.path == path)
 
+    def find_overlapping_file(self, path: str) -> StoredFile | None:
+        query = _FILES.select(overlapping(_columns.path, path)).order_by(_columns.path).limit(1)
+        with self._db.read() as connection:
+            return next(iter(_FILES.all(connection, query)), None)
+
     def list_files(self, folder: str) -> list[StoredFile]:
-        query = _FILES.select(_inside(folder)) if folder else _FILES.select()
+        query = _FILES.select(inside(_columns.path, folder)) if folder else _FILES.select()
         with self._db.read() as connection:
             return _FILES.all(connection, query.order_by(_columns.path))
 
     def delete_files(self, path: str) -> int:
-        gone = delete(stored_files).where(or_(_columns.path == path, _inside(path)))
+        gone = delete(stored_files).where(or_(_columns.path == path, inside(_columns.path, path)))
         with self._db.write() as connection:
             return connection.execute(gone).rowcount
 
@@ -41,14 +47,12 @@ class SqlFiles(StorePart):
         with self._db.write() as connection:
             newest: dict[str, float] = {}
             for path, at in connection.execute(
-                select(_columns.path, _columns.created_at).where(_inside(folder))
+                select(_columns.path, _columns.created_at).where(inside(_columns.path, folder))
             ):
                 name = path[len(folder) + 1 :].partition("/")[0]
                 newest[name] = max(at, newest.get(name, at))
             idle = [f"{folder}/{name}" for name, at in newest.items() if at < before]
-            return sum(connection.execute(delete(stored_files).where(_inside(it))).rowcount for it in idle)
-
-
-def _inside(folder: str) -> ColumnElement[bool]:
-    # "0" is the character after "/": between the two lies exactly what is in the folder.
-    return and_(_columns.path > f"{folder}/", _columns.path < f"{folder}0")
+            return sum(
+                connection.execute(delete(stored_files).where(inside(_columns.path, it))).rowcount
+                for it in idle
+            )

@@ -15,6 +15,7 @@ from relive.stores.sql.fences import hold_run
 from relive.stores.sql.incoming import sort_out
 from relive.stores.sql.metrics import SqlMetrics, append_points
 from relive.stores.sql.part import chunks, new_id
+from relive.stores.sql.paths import overlapping
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables import runs as tables
 
@@ -106,6 +107,12 @@ class SqlRecords(SqlMetrics):
         query = _ARTIFACTS.select(artifacts.run_id == run_id).order_by(artifacts.path)
         with self._db.read() as connection:
             return _ARTIFACTS.all(connection, query)
+
+    def find_overlapping_artifact(self, run_id: str, path: str) -> Artifact | None:
+        artifacts = tables.artifacts.c
+        query = _ARTIFACTS.select(artifacts.run_id == run_id, overlapping(artifacts.path, path))
+        with self._db.read() as connection:
+            return next(iter(_ARTIFACTS.all(connection, query.order_by(artifacts.path).limit(1))), None)
 
     def list_inputs(self, run_id: str) -> list[Input]:
         inputs = tables.inputs.c

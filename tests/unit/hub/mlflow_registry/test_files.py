@@ -110,6 +110,21 @@ def test_files_elsewhere_are_not_the_hubs(registry: Any, location: str) -> None:
     assert (status, said) == (400, f"The files are not of this hub: {location}/{run_id}/artifacts")
 
 
+@pytest.mark.parametrize("of_run", [True, False])
+def test_a_name_is_a_files_or_a_folders(registry: Any, of_run: bool) -> None:
+    root = root_of(registry) if of_run else "loose/names"
+    registry.put(f"{root}/dir/a.txt", b"a")
+    registry.put(f"{root}/dir/a.txt", b"b")
+    for path, other in (("dir", "dir/a.txt"), ("dir/a.txt/x", "dir/a.txt")):
+        answer = registry.live.ask("PUT", f"{FILES}/{root}/{path}", body=b"x")
+        shown = [path, other] if of_run else [f"{root}/{path}", f"{root}/{other}"]
+        said = f"Artifact '{shown[0]}' cannot be stored beside '{shown[1]}': one would be the other's folder"
+        assert (answer.status, answer.json["message"]) == (400, said)
+    registry.delete(f"{FILES}/{root}/dir")
+    registry.put(f"{root}/dir", b"c")
+    assert registry.get(FILES, path=root)["files"] == [{"path": "dir", "is_dir": False, "file_size": 1}]
+
+
 def test_a_file_has_a_name(registry: Any) -> None:
     said = "Artifact path must include a filename (cannot end with '/')."
     answer = registry.live.ask("PUT", f"{FILES}/loose/folder/", body=b"x")
