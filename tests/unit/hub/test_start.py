@@ -1,5 +1,7 @@
 """What a hub leaves for this machine's commands when it starts."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 from relive.hub.build import ensure_admin_token
@@ -23,3 +25,14 @@ def test_a_token_that_is_good_is_kept(bench: Bench) -> None:
     before = bench.services.store.list_tokens()
     assert ensure_admin_token(bench.services, "rlv_known", lambda text: text == "rlv_known") == "rlv_known"
     assert bench.services.store.list_tokens() == before
+
+
+def test_a_hub_imports_no_types_that_it_has_none_of() -> None:
+    code = (
+        "import sys, unittest.mock as m; from relive.hub import app;"
+        "app.build_litestar(m.Mock(), m.Mock(), m.Mock());"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"litestar", "msgspec"} <= set(done.stdout.split())
+    assert not {"pydantic", "attr", "attrs"} & set(done.stdout.split())
