@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from tests.browser.conftest import Reader, reading
+from tests.support.seed_traces import ANSWERED
 from tests.support.site import Site
 
 AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
@@ -73,6 +74,13 @@ FULL = [
     "{live}/inputs",
     "/p/sentiment/compare",
     "/p/sentiment/compare?runs={two}",
+    "/p/digits/traces",
+    "/p/digits/traces?q=status+=+'ERROR'",
+    "/p/digits/traces?q=status+=+nothing",
+    "/p/digits/traces?q=nowhere",
+    f"/p/digits/traces/{ANSWERED}",
+    "/p/digits/traces/tr-2",
+    "/p/ideas/traces",
 ]
 EMPTY = [
     "/",

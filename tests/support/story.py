@@ -28,6 +28,7 @@ from tests.support.seed import (
     seeder_of,
 )
 from tests.support.seed_media import tell_media
+from tests.support.seed_traces import tell_traces
 
 _DAY = 86400.0
 P, S = PipelineStatus, StageStatus
@@ -45,6 +46,9 @@ def full_hub(folder: Path, *, now: float, **options: Any) -> tuple[HubConfig, Se
     config, services = open_hub(folder, **options)
     seeder = seeder_of(config, services, now - 9 * _DAY)
     tell_digits(seeder, now)
+    store = seeder.services.store
+    digits = store.ensure_experiment(store.get_project("digits").id, "assistant")
+    tell_traces(store, digits.id, now=now)
     tell_sweep(seeder, now)
     tell_matrix(seeder, now)
     tell_media(seeder, now)

@@ -7,6 +7,7 @@ import msgspec
 from relive.core.endpoint import RevisionState
 from relive.core.pipeline import PipelineStatus, StageStatus
 from relive.core.run import RunStatus
+from relive.core.trace import TraceState
 from relive.core.trajectory import VerdictLevel
 
 
@@ -70,6 +71,18 @@ REVISIONS: Final[dict[RevisionState, Mark]] = {
     RevisionState.READY: Mark("✔", "ready", "good"),
     RevisionState.STOPPED: Mark("■", "stopped", "quiet"),
     RevisionState.FAILED: _FAILED,
+}
+TRACES: Final[dict[TraceState, Mark]] = {
+    TraceState.UNSPECIFIED: Mark("?", "unknown", "quiet"),
+    TraceState.OK: Mark("✔", "ok", "good"),
+    TraceState.ERROR: _FAILED,
+    TraceState.IN_PROGRESS: _RUNNING,
+}
+# By the words that spans come with.
+SPANS: Final[dict[str, Mark]] = {
+    "OK": Mark("✔", "ok", "good"),
+    "ERROR": _FAILED,
+    "UNSET": Mark("•", "done", "quiet"),
 }
 VERSIONS: Final[dict[str, Mark]] = {
     "candidate": Mark("○", "candidate", "quiet"),
