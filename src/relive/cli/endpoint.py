@@ -216,7 +216,7 @@ def _wait(hub: HubClient, name: str, revision: Revision, *, quiet: bool) -> Endp
                 )
             if detail.endpoint.live == revision.id:
                 return detail
-            doing = str(now.facts.get(_DOING, ""))
+            doing = _doing(now)
             if doing and doing != told and not quiet:
                 err.print(escape(f"revision {now.number}: {doing}"))
             told = doing
@@ -226,6 +226,10 @@ def _wait(hub: HubClient, name: str, revision: Revision, *, quiet: bool) -> Endp
             escape(f"It goes on: relive endpoint show {name}. To stop it: relive endpoint cancel {name}")
         )
         raise
+
+
+def _doing(revision: Revision) -> str:
+    return str(revision.facts.get(_DOING, "")) if revision.state.is_wanted else ""
 
 
 def _live(detail: EndpointDetail) -> tuple[str, str]:
@@ -263,7 +267,7 @@ def _print(detail: EndpointDetail) -> None:
                 role.get(item.id, ""),
                 item.restarts,
                 ago(item.created_at, now),
-                item.error or item.facts.get(_DOING, ""),
+                item.error or _doing(item),
             )
             for item in detail.revisions
         ),
