@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from tests.browser.conftest import Reader, reading
+from tests.support.seed_evaluation import QUESTIONS
 from tests.support.seed_traces import ANSWERED
 from tests.support.site import Site
 
@@ -81,6 +82,11 @@ FULL = [
     f"/p/digits/traces/{ANSWERED}",
     "/p/digits/traces/tr-2",
     "/p/ideas/traces",
+    "/p/digits/evaluation",
+    f"/p/digits/evaluation/{QUESTIONS}",
+    f"/p/digits/evaluation/{QUESTIONS}?after=100",
+    "/p/digits/evaluation/d-2",
+    "/p/ideas/evaluation",
 ]
 EMPTY = [
     "/",

@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from relive.hub.web.routes import account, files, home, models, pipelines, runs, tables, traces
+from relive.hub.web.routes import account, evaluation, files, home, models, pipelines, runs, tables, traces
 
 # One router of their own: an application that is given two handlers of one path prepares the first one twice.
 ROUTES = [
@@ -13,6 +13,7 @@ ROUTES = [
             *runs.ROUTES,
             *tables.ROUTES,
             *traces.ROUTES,
+            *evaluation.ROUTES,
             *pipelines.ROUTES,
             *models.ROUTES,
             *account.ROUTES,
