@@ -7,7 +7,6 @@ spans       span.name, span.type, span.status, span.content, span.attributes.KEY
 judgements  feedback.NAME, expectation.NAME, issue.id
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,7 +24,6 @@ _ORDERED: Final = ("<", "<=", ">", ">=")
 _JUDGED: Final = (*_PATTERNS, *_ORDERED, *NULLS)
 _SPAN_KEYS: Final = ("name", "status", "type")
 _OF_SPAN: Final = "attributes."
-_LONGEST_PATTERN: Final = 1000
 
 _NUMBERS: Final = ("timestamp_ms", "execution_time_ms", "end_time_ms")
 _NUMBER_NAMES: Final = (*_NUMBERS, *(key.removesuffix("_ms") for key in _NUMBERS))
@@ -123,8 +121,6 @@ class _TraceReader(FilterReader):
         value: Value = None
         if comparator not in NULLS:
             value = self._compared(side, key, attribute, comparator)
-        if comparator == "RLIKE":
-            self._check_pattern(comparator_at, str(value))
         return self._kept(side, key, attribute, comparator, value)
 
     def _comparators(self, name: Token, side: Side, key: str, attribute: Attribute | None) -> tuple[str, ...]:
@@ -196,14 +192,6 @@ class _TraceReader(FilterReader):
             sentence = "Expected a quoted string value for {side} (e.g. 'my-value'). Got value {found}"
             raise self.fault(token, sentence, side=side)
         return token.quoted
-
-    def _check_pattern(self, at: Token, pattern: str) -> None:
-        if len(pattern) > _LONGEST_PATTERN:
-            raise self.fault(at, f"A pattern may have at most {_LONGEST_PATTERN} characters")
-        try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise self.fault(at, "Invalid regular expression: {why}", why=error) from None
 
     def _kept(
         self, side: Side, key: str, attribute: Attribute | None, comparator: str, value: Value

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from relive.errors import DatabaseBusy, DatabaseFailed, InvalidInput
+from relive.stores.sql import patterns
 from relive.stores.sql.columns import FLOAT
 from relive.stores.sql.faults import translated
 
@@ -263,6 +264,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         # other this waits for whoever writes, and changes nothing.
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     _use_wal(connection)
+    # In the place of SQLAlchemy's own, which is Python's.
+    connection.create_function("regexp", 2, patterns.fits, deterministic=True)
     for pragma in _PRAGMAS:
         connection.execute(pragma)
 

@@ -23,6 +23,7 @@ from relive.core.search import And, Comparison, Condition, Field, Order, Side, c
 from relive.core.trace import RUN_KEY, SESSION_KEY, AssessmentKind, Trace
 from relive.stores.sql.conditions import compare, where
 from relive.stores.sql.part import StorePart
+from relive.stores.sql.patterns import check_pattern
 from relive.stores.sql.tables.runs import INDEXED_LETTERS
 from relive.stores.sql.tables.traces import (
     assessments,
@@ -151,6 +152,7 @@ class SqlTraceSearch(StorePart):
 
     def _compare(self, column: Any, comparator: str, value: Any) -> ColumnElement[bool]:
         if comparator == "RLIKE":
+            check_pattern(value)
             found: ColumnElement[bool] = column.regexp_match(value)
             return found
         return compare(self._db, column, comparator, value)

@@ -20,7 +20,7 @@ from relive.core.trace import (
     Trace,
 )
 from relive.core.trace_filter import parse_trace_filter
-from relive.errors import InvalidFilter, NotFound
+from relive.errors import InvalidInput, NotFound
 from relive.hub.web.marks import SPANS, TRACES, Mark
 from relive.hub.web.words import clip, duration, number
 from relive.services.context import Services
@@ -133,15 +133,14 @@ def list_traces(services: Services, project_name: str, *, q: str = "", page: int
         NotFound: There is no such project.
     """
     store, project = services.store, services.store.get_project(project_name)
-    problem, condition, found = "", None, list[Trace]()
+    problem, found = "", list[Trace]()
+    experiments = [experiment.id for experiment in store.list_experiments(project.id)]
     try:
         condition = _condition(q.strip())
-    except InvalidFilter as error:
-        problem = str(error)
-    if not problem:
-        experiments = [experiment.id for experiment in store.list_experiments(project.id)]
         offset = (page - 1) * PAGE
         found = store.search_traces(experiments, condition, limit=PAGE + 1, offset=offset)
+    except InvalidInput as error:
+        problem = str(error)
     return TracesPage(
         project=project.name,
         address=services.place.public_url,
