@@ -85,6 +85,7 @@ def test_a_version_without_an_input_example_says_what_to_do_on_its_page_and_when
     said = {check.question: (check.mark.word, check.evidence) for check in page.checks}
     assert said["Can it be tested before traffic?"][0] == "no"
     assert "input_example=X[:5]" in said["Can it be tested before traffic?"][1]
+    assert page.endpoint == ""
     status, text = post(own, "/e/digits/deploy", version=str(version.version))
     assert (status, "input_example=X[:5]" in text) == (409, True)
 

@@ -14,7 +14,7 @@ from relive.hub.web.marks import Mark, of_version
 from relive.hub.web.views.artifacts import FileLine, entry_line
 from relive.hub.web.views.graphs import Graph, draw_lineage
 from relive.hub.web.views.projects import is_less_better
-from relive.hub.web.views.shipping import Check, answer, checks_of
+from relive.hub.web.views.shipping import Check, answer, checks_of, is_deployable
 from relive.hub.web.views.spark import Spark, Value, spark
 from relive.hub.web.views.verdicts import Banner, banner_of, mark_of
 from relive.hub.web.words import count, number, signed
@@ -86,7 +86,7 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
         run_pipeline: Number of the earlier pipeline that its run is of, 0 if it is of the same one.
         verified: What the reader's verification showed; None until asked.
         environment: Where the environment comes from that a version of a client is served in; else empty.
-        endpoint: Which one to deploy it to is proposed; empty if it has no files here.
+        endpoint: Which one to deploy it to is proposed; empty if it cannot be.
     """
 
     model: str
@@ -188,7 +188,7 @@ def get_version(services: Services, name: str, ref: str, *, verify: bool = False
         graph=_graph(services, version),
         verified=_verified(services, version) if verify else None,
         environment=str(version.facts.get("environment_from", "")),
-        endpoint=next(iter(_endpoints(services, name)), name) if version.manifest else "",
+        endpoint=next(iter(_endpoints(services, name)), name) if is_deployable(checks) else "",
     )
 
 

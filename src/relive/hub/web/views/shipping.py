@@ -16,6 +16,7 @@ from relive.services.context import Services
 from relive.services.describing import check_deployable
 from relive.services.registry import load_recipe, was_seen
 
+_TESTED = "Can it be tested before traffic?"
 _YES, _NO, _OPEN = Mark("✔", "yes", "good"), Mark("✖", "no", "bad"), Mark("○", "open", "quiet")
 
 
@@ -81,14 +82,14 @@ def _signed(services: Services, version: ModelVersion) -> Check:
 
 
 def _tested(services: Services, version: ModelVersion) -> Check:
-    question = "Can it be tested before traffic?"
+    question = _TESTED
     if version.contract:
         said = "Signature and expected predictions were recorded from its example rows."
         return Check(question=question, mark=_YES, evidence=said)
     try:
         check_deployable(services, version)
     except ReliveError as error:
-        said = f"It cannot be deployed: {error.what()} {error.to_do() or ''}".strip()
+        said = error.what() + (f" To do: {error.to_do()}" if error.to_do() else "")
         return Check(question=question, mark=_NO, evidence=said)
     said = "Not yet: its first deployment records signature and expected predictions from its input example."
     return Check(question=question, mark=_OPEN, evidence=said)
@@ -142,6 +143,11 @@ def _clean(services: Services, version: ModelVersion) -> Check:
         return Check(question=question, mark=_OPEN, evidence=f"Not pinned: {', '.join(loose)}.", url=url)
     said = "Code, data and packages are known by their digests."
     return Check(question=question, mark=_YES, evidence=said, url=url)
+
+
+def is_deployable(checks: Sequence[Check]) -> bool:
+    """Tell whether a version can be tested before traffic, or described to be."""
+    return all(check.mark is not _NO for check in checks if check.question == _TESTED)
 
 
 def answer(checks: Sequence[Check]) -> tuple[Mark, str]:
