@@ -163,7 +163,7 @@ def _line(
         records=dataset.records,
         fields=tuple(schema.get("inputs") or ()),
         experiments=experiments,
-        tags=tuple(tags.items()),
+        tags=tuple(_said(tags).items()),
         author=dataset.author or dataset.created_by,
         at=dataset.updated_at,
     )
@@ -191,11 +191,16 @@ def _record(record: EvaluationRecord) -> RecordLine:
         inputs=_pairs(json.loads(record.inputs)),
         outputs=_pairs(json.loads(record.outputs or "{}")),
         expectations=_pairs(json.loads(record.expectations or "{}")),
-        tags=_pairs(json.loads(record.tags or "{}")),
+        tags=_pairs(_said(json.loads(record.tags or "{}"))),
         source=kind.lower(),
         trace_id=trace_id if isinstance(trace_id, str) else "",
         at=record.updated_at,
     )
+
+
+def _said(tags: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what clients add by themselves: who it was stands in its own place."""
+    return {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
 
 
 def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
