@@ -1,13 +1,16 @@
 """The set of blobs that are referred to, in a file of its own: it may be larger than memory."""
 
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from relive.core.digest import PREFIX
+
+_PREFIX: Final = "gc-"
 
 
 class Marks:
@@ -20,7 +23,10 @@ class Marks:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="gc-", dir=folder)
+        # There is one collection at a time: what else is here is of one that was killed.
+        for left in folder.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder)
         self._db = sqlite3.connect(
             Path(self._folder.name) / "marks.db", isolation_level=None, check_same_thread=False
         )
