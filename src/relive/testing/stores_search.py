@@ -234,12 +234,18 @@ class SearchContract:
         assert names(f"creation_time >= {int(made['beta'].created_at * 1000)}") == ["beta"]
         assert names(f"last_update_time > {int(START * 1000) + 2000}", view=View.ALL) == ["Alpha"]
 
-    def test_experiments_come_in_pages(self, store: Store) -> None:
+    def test_experiments_come_in_pages(self, store: Store, clock: ManualClock) -> None:
         project = a_project(store)
-        ids = sorted((store.ensure_experiment(project.id, f"e{n}").id for n in range(5)), reverse=True)
-        found, after = [], ""
-        for _ in range(3):
-            page = store.search_experiments(Search(limit=2, after=after))
-            found += [it.id for it in page.experiments]
-            after = page.next
-        assert (found, after) == (ids, "")
+        made = []
+        for n in range(5):
+            made.append(store.ensure_experiment(project.id, f"e{n}").id)
+            clock.advance(n % 2)  # some are of one moment: their ids part them
+        by_id = parse_orders(["experiment_id"], grammars.EXPERIMENTS)
+        for orders in ((), by_id):
+            found, after = [], ""
+            for _ in range(3):
+                page = store.search_experiments(Search(limit=2, after=after, orders=orders))
+                found += [it.id for it in page.experiments]
+                after = page.next
+            oldest_first = [*sorted(made[:2]), *sorted(made[2:4]), made[4]]
+            assert (found, after) == (oldest_first if orders else oldest_first[::-1], "")

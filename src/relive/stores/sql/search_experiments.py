@@ -31,7 +31,7 @@ class SqlExperimentSearch(StorePart):
         orders = search.orders
         if not any(order.field.key == _ID for order in orders):
             orders = (*orders, Order(Field(Side.ATTRIBUTE, _ID), ascending=False))
-        keys = [_key(order) for order in orders]
+        keys = [key for order in orders for key in _keys(order)]
         order = ", ".join(f"{it.field.key} {it.ascending}" for it in orders)
         query = select(*_EXPERIMENTS.columns, *(key.column for key in keys)).where(*_scope(search))
         if search.condition is not None:
@@ -49,9 +49,11 @@ class SqlExperimentSearch(StorePart):
         return ExperimentPage(found, write_token(order, rows[search.limit - 1][n_fields:]))
 
 
-def _key(order: Order) -> Key:
+def _keys(order: Order) -> list[Key]:
+    """Give what an order sorts by; by their ids experiments stand as they were made, as MLflow's count up."""
     key = order.field.key
-    return Key({**_TEXTS, **_TIMES}[key], order.ascending, is_text=key in _TEXTS)
+    by_key = Key({**_TEXTS, **_TIMES}[key], order.ascending, is_text=key in _TEXTS)
+    return [Key(experiments.c.created_at, order.ascending), by_key] if key == _ID else [by_key]
 
 
 def _scope(search: Search) -> list[ColumnElement[bool]]:
