@@ -9,6 +9,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def new_number() -> str:
+    """Make an id that is a number of 18 digits, for what is read by programs that expect one."""
+    return str(10**17 + secrets.randbelow(9 * 10**17))
+
+
 def named_id(*parts: str) -> str:
     """Make the id of what has a name: the same parts give the same id."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

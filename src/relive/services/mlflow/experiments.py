@@ -11,6 +11,7 @@ from relive.core.project import Experiment
 from relive.errors import AccessDenied, Conflict, NotFound
 from relive.services.accounts import require_reader
 from relive.services.context import Services
+from relive.services.ids import new_number
 from relive.services.mlflow import keys
 from relive.services.mlflow.faults import MlflowFault, invalid, invalid_state, missing, taken
 from relive.services.mlflow.places import check_machine, is_proxied
@@ -34,10 +35,14 @@ def create_experiment(services: Services, message: wire.CreateExperiment, caller
     for tag in message.tags:
         _check_tag(tag.key, tag.value)
     location = _checked_location(message.artifact_location)
+    if not own_project(caller):
+        _default(services, caller)  # MLflow's server has it from the start: in lists it is the oldest
     if _find_experiment(services, message.name, caller) is not None:
         raise _taken(message.name)
     tags = {tag.key: tag.value for tag in message.tags}
-    return _create(services, Experiment(id="", project_id="", name=message.name), caller, tags, location)
+    # Clients and what is built on them take the id of an experiment for a number.
+    named = Experiment(id=new_number(), project_id="", name=message.name)
+    return _create(services, named, caller, tags, location)
 
 
 def get_experiment(services: Services, experiment_id: str, caller: Caller) -> Experiment:

@@ -37,6 +37,12 @@ def test_the_default_experiment_is_number_0(tracking: Tracking) -> None:
     assert run["artifact_uri"] == f"mlflow-artifacts:/0/{run['run_id']}/artifacts"
 
 
+def test_an_experiments_id_is_a_number(tracking: Tracking) -> None:
+    ids = {tracking.experiment(f"numbered {at}") for at in range(3)}
+    assert {len(it) for it in ids if it.isdecimal() and int(it) > 0} == {18}
+    assert len(ids) == 3
+
+
 def test_a_path_for_artifacts_begins_at_the_root(tracking: Tracking) -> None:
     made = tracking.experiment("here", artifact_location="my_location")
     found = tracking.get("experiments/get", experiment_id=made)["experiment"]
