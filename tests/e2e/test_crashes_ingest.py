@@ -23,9 +23,10 @@ from threading import Event
 import pytest
 
 from relive.core.run import Metric, RunStatus
-from relive.errors import HubRefused, HubUnreachable
+from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.wire.runs import CreateRun
 from tests.conftest import require
+from tests.e2e import slow
 from tests.e2e.hub import RealHub, running_hub, wait_for
 from tests.e2e.invariants import facts_of
 from tests.postgres import PostgresServer, find_binaries, running_server
@@ -103,6 +104,8 @@ def through_ours(hub: RealHub, sent: Sent, stop: Event) -> Sent:
                 reports.records(f"from {sent.count}", metrics)
             except HubRefused as refused:
                 return refused.status
+            except StoreFull:
+                return 507
             return 200
 
         until_taken(sent, send)
@@ -110,7 +113,7 @@ def through_ours(hub: RealHub, sent: Sent, stop: Event) -> Sent:
 
 
 def until_taken(sent: Sent, send: Callable[[], int]) -> None:
-    """Send a batch until the hub has it; nothing but 503 and a connection that breaks may come before."""
+    """Send a batch until the hub has it; nothing but "later" and a connection that breaks may come before."""
     while True:
         try:
             status = send()
@@ -118,7 +121,7 @@ def until_taken(sent: Sent, send: Callable[[], int]) -> None:
             sent.answers["none"] += 1
         else:
             sent.answers[str(status)] += 1
-            assert status in (200, 503), sent.answers
+            assert status in (200, 503, 507), sent.answers
             if status == 200:
                 sent.count += POINTS // len(KEYS)
                 return
@@ -202,6 +205,18 @@ def test_a_database_started_again_under_load_is_told_as_busy_and_loses_nothing(
         assert process is not None
         assert process.poll() is None
         assert "Traceback" not in hub.log()
+
+
+def test_a_slow_disk_makes_clients_wait_and_loses_nothing(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "home", program=(slow.__file__, "0.3")) as hub:
+        with four_clients(hub) as clients:
+            for _ in range(10):
+                hub.client(retry_for_s=0.0).list_projects()  # reading waits for nobody
+                time.sleep(0.5)
+        for client in clients:
+            sent = client.result()
+            assert set(sent.answers) == {"200"}, sent.answers
+            assert_stored(hub, sent)
 
 
 TRAINER = """\

@@ -21,6 +21,7 @@ from tests.contract.disks import is_mountable, small_disk
 from tests.e2e import inside
 from tests.e2e.hub import RealHub, Repository, make_repository, running_hub, wait_for
 from tests.e2e.invariants import assert_sound
+from tests.e2e.test_crashes_ingest import assert_stored, four_clients
 from tests.e2e.tiny import Gate, tiny, waiting
 
 MIB = 1 << 20
@@ -103,6 +104,19 @@ def test_a_full_disk_refuses_writes_and_what_runs_finishes_when_there_is_room_ag
     repository.push()
     assert repository.pipeline(2).pipeline.status is PipelineStatus.SUCCEEDED
     cramped.assert_sound()
+
+
+def test_points_that_find_no_room_are_taken_when_there_is_room_and_none_is_lost(cramped: Cramped) -> None:
+    with four_clients(cramped.hub) as clients:
+        time.sleep(1.0)
+        cramped.fill()
+        time.sleep(2.0)
+        cramped.free()
+        time.sleep(1.0)
+    for client in clients:
+        sent = client.result()
+        assert set(sent.answers) == {"200", "507"}, sent.answers
+        assert_stored(cramped.hub, sent)
 
 
 def test_a_push_that_comes_while_the_disk_is_full_is_planned_when_there_is_room(
