@@ -26,6 +26,8 @@ from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse,
 from relive.core.saved_view import SavedView
 from relive.core.search import Field, Order, Side
 from relive.core.stored_file import StoredFile
+from relive.core.trace import Assessment, AssessmentKind, Span, Trace, TraceState
+from relive.core.trace_filter import parse_trace_filter
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.core.webhook import Webhook, WebhookDelivery
 from relive.ports.search import Search
@@ -58,6 +60,7 @@ def fill(store: Store) -> None:
     _fill_models(store, project.id)
     _fill_logged(store, store.ensure_experiment(project.id, "tries").id)
     _fill_evaluation(store, project.id, store.ensure_experiment(project.id, "tries").id)
+    _fill_traces(store, store.ensure_experiment(project.id, "tries").id)
 
 
 def _fill_work(store: Store, project_id: str) -> None:
@@ -173,6 +176,30 @@ def _fill_logged(store: Store, experiment_id: str) -> None:
     store.create_delivery(WebhookDelivery(id="d1", webhook_id="w1", event="prompt.created", body="{}"))
 
 
+def _fill_traces(store: Store, experiment_id: str) -> None:
+    trace = Trace(id="tr-1", experiment_id=experiment_id, started_ms=5, duration_ms=7, state=TraceState.OK)
+    store.create_trace(trace)
+    store.set_trace_tags("tr-1", {"team": "blue"})
+    store.set_trace_metadata("tr-1", {"mlflow.trace.session": "s"})
+    store.set_trace_numbers("tr-1", {"total_tokens": 7, "total_cost": 0.5})
+    store.record_spans(
+        [Span(trace_id="tr-1", id="s1", name="ask", started_ns=5, content="{}", usage={"total_tokens": 7})]
+    )
+    store.create_assessment(
+        Assessment(
+            id="a-1",
+            trace_id="tr-1",
+            name="ok",
+            kind=AssessmentKind.FEEDBACK,
+            value="true",
+            number=1.0,
+            metadata={"a": "b"},
+        )
+    )
+    store.link_traces(RUN, ["tr-1"])
+    store.link_prompts("tr-1", ["greet/1"])
+
+
 def _fill_evaluation(store: Store, project_id: str, experiment_id: str) -> None:
     dataset = EvaluationDataset(id="d-1", project_id=project_id, name="questions", digest="0", records=1)
     store.create_evaluation_dataset(dataset, tags={"team": "blue"}, experiment_ids=[experiment_id])
@@ -225,6 +252,13 @@ def read_back(store: Store) -> dict[str, Any]:
         "its tags": store.list_logged_model_tags(["m-1"]),
         "its metrics": store.list_model_metrics(["m-1"]),
         "its files": store.list_files("1/models/m-1"),
+        "traces": store.list_traces(["tr-1"]),
+        "tags of traces": store.list_trace_tags(["tr-1"]),
+        "metadata of traces": store.list_trace_metadata(["tr-1"]),
+        "spans": store.list_spans(["tr-1"]),
+        "assessments": store.list_assessments(["tr-1"]),
+        "traces of a run": _traces(store, f"run_id = '{RUN}'"),
+        "traces of a prompt": _traces(store, "prompt = 'greet/1'"),
         "evaluation data sets": store.search_evaluation_datasets(Search(orders=(_BY_NAME,))).datasets,
         "their tags": store.list_evaluation_tags(["d-1"]),
         "their experiments": store.list_evaluation_experiments(["d-1"]),
@@ -235,6 +269,11 @@ def read_back(store: Store) -> dict[str, Any]:
     }
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))
     return plain
+
+
+def _traces(store: Store, text: str) -> list[Trace]:
+    experiments = [experiment.id for experiment in store.list_experiments()]
+    return store.search_traces(experiments, parse_trace_filter(text))
 
 
 def assert_holds(now: Any, then: Any, where: str = "") -> None:

@@ -53,6 +53,7 @@ CREATE TABLE assessments (
  STRICT
 
 ;
+INSERT INTO "assessments" VALUES('a-1','tr-1','ok','feedback','true',1.0,0,'{}','','','','','','{"a":"b"}','',1,0,0);
 CREATE TABLE blob_pins (
 	digest TEXT NOT NULL, 
 	at REAL NOT NULL, 
@@ -100,7 +101,7 @@ CREATE TABLE endpoints (
  STRICT
 
 ;
-INSERT INTO "endpoints" VALUES('c0a5252fe66b17673603515da48b1edd','281bcab5dc692b6b1da390a7c72f4d7e','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
+INSERT INTO "endpoints" VALUES('a8f00d617f0e3c04beef8eccea8276ba','70d88f7de4345ab50e133b982d2fa6bb','digits','digits','66666666666666666666666666666666','',1800000000.5,1);
 CREATE TABLE environments (
 	"key" TEXT NOT NULL, 
 	lock_digest TEXT NOT NULL, 
@@ -130,7 +131,7 @@ CREATE TABLE evaluation_datasets (
  STRICT
 
 ;
-INSERT INTO "evaluation_datasets" VALUES('d-1','281bcab5dc692b6b1da390a7c72f4d7e','questions','0','',1,'','','',1800000000.5,1800000000.5);
+INSERT INTO "evaluation_datasets" VALUES('d-1','70d88f7de4345ab50e133b982d2fa6bb','questions','0','',1,'','','',1800000000.5,1800000000.5);
 CREATE TABLE evaluation_experiments (
 	dataset_id TEXT NOT NULL, 
 	experiment_id TEXT NOT NULL, 
@@ -143,7 +144,7 @@ CREATE TABLE evaluation_experiments (
  STRICT
 
 ;
-INSERT INTO "evaluation_experiments" VALUES('d-1','bc4dfd22a2295987f402137686339fec',1800000000.5);
+INSERT INTO "evaluation_experiments" VALUES('d-1','f4ad61f2baa3905a7c5fbcabbb2053dc',1800000000.5);
 CREATE TABLE evaluation_records (
 	id TEXT NOT NULL, 
 	dataset_id TEXT NOT NULL, 
@@ -218,8 +219,8 @@ CREATE TABLE experiments (
  STRICT
 
 ;
-INSERT INTO "experiments" VALUES('f8cf5dab4d7bdbbd879cf20976b7cc2e','281bcab5dc692b6b1da390a7c72f4d7e','default',1800000000.5,NULL,NULL,NULL,NULL);
-INSERT INTO "experiments" VALUES('bc4dfd22a2295987f402137686339fec','281bcab5dc692b6b1da390a7c72f4d7e','tries',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('4a405092daac549ffb02e1d7ca77d5ef','70d88f7de4345ab50e133b982d2fa6bb','default',1800000000.5,NULL,NULL,NULL,NULL);
+INSERT INTO "experiments" VALUES('f4ad61f2baa3905a7c5fbcabbb2053dc','70d88f7de4345ab50e133b982d2fa6bb','tries',1800000000.5,NULL,NULL,NULL,NULL);
 CREATE TABLE inputs (
 	run_id TEXT NOT NULL, 
 	path TEXT NOT NULL, 
@@ -365,7 +366,7 @@ CREATE TABLE logged_models (
  STRICT
 
 ;
-INSERT INTO "logged_models" VALUES('m-1','bc4dfd22a2295987f402137686339fec','net','here','pending','','','','',1800000000.5,1800000000.5,NULL);
+INSERT INTO "logged_models" VALUES('m-1','f4ad61f2baa3905a7c5fbcabbb2053dc','net','here','pending','','','','',1800000000.5,1800000000.5,NULL);
 CREATE TABLE meta (
 	"key" TEXT NOT NULL, 
 	value TEXT NOT NULL, 
@@ -468,7 +469,7 @@ CREATE TABLE model_tags (
  STRICT
 
 ;
-INSERT INTO "model_tags" VALUES('9efd5c0d4b83b8cbdc824e84ccdf36fa','team','blue');
+INSERT INTO "model_tags" VALUES('ce3bb4bf662bcf6f80119167fe372edc','team','blue');
 CREATE TABLE model_versions (
 	id TEXT NOT NULL, 
 	model_id TEXT NOT NULL, 
@@ -501,7 +502,7 @@ CREATE TABLE model_versions (
  STRICT
 
 ;
-INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','9efd5c0d4b83b8cbdc824e84ccdf36fa','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "model_versions" VALUES('55555555555555555555555555555555','ce3bb4bf662bcf6f80119167fe372edc','digits',1,'11111111111111111111111111111111','m','s','','44444444444444444444444444444444','auto','','{"inputs":[{"name":"x","datatype":"FP32","shape":[-1,64]}],"outputs":[]}','','candidate','{"metrics":{"acc":0.2}}','',1800000000.5,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE models (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -518,7 +519,7 @@ CREATE TABLE models (
  STRICT
 
 ;
-INSERT INTO "models" VALUES('9efd5c0d4b83b8cbdc824e84ccdf36fa','281bcab5dc692b6b1da390a7c72f4d7e','digits',1800000000.5,1,NULL,NULL,NULL);
+INSERT INTO "models" VALUES('ce3bb4bf662bcf6f80119167fe372edc','70d88f7de4345ab50e133b982d2fa6bb','digits',1800000000.5,1,NULL,NULL,NULL);
 CREATE TABLE params (
 	run_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -557,7 +558,7 @@ CREATE TABLE pipelines (
  STRICT
 
 ;
-INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','281bcab5dc692b6b1da390a7c72f4d7e',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
+INSERT INTO "pipelines" VALUES('33333333333333333333333333333333','70d88f7de4345ab50e133b982d2fa6bb',1,'cccccccccccccccccccccccccccccccccccccccc','refs/heads/trunk','push','ann','running','','','','{"stages":[{"name":"train","cmd":["python train.py"],"needs":[],"deps":[],"outs":[],"params":[],"metrics":[],"plots":[],"env":{},"secrets":[],"resources":{"cpu":1.0,"memory_bytes":null,"gpu":0.0,"gpu_type":"","disk_bytes":null,"pool":"local"},"timeout_s":null,"retry":{"max":2,"when":["worker_lost"]},"matrix":{},"cache":true,"junit":"","select":null,"gates":[{"metric":"acc","min":0.9,"max":null,"vs":null,"min_delta":null,"max_delta":null}],"register":null,"deploy":null,"image":"","wdir":".","condition":""}],"project":"","env":{"python":"","lock":""},"vars":{},"branches":[],"paths":[]}','','["a warning"]','',1800000000.5,NULL,NULL);
 CREATE TABLE pools (
 	name TEXT NOT NULL, 
 	executor TEXT NOT NULL, 
@@ -582,7 +583,7 @@ CREATE TABLE projects (
  STRICT
 
 ;
-INSERT INTO "projects" VALUES('281bcab5dc692b6b1da390a7c72f4d7e','demo','trunk','',1800000000.5,1);
+INSERT INTO "projects" VALUES('70d88f7de4345ab50e133b982d2fa6bb','demo','trunk','',1800000000.5,1);
 CREATE TABLE refs (
 	project_id TEXT NOT NULL, 
 	ref TEXT NOT NULL, 
@@ -593,7 +594,7 @@ CREATE TABLE refs (
  STRICT
 
 ;
-INSERT INTO "refs" VALUES('281bcab5dc692b6b1da390a7c72f4d7e','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
+INSERT INTO "refs" VALUES('70d88f7de4345ab50e133b982d2fa6bb','refs/heads/trunk','cccccccccccccccccccccccccccccccccccccccc');
 CREATE TABLE revisions (
 	id TEXT NOT NULL, 
 	endpoint_id TEXT NOT NULL, 
@@ -617,7 +618,7 @@ CREATE TABLE revisions (
  STRICT
 
 ;
-INSERT INTO "revisions" VALUES('66666666666666666666666666666666','c0a5252fe66b17673603515da48b1edd',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
+INSERT INTO "revisions" VALUES('66666666666666666666666666666666','a8f00d617f0e3c04beef8eccea8276ba',1,'55555555555555555555555555555555','ready','','','44444444444444444444444444444444',0,'','{}',1800000000.5,NULL);
 CREATE TABLE run_datasets (
 	run_id TEXT NOT NULL, 
 	dataset_id TEXT NOT NULL, 
@@ -655,6 +656,7 @@ CREATE TABLE run_traces (
  STRICT
 
 ;
+INSERT INTO "run_traces" VALUES('11111111111111111111111111111111','tr-1');
 CREATE TABLE run_words (
 	word TEXT NOT NULL, 
 	run_id TEXT NOT NULL, 
@@ -706,7 +708,7 @@ CREATE TABLE runs (
  STRICT
 
 ;
-INSERT INTO "runs" VALUES('11111111111111111111111111111111','281bcab5dc692b6b1da390a7c72f4d7e','f8cf5dab4d7bdbbd879cf20976b7cc2e','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
+INSERT INTO "runs" VALUES('11111111111111111111111111111111','70d88f7de4345ab50e133b982d2fa6bb','4a405092daac549ffb02e1d7ca77d5ef','brave otter','stage','failed','','','','','22222222222222222222222222222222',1,'','',NULL,'oom','','','','','',0,'','',1,'{"wall_s":1.5,"cpu_s":0.5,"max_rss_bytes":8589934592}',1800000000.5,NULL,NULL,NULL);
 CREATE TABLE saved_views (
 	id TEXT NOT NULL, 
 	project_id TEXT NOT NULL, 
@@ -720,6 +722,7 @@ CREATE TABLE saved_views (
  STRICT
 
 ;
+INSERT INTO "saved_views" VALUES('view1','70d88f7de4345ab50e133b982d2fa6bb','best','order=-metrics.acc','ann',1800000000.5);
 CREATE TABLE schema_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT schema_version_pkc PRIMARY KEY (version_num)
@@ -736,7 +739,7 @@ CREATE TABLE scorer_versions (
  STRICT
 
 ;
-INSERT INTO "scorer_versions" VALUES('c04fff9fa14919be18b26958b87c43b2',1,'{"name": "exact"}',1800000000.5);
+INSERT INTO "scorer_versions" VALUES('22be603b8e84234bfb215a7b5191b494',1,'{"name": "exact"}',1800000000.5);
 CREATE TABLE scorers (
 	id TEXT NOT NULL, 
 	experiment_id TEXT NOT NULL, 
@@ -749,7 +752,7 @@ CREATE TABLE scorers (
  STRICT
 
 ;
-INSERT INTO "scorers" VALUES('c04fff9fa14919be18b26958b87c43b2','bc4dfd22a2295987f402137686339fec','exact','ann');
+INSERT INTO "scorers" VALUES('22be603b8e84234bfb215a7b5191b494','f4ad61f2baa3905a7c5fbcabbb2053dc','exact','ann');
 CREATE TABLE spans (
 	trace_id TEXT NOT NULL, 
 	id TEXT NOT NULL, 
@@ -770,6 +773,7 @@ CREATE TABLE spans (
  STRICT
 
 ;
+INSERT INTO "spans" VALUES('tr-1','s1','','ask','','UNSET',5,NULL,'{}','{"total_tokens":7}','{}','','');
 CREATE TABLE stage_cache (
 	project_id TEXT NOT NULL, 
 	cache_key TEXT NOT NULL, 
@@ -782,7 +786,7 @@ CREATE TABLE stage_cache (
  STRICT
 
 ;
-INSERT INTO "stage_cache" VALUES('281bcab5dc692b6b1da390a7c72f4d7e','cache key','protected','11111111111111111111111111111111',1800000000.5);
+INSERT INTO "stage_cache" VALUES('70d88f7de4345ab50e133b982d2fa6bb','cache key','protected','11111111111111111111111111111111',1800000000.5);
 CREATE TABLE stages (
 	id TEXT NOT NULL, 
 	pipeline_id TEXT NOT NULL, 
@@ -863,6 +867,7 @@ CREATE TABLE trace_metadata (
  STRICT
 
 ;
+INSERT INTO "trace_metadata" VALUES('tr-1','mlflow.trace.session','s');
 CREATE TABLE trace_numbers (
 	trace_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -874,6 +879,8 @@ CREATE TABLE trace_numbers (
  STRICT
 
 ;
+INSERT INTO "trace_numbers" VALUES('tr-1','total_cost',0.5);
+INSERT INTO "trace_numbers" VALUES('tr-1','total_tokens',7.0);
 CREATE TABLE trace_prompts (
 	prompt TEXT NOT NULL, 
 	trace_id TEXT NOT NULL, 
@@ -884,6 +891,7 @@ CREATE TABLE trace_prompts (
  STRICT
 
 ;
+INSERT INTO "trace_prompts" VALUES('greet/1','tr-1');
 CREATE TABLE trace_tags (
 	trace_id TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -895,6 +903,7 @@ CREATE TABLE trace_tags (
  STRICT
 
 ;
+INSERT INTO "trace_tags" VALUES('tr-1','team','blue');
 CREATE TABLE traces (
 	id TEXT NOT NULL, 
 	experiment_id TEXT NOT NULL, 
@@ -911,6 +920,7 @@ CREATE TABLE traces (
  STRICT
 
 ;
+INSERT INTO "traces" VALUES('tr-1','f4ad61f2baa3905a7c5fbcabbb2053dc',5,7,'OK',NULL,NULL,NULL,'');
 CREATE TABLE users (
 	id TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -983,8 +993,8 @@ CREATE TABLE webhooks (
 ;
 INSERT INTO "webhooks" VALUES('w1','ci','https://ci.example','["prompt.created"]','','ACTIVE','s','',1800000000.5,1800000000.5);
 CREATE INDEX tokens_subject_created_at ON tokens (subject, created_at);
-CREATE INDEX events_project_id ON events (project, id);
 CREATE INDEX events_subject_id ON events (subject, id);
+CREATE INDEX events_project_id ON events (project, id);
 CREATE INDEX events_kind_id ON events (kind, id);
 CREATE INDEX params_key_begin ON params ("key", substr(value, 1, 200), run_id);
 CREATE INDEX tags_key_begin ON tags ("key", substr(value, 1, 200), run_id);
@@ -994,36 +1004,36 @@ CREATE INDEX webhooks_created_at_id ON webhooks (created_at, id);
 CREATE INDEX jobs_state_seq ON jobs (state, seq);
 CREATE INDEX jobs_subject_seq ON jobs (subject, seq);
 CREATE INDEX jobs_claimable ON jobs (priority DESC, seq, claimable_at, pool, kind) WHERE claimable_at IS NOT NULL;
-CREATE INDEX evaluation_datasets_project_id ON evaluation_datasets (project_id);
 CREATE INDEX evaluation_datasets_created_at_id ON evaluation_datasets (created_at, id);
-CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
+CREATE INDEX evaluation_datasets_project_id ON evaluation_datasets (project_id);
 CREATE INDEX experiments_name_created_at ON experiments (name, created_at);
+CREATE INDEX experiments_created_at_id ON experiments (created_at, id);
 CREATE INDEX models_project_id_name ON models (project_id, name);
 CREATE INDEX endpoints_project_id_name ON endpoints (project_id, name);
 CREATE INDEX webhook_deliveries_webhook_id_created_at_id ON webhook_deliveries (webhook_id, created_at, id);
-CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
 CREATE INDEX pipelines_status_created_at_id ON pipelines (status, created_at, id);
-CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
+CREATE INDEX pipelines_project_id_created_at_id ON pipelines (project_id, created_at, id);
 CREATE INDEX pipelines_commit_created_at_id ON pipelines ("commit", created_at, id);
+CREATE INDEX pipelines_created_at_id ON pipelines (created_at, id);
 CREATE INDEX evaluation_experiments_experiment_id ON evaluation_experiments (experiment_id);
 CREATE INDEX model_versions_run_id ON model_versions (run_id);
-CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
-CREATE INDEX runs_stage_id_created_at_id ON runs (stage_id, created_at, id);
-CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
-CREATE INDEX runs_pipeline_id_created_at_id ON runs (pipeline_id, created_at, id);
-CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
-CREATE INDEX runs_experiment_id_begun ON runs (experiment_id, coalesce(started_at, created_at) DESC, id);
-CREATE INDEX runs_project_id_started_at_created_at_id ON runs (project_id, started_at, created_at, id);
-CREATE INDEX runs_begun ON runs (coalesce(started_at, created_at) DESC, id, experiment_id);
 CREATE INDEX runs_project_id_ended_at_created_at_id ON runs (project_id, ended_at, created_at, id);
-CREATE INDEX runs_created_at_id ON runs (created_at, id);
 CREATE INDEX runs_experiment_id_created_at_id ON runs (experiment_id, created_at, id);
+CREATE INDEX runs_begun ON runs (coalesce(started_at, created_at) DESC, id, experiment_id);
+CREATE INDEX runs_created_at_id ON runs (created_at, id);
 CREATE INDEX runs_status_created_at_id ON runs (status, created_at, id);
 CREATE INDEX runs_kind_created_at_id ON runs (kind, created_at, id);
 CREATE INDEX runs_project_id_created_at_id ON runs (project_id, created_at, id);
+CREATE INDEX runs_pipeline_id_created_at_id ON runs (pipeline_id, created_at, id);
+CREATE INDEX runs_project_id_status_created_at_id ON runs (project_id, status, created_at, id);
+CREATE INDEX runs_stage_id_created_at_id ON runs (stage_id, created_at, id);
+CREATE INDEX runs_replay_of_created_at_id ON runs (replay_of, created_at, id);
+CREATE INDEX runs_experiment_id_begun ON runs (experiment_id, coalesce(started_at, created_at) DESC, id);
+CREATE INDEX runs_project_id_name_created_at_id ON runs (project_id, name, created_at, id);
+CREATE INDEX runs_project_id_started_at_created_at_id ON runs (project_id, started_at, created_at, id);
 CREATE INDEX traces_experiment_id_newest ON traces (experiment_id, started_ms DESC, id);
-CREATE INDEX logged_models_source_run_id ON logged_models (source_run_id);
 CREATE INDEX logged_models_experiment_id_created_at_id ON logged_models (experiment_id, created_at, id);
+CREATE INDEX logged_models_source_run_id ON logged_models (source_run_id);
 CREATE INDEX stages_run_id ON stages (run_id);
 CREATE INDEX revisions_state ON revisions (state);
 CREATE INDEX run_words_run_id ON run_words (run_id);
