@@ -160,7 +160,7 @@ def test_a_hub_killed_while_the_model_is_described_goes_on(
     hub.kill()
     gate.open()
     hub.start()
-    wait_for(lambda: hub.client().get_endpoint("killed").endpoint.live)
+    wait_for(lambda: ask(hub, "killed", body=BODY).status == 200)  # once the router has heard of it
     assert answer(hub, "killed") == [0]
     assert gate.starts()[0] == process
     with facts_of(hub) as facts:
