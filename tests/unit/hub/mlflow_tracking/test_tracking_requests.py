@@ -1,10 +1,12 @@
 """How requests are read, and what is said of those that are none."""
 
+import re
 from typing import Any
 
 import pytest
 
 from relive.core.access import Scope
+from relive.hub.routes.mlflow.calls import TABLE
 from tests.support.live import served
 from tests.unit.hub.mlflow_tracking.conftest import SEE, Tracking, fault
 
@@ -178,3 +180,13 @@ def test_listing_artifacts_names_the_run_and_leaves_out_what_is_empty(tracking: 
     said = f"Missing value for required parameter 'run_id'.{SEE}"
     for query in ({}, {"run_id": ""}, {"run_uuid": ""}):
         assert tracking.refused_query("artifacts/list", **query) == (400, BAD, said)
+
+
+@pytest.mark.parametrize("prefix", ["api", "ajax-api"])
+def test_no_call_is_hidden_behind_an_address_of_its_own(tracking: Tracking, prefix: str) -> None:
+    for method, path in TABLE:
+        named = re.sub(r"{\w+}", "x", path)
+        for version in ("2.0", "3.0"):
+            address = f"/{prefix}/{version}/mlflow/{named}"
+            answer = tracking.live.ask(method, address, {} if method == "POST" else None)
+            assert answer.status == 200 or "error_code" in answer.json, (method, address, answer.body)

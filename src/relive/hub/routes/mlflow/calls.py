@@ -4,6 +4,7 @@ What is not served answers 501 in MLflow's own error shape, so that a client say
 """
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,11 +52,14 @@ TABLE: Table = (
     | evaluation.TABLE
 )
 _ROUTES = Routes(TABLE)
+_MODEL_FILE = re.compile(r"logged-models/([^/]+)/artifacts/files")
 
 
 @route(_PREFIXES, http_method=METHODS, include_in_schema=False)
 async def call(request: HubRequest, rest: FromPath[str]) -> Response[Any] | Stream:
     """Answer one of MLflow's calls."""
+    if request.method == "GET" and (model := _MODEL_FILE.fullmatch(rest.strip("/"))):
+        return await uploads.get_model_artifact(request, model[1])
     found = _ROUTES.find(request.method, rest.strip("/"))
     if found is None:
         return _not_served(request, rest.strip("/"))

@@ -134,10 +134,9 @@ async def get_version_artifact(request: HubRequest) -> Response[Any]:
     return await _file(request, location_of(version), path)
 
 
-@get("/ajax-api/2.0/mlflow/logged-models/{model_id:str}/artifacts/files", include_in_schema=False)
 @in_mlflows_words
-async def get_model_artifact(request: HubRequest, model_id: FromPath[str]) -> Response[Any]:
-    """Give one file of a logged model."""
+async def get_model_artifact(request: HubRequest, model_id: str) -> Response[Any]:
+    """Give one file of a logged model: no route of its own, which would hide all others below its path."""
     caller = client_of(request, "read artifacts")
     path = request.query_params.get("artifact_file_path", "")
     if not path:
@@ -197,5 +196,4 @@ ROUTES = [
     upload_artifact,
     get_artifact,
     get_version_artifact,
-    get_model_artifact,
 ]
