@@ -27,6 +27,18 @@ def start_hub(folder: Folder, home: Path) -> Started:
     return _start(folder, [*command, "--data", str(home / "hub")], port, environment), port
 
 
+def token_of(home: Path) -> str:
+    """Give the admin's token of a hub that keeps its data below `home`; it writes it at its start."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            found: dict[str, str] = json.loads((home / "tokens.json").read_bytes())["tokens"]
+            return next(iter(found.values()))
+        except (FileNotFoundError, StopIteration, ValueError):
+            time.sleep(0.1)
+    raise RuntimeError(f"no token in {home}")
+
+
 def start_mlflow(folder: Folder, mlflow: str, database: Path) -> Started:
     """Start MLflow's server with SQLite and one worker; gives it and its port."""
     port = _free_port()
