@@ -155,6 +155,27 @@ print(json.dumps([same, [f.path for f in repository.list_artifacts()]]))
     assert said == [True, ["kept.txt"]]
 
 
+def test_versions_of_runs_of_another_server_are_registered_and_copied(hub: RealHub, tmp_path: Path) -> None:
+    said = script(
+        hub,
+        """
+client.create_registered_model("foreign")
+client.create_model_version("foreign", "runs:/elsewhere/net", "elsewhere", tags={"k": "v"}, description="d")
+client.set_registered_model_alias("foreign", "best", "1")
+copied = client.copy_model_version("models:/foreign@best", "foreign-copy")
+print(json.dumps({
+    "copy": [copied.version, copied.source, copied.run_id, copied.tags, copied.description],
+    "uri": client.get_model_version_download_uri("foreign-copy", "1"),
+    "of_run": [[v.name, v.version] for v in client.search_model_versions("run_id = 'elsewhere'")],
+}))
+""",
+        tmp_path,
+    )
+    assert said["copy"] == ["1", "models:/foreign/1", "elsewhere", {"k": "v"}, "d"]
+    assert said["uri"] == "runs:/elsewhere/net"
+    assert said["of_run"] == [["foreign-copy", "1"], ["foreign", "1"]]
+
+
 def test_a_webhook_to_a_private_address_is_refused(hub: RealHub, tmp_path: Path) -> None:
     said = script(
         hub,

@@ -13,11 +13,12 @@ from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.mlflow import artifacts
-from relive.services.mlflow.experiments import get_experiment
+from relive.services.mlflow.experiments import get_experiment, location_of
 from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.logged_json import STATUSES, logged_model_json
-from relive.services.mlflow.places import SCHEME, Place, require_model_writer, safe_path
+from relive.services.mlflow.places import Place, require_model_writer, safe_path
 from relive.services.mlflow.rights import maker_name
+from relive.services.mlflow.run_json import below
 from relive.wire.mlflow import models as wire
 
 _NOT_IN_NAMES = ("/", ":", ".", "%", '"', "'")
@@ -46,7 +47,7 @@ def create_model(services: Services, message: wire.CreateLoggedModel, caller: Ca
         id=model_id,
         experiment_id=experiment.id,
         name=message.name or f"{random.choice(_FIRST)}-{random.choice(_SECOND)}-{random.randrange(1000)}",
-        artifact_location=f"{SCHEME}{experiment.id}/models/{model_id}/artifacts",
+        artifact_location=below(location_of(experiment), f"models/{model_id}/artifacts"),
         source_run_id=message.source_run_id,
         model_type=message.model_type,
         created_by=maker_name(caller),

@@ -68,11 +68,16 @@ def _locations(services: Services, runs: Sequence[Run]) -> dict[str, str]:
     return {id_: location_of(services.store.get_experiment(id_)) for id_ in ids}
 
 
-def _artifact_uri(run: Run, location: str) -> str:
+def below(location: str, path: str) -> str:
+    """Give the address of a path below an address, whose query stays behind it."""
     parts = urlsplit(location)
     if not parts.scheme or not parts.query:
-        return f"{location.rstrip('/')}/{run.id}/artifacts"
-    return parts._replace(path=f"{parts.path.rstrip('/')}/{run.id}/artifacts").geturl()
+        return f"{location.rstrip('/')}/{path}"
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{path}").geturl()
+
+
+def _artifact_uri(run: Run, location: str) -> str:
+    return below(location, f"{run.id}/artifacts")
 
 
 def _info(run: Run, tags: dict[str, str], location: str) -> dict[str, Any]:

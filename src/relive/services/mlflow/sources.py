@@ -6,6 +6,7 @@ Source: mlflow.server.handlers, `_validate_source_run` and what stands beside it
 import posixpath
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final, NoReturn
 from urllib.parse import unquote, unquote_plus, urlparse, urlsplit
 
@@ -18,7 +19,7 @@ from relive.errors import NotFound
 from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.mlflow.artifacts import manifest_of
-from relive.services.mlflow.faults import invalid, missing
+from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.places import SCHEME, check_machine, locate
 from relive.services.mlflow.registry_json import location_of
 from relive.services.mlflow.registry_rules import is_prompt
@@ -26,6 +27,7 @@ from relive.services.mlflow.run_json import artifact_uri
 from relive.wire.mlflow import registry as wire
 
 _PROMPT_SOURCES: Final = ("dummy-source", "prompt-template")
+_HERE: Final = (".", "localhost", "127.0.0.1")
 _ROUTE: Final = ("api", "2.0", "mlflow-artifacts", "artifacts")
 
 
@@ -146,12 +148,22 @@ def _check_scheme(source: str) -> None:
         check_machine("source", source)
     except ValueError as error:
         _refuse(source, f"{error}.")
+    parsed = urlparse(source)
+    if parsed.scheme == "file" and not (parsed.hostname or ".").startswith(_HERE):
+        raise MlflowFault(
+            error_code="INTERNAL_ERROR",
+            message=f"{source} is not a valid remote uri. For remote access on windows, please consider "
+            "using a different scheme such as SMB (e.g. smb://<hostname>/<path>).",
+        )
 
 
 def _check_in_run(services: Services, caller: Caller, source: str, run_id: str) -> None:
     if _is_local(source):
-        if run_id and _run(services, caller, run_id) is None:
+        run = _run(services, caller, run_id) if run_id else None
+        if run_id and run is None:
             _refuse_outside(source, "run_id")
+        if run is not None and _is_below(source, artifact_uri(services, run)):
+            return
         _refuse_local(urlparse(source).path if run_id else source, "run_id")
     _check_absolute(source)
     parsed = urlparse(source)
@@ -170,6 +182,8 @@ def _check_in_run(services: Services, caller: Caller, source: str, run_id: str) 
 
 def _check_in_model(services: Services, caller: Caller, source: str, model_id: str) -> None:
     if _is_local(source):
+        if _is_below(source, _logged(services, caller, source, model_id).artifact_location):
+            return
         _refuse_local(source, "model_id")
     _check_absolute(source)
     parsed = urlparse(source)
@@ -195,7 +209,7 @@ def _logged(services: Services, caller: Caller, source: str, model_id: str) -> L
     try:
         model = store.get_logged_model(model_id)
     except NotFound:
-        if _is_artifact(source) or logged_id_of(source):
+        if _is_artifact(source) or _is_local(source) or logged_id_of(source):
             _refuse_outside(source, "model_id")
         raise missing(f"Logged model with ID '{model_id}' not found.") from None
     require_reader(caller, store.get_experiment(model.experiment_id).project_id)
@@ -206,6 +220,19 @@ def _logged(services: Services, caller: Caller, source: str, model_id: str) -> L
 
 def _is_local(source: str) -> bool:
     return urlparse(source).scheme in ("", "file")
+
+
+def _is_below(source: str, root: str) -> bool:
+    """Tell whether a local path is in a local folder; both may be another machine's, so no disk is asked."""
+    if not _is_local(root):
+        return False
+    path, folder = (PurePosixPath(posixpath.normpath(_local_path(text))) for text in (source, root))
+    return path.is_absolute() and path.is_relative_to(folder)
+
+
+def _local_path(text: str) -> str:
+    parsed = urlparse(text)
+    return unquote(parsed.path) if parsed.scheme else text
 
 
 def _is_artifact(source: str) -> bool:

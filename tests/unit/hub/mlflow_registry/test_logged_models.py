@@ -42,6 +42,18 @@ def test_a_logged_model_is_made_changes_and_goes(registry: Any, experiment: str)
     assert registry.get(f"logged-models/{model_id}", allow_deleted="true")["model"]["info"]["name"] == "net"
 
 
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [("s3://bucket/x/", "s3://bucket/x/models/{}/artifacts"), ("/srv/x", "/srv/x/models/{}/artifacts")],
+)
+def test_a_logged_models_files_are_where_its_experiments_are(
+    registry: Any, location: str, expected: str
+) -> None:
+    asked = {"name": f"at {location}", "artifact_location": location}
+    info = made(registry, registry.post("experiments/create", **asked)["experiment_id"])["info"]
+    assert info["artifact_uri"] == expected.format(info["model_id"])
+
+
 def test_a_model_without_a_name_gets_one(registry: Any, experiment: str) -> None:
     assert made(registry, experiment)["info"]["name"]
 

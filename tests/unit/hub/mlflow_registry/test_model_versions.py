@@ -118,6 +118,31 @@ def test_a_source_belongs_to_the_run_that_is_named(registry: Any) -> None:
     assert WITHIN in registry.refused("POST", "model-versions/create", **asked)[2]
 
 
+@pytest.mark.parametrize("root", ["/srv/shared", "file:///srv/a%20b"])
+def test_a_local_folder_of_the_run_or_the_model_that_is_named_is_a_source(registry: Any, root: str) -> None:
+    name = f"local-{len(root)}"
+    registry.model(name)
+    experiment = registry.post("experiments/create", name=name, artifact_location=root)["experiment_id"]
+    run = registry.post("runs/create", experiment_id=experiment)["run"]["info"]
+    model = registry.post("logged-models", experiment_id=experiment, name="m")["model"]["info"]
+    folders = {"run_id": run["artifact_uri"], "model_id": model["artifact_uri"]}
+    for field, folder in folders.items():
+        named = {field: run["run_id"] if field == "run_id" else model["model_id"]}
+        for source in (folder, f"{folder}/model", f"{folder}/model/.."):
+            assert registry.version(name, source, **named)["source"] == source
+        for source in (f"{folder}/..", f"{root}/else", "relative"):
+            asked = {"name": name, "source": source} | named
+            said = f"To use a local path as a model version source, the {field} request parameter"
+            assert said in registry.refused("POST", "model-versions/create", **asked)[2]
+
+
+def test_a_file_of_another_machine_is_no_source(registry: Any) -> None:
+    asked = {"name": "any", "source": "file://123.456.789.123/path/to/source", "run_id": "x"}
+    status, code, text = registry.refused("POST", "model-versions/create", **asked)
+    assert (status, code) == (500, "INTERNAL_ERROR")
+    assert "is not a valid remote uri" in text
+
+
 def test_stages_of_old_clients(registry: Any) -> None:
     registry.model("staged")
     for _ in range(3):

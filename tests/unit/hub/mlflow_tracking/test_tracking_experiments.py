@@ -37,6 +37,13 @@ def test_the_default_experiment_is_number_0(tracking: Tracking) -> None:
     assert run["artifact_uri"] == f"mlflow-artifacts:/0/{run['run_id']}/artifacts"
 
 
+def test_the_default_experiment_is_older_than_any_that_a_client_makes(tracking: Tracking) -> None:
+    tracking.experiment("younger")
+    asked = {"order_by": ["creation_time ASC"], "max_results": 1000}
+    named = [it["name"] for it in tracking.post("experiments/search", **asked)["experiments"]]
+    assert named.index("Default") < named.index("younger")
+
+
 def test_an_experiments_id_is_a_number(tracking: Tracking) -> None:
     ids = {tracking.experiment(f"numbered {at}") for at in range(3)}
     assert {len(it) for it in ids if it.isdecimal() and int(it) > 0} == {18}
