@@ -22,7 +22,6 @@ UNEXPECTED = {
     "CommandFailed",
     "DatabaseFailed",
     "DatabaseTooNew",
-    "EnvironmentFailed",
     "ForgeRefused",
     "ForgeUnreachable",
     "GitFailed",

@@ -35,10 +35,10 @@ def post(site: Site, path: str, token: str = "", **fields: str) -> tuple[int, st
     return answer.status, answer.headers.get("location", "") or answer.data.decode()
 
 
-def uploaded(site: Site, *, example: bool = True) -> ModelVersion:
-    """Register the next version of the model digits as an MLflow client does."""
+def uploaded(site: Site, *, without: str = "") -> ModelVersion:
+    """Register the next version of the model digits as an MLflow client does, without one of its files."""
     services = site.services
-    files = {name: data for name, data in FILES.items() if example or "example" not in name}
+    files = {name: data for name, data in FILES.items() if name != without}
     blobs = {path: services.blobs.put(data) for path, data in files.items()}
     manifest = Manifest.of(
         ManifestEntry(path=path, digest=it.digest, size_bytes=it.size_bytes) for path, it in blobs.items()
@@ -80,7 +80,7 @@ def test_the_page_of_a_version_says_what_is_not_known_of_it(own: Site) -> None:
 
 
 def test_a_version_without_an_input_example_says_what_to_do_on_its_page_and_when_deployed(own: Site) -> None:
-    version = uploaded(own, example=False)
+    version = uploaded(own, without="serving_input_example.json")
     page = models.get_version(own.services, "digits", str(version.version))
     said = {check.question: (check.mark.word, check.evidence) for check in page.checks}
     assert said["Can it be tested before traffic?"][0] == "no"
@@ -122,3 +122,9 @@ def test_without_a_login_nothing_is_deployed_and_nothing_cancelled(own: Site) ->
     token = create_user_token(own.services, User(id="l", name="local", role=Scope.LOCAL), label="x")
     for path in (f"/m/digits/v/{version.version}/deploy", "/e/digits/deploy", "/e/digits/cancel"):
         assert post(own, path, token, endpoint="x", version=str(version.version))[0] == 403
+
+
+def test_a_version_that_names_no_packages_is_refused_with_what_to_do(own: Site) -> None:
+    version = uploaded(own, without="requirements.txt")
+    status, text = post(own, f"/m/digits/v/{version.version}/deploy", endpoint="digits")
+    assert (status, "pip_requirements" in text) == (422, True)
