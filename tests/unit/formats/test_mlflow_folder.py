@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from relive.core.recipe import EnvironmentLock, LockedPackage
 from relive.errors import EnvironmentFailed, InvalidInput
-from relive.formats.mlflow_folder import Needs, Read, read_model_file, read_needs
+from relive.formats.mlflow_folder import Needs, Read, read_model_file, read_needs, satisfies
 
 MODEL = b"""\
 flavors:
@@ -120,3 +121,34 @@ def test_a_folder_that_names_no_package_is_refused(files: dict[str, bytes]) -> N
 def test_a_file_that_cannot_be_read_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"python_env\.yaml"):
         read_needs(reader({"MLmodel": MODEL, "python_env.yaml": b"{", "requirements.txt": b""}))
+
+
+@pytest.mark.parametrize(
+    ("requirements", "there"),
+    [
+        ("", True),
+        ("mlflow==3.17.2\nscikit-learn==1.9.1\n", True),
+        ("scikit_learn>=1.9,<2  # the one it was fitted with\n", True),
+        ("-c constraints.txt\n--extra-index-url https://example.org/simple\nscikit-learn\n", True),
+        ("pywin32==1; sys_platform == 'win32'\n", True),
+        ("torch==2.9.0rc1\n", True),
+        ("scikit-learn==1.9.0\n", False),
+        ("lightgbm\n", False),
+        ("mlflow==3.16.0\n", False),
+        ("./wheels/mine-1-py3-none-any.whl\n", False),
+        ("what is this\n", False),
+    ],
+)
+def test_an_environment_has_what_a_folder_asks_for_or_not(requirements: str, there: bool) -> None:
+    packages = {"mlflow-skinny": "3.17.2", "scikit-learn": "1.9.1", "torch": "2.9.0rc1"}
+    lock = EnvironmentLock(
+        python="3.11.7",
+        implementation="cpython",
+        platform="linux_x86_64",
+        source="",
+        packages=tuple(
+            LockedPackage(name=name, version=version, filename="x.whl", sha256="0" * 64, size_bytes=1)
+            for name, version in packages.items()
+        ),
+    )
+    assert satisfies(lock, requirements.encode()) is there
