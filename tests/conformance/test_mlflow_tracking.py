@@ -134,3 +134,43 @@ print(json.dumps({
     assert said["read"] == [["iris", "d1", "train"]]
     assert said["models"] == ["m-1", "m-2", 3]
     assert (said["name"], said["changed"]) == ("INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE")
+
+
+def test_a_runs_files_come_back_by_each_name_of_their_folder(hub: RealHub, tmp_path: Path) -> None:
+    said = script(
+        hub,
+        CODE
+        + """
+from mlflow.artifacts import download_artifacts
+source = os.path.join(os.getcwd(), "source")
+os.makedirs(os.path.join(source, "deep er"))
+for name in ("a+b.txt", "deep er/ü&.json"):
+    with open(os.path.join(source, name), "w") as file:
+        file.write(name)
+
+def files(folder):
+    return sorted(
+        os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names
+    )
+
+proxied = client.tracking_uri + "/api/2.0/mlflow-artifacts/artifacts/own"
+places = {"own": None, "address": "mlflow-artifacts:/below/it", "http": proxied}
+found, folder = {}, {}
+for word, location in places.items():
+    experiment = client.create_experiment("files " + word, artifact_location=location)
+    int(experiment)  # what is built on MLflow takes it for a number
+    run_id = client.create_run(experiment).info.run_id
+    client.log_artifacts(run_id, source)
+    root = client.get_run(run_id).info.artifact_uri
+    found[word] = [
+        files(download_artifacts(run_id=run_id, artifact_path=path)) for path in ("", ".", "./")
+    ] + [files(download_artifacts(artifact_uri=root))]
+    folder[word] = [it.path for it in client.list_artifacts(run_id, "deep er")]
+print(json.dumps({"found": found, "folder": folder}))
+""",
+        tmp_path,
+    )
+    whole = ["a+b.txt", "deep er/ü&.json"]
+    for word in ("own", "address", "http"):
+        assert said["found"][word] == [whole] * 4
+        assert said["folder"][word] == whole[1:]
