@@ -3,11 +3,12 @@
 What belongs to a trace (tags, metadata, numbers, spans, assessments, links) goes with it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from relive.core.search import Condition, Order
 from relive.core.trace import Assessment, Span, Trace, Usage
+from relive.core.trace_samples import Sample, Samples
 
 
 class TraceStore(Protocol):
@@ -69,6 +70,10 @@ class TraceStore(Protocol):
             limit: How many at most.
             offset: How many to pass over.
         """
+        ...
+
+    def list_samples(self, experiment_ids: Sequence[str], asked: Samples) -> Iterator[Sample]:
+        """Give the numbers that are asked for, one after the other; what has none is left out."""
         ...
 
     def count_traces(self, experiment_ids: Sequence[str], condition: Condition | None = None) -> int: ...

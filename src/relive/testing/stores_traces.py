@@ -18,6 +18,7 @@ from relive.core.trace import (
     Usage,
 )
 from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
+from relive.core.trace_samples import Samples, SampleView
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, a_project, a_run
@@ -209,6 +210,34 @@ class TraceSearchContract:
     def test_an_order_puts_what_lacks_it_last(self, filled: Store, order: str, numbers: str) -> None:
         orders = parse_trace_orders([order])
         assert found(filled, "", orders) == [f"tr-{number}" for number in numbers]
+
+    @pytest.mark.parametrize(
+        ("asked", "values"),
+        [
+            (Samples(view=SampleView.TRACES, metric="trace_count", dimensions=("trace_status",)), [1, 1, 1]),
+            (Samples(view=SampleView.TRACES, metric="trace_count", dimensions=("trace_name",)), [1, 1]),
+            (Samples(view=SampleView.TRACES, metric="session_count"), ["s", "s"]),
+            (Samples(view=SampleView.TRACES, metric="latency"), [5, 500]),
+            (Samples(view=SampleView.TRACES, metric="latency", since_ms=20, until_ms=30), [500]),
+            (Samples(view=SampleView.TRACES, metric="total_tokens"), [12.0]),
+            (Samples(view=SampleView.SPANS, metric="span_count", own={"name": "ask"}), [1, 1]),
+            (Samples(view=SampleView.SPANS, metric="latency", dimensions=("span_name",)), [3]),
+            (Samples(view=SampleView.SPANS, metric="total_cost"), [0.25]),
+            (Samples(view=SampleView.SPANS, metric="total_cost", dimensions=("span_model_name",)), []),
+            (Samples(view=SampleView.ASSESSMENTS, metric="assessment_value"), [0.5]),
+            (Samples(view=SampleView.ASSESSMENTS, metric="assessment_count", own={"type": "issue"}), [1]),
+        ],
+    )
+    def test_numbers_are_given_to_be_summed_up(
+        self, filled: Store, asked: Samples, values: list[float | str]
+    ) -> None:
+        filled.set_trace_numbers("tr-1", {"total_tokens": 12})
+        late = {"started_ns": 10_000_000, "ended_ns": 13_900_000, "cost": {"total_cost": 0.25}}
+        filled.record_spans([a_span("tr-3", "s1", name="late", **late)])
+        experiments = [experiment.id for experiment in filled.list_experiments()]
+        samples = list(filled.list_samples(experiments, asked))
+        assert sorted((sample.value for sample in samples), key=str) == values
+        assert all(len(sample.dimensions) == len(asked.dimensions) for sample in samples)
 
     def test_pages_follow_one_another(self, filled: Store) -> None:
         pages = [found(filled, "", limit=2), found(filled, "", limit=2, offset=2)]

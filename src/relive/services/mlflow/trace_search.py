@@ -44,7 +44,7 @@ def correlate(services: Services, message: wire.Correlation, caller: Caller) -> 
     Raises:
         InvalidFilter: A filter cannot be read.
     """
-    ids = _readable(services, message.experiment_ids, caller)
+    ids = readable_experiments(services, message.experiment_ids, caller)
     base = parse_trace_filter(message.base_filter)
     one, two = parse_trace_filter(message.filter_string1), parse_trace_filter(message.filter_string2)
     count = services.store.count_traces
@@ -100,12 +100,12 @@ def _page(
             f"Invalid value {wanted} for parameter 'max_results' supplied. It must be a positive integer"
         )
     condition, orders = parse_trace_filter(message.filter), parse_trace_orders(list(message.order_by))
-    ids = _readable(services, experiment_ids, caller)
+    ids = readable_experiments(services, experiment_ids, caller)
     found = services.store.search_traces(ids, condition, orders=orders, limit=wanted, offset=offset)
     return found, {"next_page_token": page_token(offset + wanted)} if len(found) == wanted else {}
 
 
-def _readable(services: Services, experiment_ids: Sequence[str], caller: Caller) -> list[str]:
+def readable_experiments(services: Services, experiment_ids: Sequence[str], caller: Caller) -> list[str]:
     """Give those of the experiments that there are, by their own ids; another project's are refused."""
     found = []
     for experiment_id in dict.fromkeys(experiment_ids):

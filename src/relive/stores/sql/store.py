@@ -31,7 +31,7 @@ from relive.stores.sql.scorers import SqlScorers
 from relive.stores.sql.search import SqlSearch
 from relive.stores.sql.search_experiments import SqlExperimentSearch
 from relive.stores.sql.trace_parts import SqlAssessments, SqlSpans
-from relive.stores.sql.trace_search import SqlTraceSearch
+from relive.stores.sql.trace_samples import SqlTraceSamples
 from relive.stores.sql.traces import SqlTraces
 from relive.stores.sql.views import SqlViews
 from relive.stores.sql.webhooks import SqlWebhooks
@@ -57,7 +57,7 @@ class SqlStore(
     SqlEvaluation,
     SqlScorers,
     SqlTraces,
-    SqlTraceSearch,
+    SqlTraceSamples,
     SqlSpans,
     SqlAssessments,
     SqlFiles,

@@ -203,14 +203,15 @@ def _sorted(orders: Sequence[Order]) -> list[Any]:
     """Sort by what is asked, what has no value of it last; then the newest first."""
     terms: list[Any] = []
     for order in orders:
-        field, column = order.field, _value_of(order.field)
+        field, column = order.field, value_of(order.field)
         if field.side in _PAIRS or field.key in ("execution_time_ms", "client_request_id"):
             terms.append(case((column.is_(None), 1), else_=0))
         terms.append(column.asc() if order.ascending else column.desc())
     return [*terms, _TRACES.started_ms.desc(), _TRACES.id.asc()]
 
 
-def _value_of(field: Field) -> Any:
+def value_of(field: Field) -> Any:
+    """Give what a trace has of a field; NULL if it lacks it."""
     if field.side is Side.ATTRIBUTE:
         return _ATTRIBUTES[field.key]
     pairs = _PAIRS[field.side].c

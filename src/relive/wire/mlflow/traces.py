@@ -247,3 +247,26 @@ class UpdateAssessment(Request, frozen=True):
     assessment_id: str
     assessment: AssessmentMessage
     update_mask: str
+
+
+class Aggregation(msgspec.Struct, frozen=True):
+    """How values become one: COUNT, SUM, AVG, MIN, MAX, or a PERCENTILE from 0 to 100."""
+
+    aggregation_type: str | int = ""
+    percentile_value: float | None = None
+
+
+class TraceMetrics(Request, frozen=True):
+    """POST traces/metrics."""
+
+    experiment_ids: tuple[str, ...]
+    view_type: str | int
+    metric_name: str
+    aggregations: tuple[Aggregation, ...]
+    dimensions: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    time_interval_seconds: Int64 | None = None
+    start_time_ms: Int64 | None = None
+    end_time_ms: Int64 | None = None
+    max_results: Int32 = 1000
+    page_token: str = ""

@@ -15,7 +15,7 @@ from relive.hub.routes.mlflow.answers import failure, in_mlflows_words
 from relive.hub.routes.mlflow.files import located, sent
 from relive.hub.routes.mlflow.table import Table, client_of
 from relive.services.context import Services
-from relive.services.mlflow import assessments, spans, trace_search, traces
+from relive.services.mlflow import assessments, spans, trace_metrics, trace_search, traces
 from relive.services.mlflow.faults import MlflowFault
 from relive.services.mlflow.places import SCHEME, safe_path
 from relive.wire.mlflow import traces as wire
@@ -80,6 +80,11 @@ def _search_v2(services: Services, caller: Caller, message: wire.SearchTracesV2)
 def _correlate(services: Services, caller: Caller, message: wire.Correlation) -> Reply:
     """Say how much two filters find the same traces."""
     return trace_search.correlate(services, message, caller)
+
+
+def _query_metrics(services: Services, caller: Caller, message: wire.TraceMetrics) -> Reply:
+    """Count, sum up and average what traces, spans and assessments say."""
+    return trace_metrics.query_metrics(services, message, caller)
 
 
 def _delete(services: Services, caller: Caller, message: wire.DeleteTraces) -> Reply:
@@ -216,6 +221,7 @@ TABLE: Table = {
     ("POST", "traces/batchGetInfos"): (wire.BatchGetTraces, _list_infos),
     ("POST", "traces/search"): (wire.SearchTraces, _search),
     ("POST", "traces/calculate-filter-correlation"): (wire.Correlation, _correlate),
+    ("POST", "traces/metrics"): (wire.TraceMetrics, _query_metrics),
     ("POST", "traces/delete-traces"): (wire.DeleteTraces, _delete),
     ("POST", "traces/link-to-run"): (wire.LinkTraces, _link_to_run),
     ("POST", "traces/link-prompts"): (wire.LinkPrompts, _link_prompts),
