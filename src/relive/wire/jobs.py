@@ -173,8 +173,10 @@ class LogReply(msgspec.Struct, frozen=True):
     length: int
 
 
-class Records(msgspec.Struct, frozen=True, kw_only=True):
+class Records(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Metrics, params and tags; `batch` makes a retry harmless.
+
+    What a newer client sends and this hub does not know is refused: taken without it, it would be lost.
 
     Attributes:
         metrics: Points one by one.

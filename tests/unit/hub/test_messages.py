@@ -131,6 +131,23 @@ def test_a_name_of_ten_megabytes_is_refused_in_few_words(client: HubClient) -> N
     assert client.get_run(run.run_id).metrics == ()
 
 
+def test_records_of_a_newer_client_are_refused_and_not_taken_in_part(
+    live: LiveHub, client: HubClient
+) -> None:
+    run = client.create_run(CreateRun(project="digits")).run_id
+    newer = {
+        "fence": 0,
+        "batch": "1",
+        "metrics": [Metric("m", 1.0)],
+        "tensors": [b"what this hub cannot keep"],
+    }
+    path, body = path_of("runs", run, "records"), msgspec.msgpack.encode(newer)
+    answer = live.ask("POST", path, body=body, content_type=MSGPACK)
+    assert answer.status == 400
+    assert b"tensors" in answer.body
+    assert client.get_run(run).metrics == ()
+
+
 def test_numbers_beyond_64_bits_are_refused(live: LiveHub, client: HubClient) -> None:
     run = client.create_run(CreateRun(project="digits")).run_id
     for text in ("9" * 30, "-" + "9" * 30, "1e400"):
