@@ -122,6 +122,14 @@ class Target:
         )
         logged = self.post("logged-models", experiment_id=experiment, name="net")["model"]["info"]["model_id"]
         hook = self.post("webhooks", name="h", url="http://127.0.0.1:9/", events=EVENTS)["webhook"]
+        trace = self.post("traces", experiment_id=experiment, timestamp_ms=1)["trace_info"]["request_id"]
+        judged = {"assessment_name": "a", "feedback": {"value": 1}, "source": {"source_type": "HUMAN"}}
+        said = self.post(f"traces/{trace}/assessments", assessment=judged)["assessment"]
+        rows = self.post("datasets/create", name=f"d{number}", experiment_ids=[experiment])["dataset"]
+        self.known.update(
+            {"trace_id": trace, "trace_ids": trace, "request_id": trace, "request_ids": trace}
+            | {"assessment_id": said["assessment_id"], "dataset_id": rows["dataset_id"]}
+        )
         self.known.update(
             {"run_id": run, "run_ids": run, "run_uuid": run, "experiment_id": experiment, "key": "acc"}
             | {"experiment_ids": experiment, "name": model, "version": "1", "model_id": logged}
