@@ -26,12 +26,15 @@ from relive.services.mlflow.run_json import artifact_uri
 from relive.services.mlflow.runs import get_run
 from relive.wire.mlflow import files as wire
 
-_MPU = "/api/2.0/mlflow-artifacts/mpu"
+_ROOTS = ["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/mlflow-artifacts"]
+_PARTS = f"{_ROOTS[0]}/mpu/part"
 _LARGEST_UPLOAD = 10 << 20
 _LONGEST_LIFE_S = 604_800
 
 
-@post(f"{_MPU}/create/{{path:path}}", include_in_schema=False, status_code=HTTP_200_OK)
+@post(
+    [f"{root}/mpu/create/{{path:path}}" for root in _ROOTS], include_in_schema=False, status_code=HTTP_200_OK
+)
 @in_mlflows_words
 async def create_upload(request: HubRequest, path: FromPath[str]) -> Response[Any]:
     """Begin a file in parts, and say where each part is to be sent."""
@@ -40,7 +43,7 @@ async def create_upload(request: HubRequest, path: FromPath[str]) -> Response[An
     place = await located(request, _joined(path, asked.path), "store artifacts")
     services = services_of(request)
     begun = await asyncio.to_thread(uploads.begin_upload, services, caller, place, asked.num_parts)
-    parts = f"{str(request.base_url).rstrip('/')}{_MPU}/part/{begun}"
+    parts = f"{str(request.base_url).rstrip('/')}{_PARTS}/{begun}"
     credentials = [
         {"url": f"{parts}/{number}", "part_number": number, "headers": {}}
         for number in range(1, asked.num_parts + 1)
@@ -48,7 +51,7 @@ async def create_upload(request: HubRequest, path: FromPath[str]) -> Response[An
     return Response({"upload_id": begun, "credentials": credentials})
 
 
-@put(f"{_MPU}/part/{{upload_id:str}}/{{number:int}}", include_in_schema=False, request_max_body_size=None)
+@put(f"{_PARTS}/{{upload_id:str}}/{{number:int}}", include_in_schema=False, request_max_body_size=None)
 @in_mlflows_words
 async def put_part(request: HubRequest, upload_id: FromPath[str], number: FromPath[int]) -> Response[Any]:
     """Store a part; knowing the upload's id is the login, as with a bucket's signed addresses."""
@@ -59,7 +62,11 @@ async def put_part(request: HubRequest, upload_id: FromPath[str], number: FromPa
     return Response({}, headers={"etag": f'"{blob.digest}"'})
 
 
-@post(f"{_MPU}/complete/{{path:path}}", include_in_schema=False, status_code=HTTP_200_OK)
+@post(
+    [f"{root}/mpu/complete/{{path:path}}" for root in _ROOTS],
+    include_in_schema=False,
+    status_code=HTTP_200_OK,
+)
 @in_mlflows_words
 async def complete_upload(request: HubRequest, path: FromPath[str]) -> Response[Any]:
     """Put the parts of a file together."""
@@ -71,7 +78,9 @@ async def complete_upload(request: HubRequest, path: FromPath[str]) -> Response[
     return Response({})
 
 
-@post(f"{_MPU}/abort/{{path:path}}", include_in_schema=False, status_code=HTTP_200_OK)
+@post(
+    [f"{root}/mpu/abort/{{path:path}}" for root in _ROOTS], include_in_schema=False, status_code=HTTP_200_OK
+)
 @in_mlflows_words
 async def abort_upload(request: HubRequest, path: FromPath[str]) -> Response[Any]:
     """Forget the parts of a file."""
@@ -82,7 +91,7 @@ async def abort_upload(request: HubRequest, path: FromPath[str]) -> Response[Any
     return Response({})
 
 
-@get("/api/2.0/mlflow-artifacts/presigned/{path:path}", include_in_schema=False)
+@get([f"{root}/presigned/{{path:path}}" for root in _ROOTS], include_in_schema=False)
 @in_mlflows_words
 async def presign(request: HubRequest, path: FromPath[str]) -> Response[Any]:
     """Say that files are downloaded from the hub itself, not from signed addresses."""
