@@ -31,7 +31,7 @@ from relive.services.mlflow.evaluation_records import (
     user_of,
 )
 from relive.services.mlflow.experiments import PROJECT, get_experiment, own_project
-from relive.services.mlflow.faults import invalid, missing
+from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.rights import maker_name, require_maker
 from relive.services.mlflow.search import MOST, told_of_tokens
 from relive.services.mlflow.values import milliseconds
@@ -173,16 +173,17 @@ def upsert_records(
 
 
 def list_records(services: Services, message: wire.ListEvaluationRecords, caller: Caller) -> dict[str, Any]:
-    """Give a page of records, in the order they came.
+    """Give a page of records, in the order they came; a data set that is not there has none.
 
     Raises:
-        MlflowFault: There is no such data set, or no such page.
+        MlflowFault: There is no such page.
         AccessDenied: A command asks for those of another project.
     """
     _check_page(message.max_results or _PAGE, None)
-    dataset, limit = _found(services, message.dataset_id, caller), min(message.max_results or _PAGE, MOST)
-    after = _number(message.page_token)
-    found = services.store.list_evaluation_records(dataset.id, after=after, limit=limit + 1)
+    after, limit = _number(message.page_token), min(message.max_results or _PAGE, MOST)
+    if _find(services, message.dataset_id, caller) is None:
+        return {"records": "[]"}
+    found = services.store.list_evaluation_records(message.dataset_id, after=after, limit=limit + 1)
     records = json.dumps([record_json(record) for record in found[:limit]])
     if len(found) <= limit:
         return {"records": records}
@@ -195,12 +196,14 @@ def delete_records(
     """Delete records; those that are not there are passed over.
 
     Raises:
-        MlflowFault: There is no such data set.
-        AccessDenied: It is another's.
+        AccessDenied: The data set is another's.
     """
     store = services.store
     with store.transaction():
-        dataset = _writable(services, message.dataset_id, caller)
+        dataset = _find(services, message.dataset_id, caller)
+        if dataset is None:
+            return {"deleted_count": 0}
+        require_maker(caller, dataset.created_by, "change an evaluation data set")
         gone = store.delete_evaluation_records(dataset.id, message.dataset_record_ids)
         if gone:
             store.set_evaluation_dataset(dataset.id, records=dataset.records - gone)
@@ -225,7 +228,7 @@ def add_experiments(
         AccessDenied: It is another's.
     """
     dataset = _writable(services, message.dataset_id, caller, "Dataset '{}' not found")
-    ids = [get_experiment(services, id_, caller).id for id_ in message.experiment_ids]
+    ids = [_experiment(services, id_, caller) for id_ in message.experiment_ids]
     store = services.store
     with store.transaction():
         store.link_evaluation_dataset(dataset.id, ids)
@@ -276,6 +279,14 @@ def _writable(
     return dataset
 
 
+def _experiment(services: Services, experiment_id: str, caller: Caller) -> str:
+    """Give an experiment's own id; one that is not there is told of in fewer words than elsewhere."""
+    try:
+        return get_experiment(services, experiment_id, caller).id
+    except MlflowFault:
+        raise missing(f"No Experiment with id={experiment_id}") from None
+
+
 def _default_among(services: Services, ids: Sequence[str], caller: Caller) -> tuple[str, ...]:
     """Give the experiments' own ids: clients call the default one "0"."""
     return tuple(get_experiment(services, "0", caller).id if id_ == "0" else id_ for id_ in ids)
@@ -298,7 +309,8 @@ def _digest(name: str, at: float) -> str:
 def _check_page(limit: int, most: int | None) -> None:
     if limit < 1 or (most is not None and limit > most):
         wanted = "It must be a positive integer" if limit < 1 else f"It must be at most {most}"
-        raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. {wanted}")
+        # As in MLflow, whose handler takes zero for nothing.
+        raise invalid(f"Invalid value {limit or None} for parameter 'max_results' supplied. {wanted}")
 
 
 def _token(number: int) -> str:

@@ -3,13 +3,13 @@
 Source: mlflow.store.tracking.sqlalchemy_store, mlflow.server.handlers, mlflow.genai.scorers.scorer_utils.
 """
 
+import json
 from typing import Any, Final
 
 from relive.core.access import Caller
 from relive.core.evaluation import ScorerVersion
 from relive.core.project import Experiment
 from relive.services.context import Services
-from relive.services.mlflow.evaluation_records import read_json
 from relive.services.mlflow.experiments import check_active, get_experiment, own_project
 from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.rights import maker_name, require_maker
@@ -136,7 +136,10 @@ def _no_version(message: wire.NamedScorer) -> MlflowFault:
 
 def _check_body(text: str) -> None:
     """Refuse what is no scorer, or would run code where it is loaded, or names a model that is not here."""
-    body = read_json(text, "serialized_scorer")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
     if not isinstance(body, dict):
         raise invalid("serialized_scorer must be valid JSON")
     if _has_source(body):

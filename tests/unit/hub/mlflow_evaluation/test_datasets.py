@@ -188,6 +188,8 @@ def test_what_is_not_there_is_told_as_mlflow_tells_it(registry: Registry) -> Non
         fault = registry.refused("POST", f"datasets/d-none/{call}", experiment_ids=[])
         assert fault == (404, ABSENT, "Dataset 'd-none' not found")
     assert registry.get("datasets/d-none/experiment-ids") == {}
+    assert registry.get("datasets/d-none/records") == {"records": "[]"}
+    assert registry.delete("datasets/d-none/records", dataset_record_ids=["x"]) == {"deleted_count": 0}
     assert registry.delete("datasets/d-none") == {}
     assert registry.delete("datasets/d-none/tags/a") == {}
 
@@ -218,7 +220,7 @@ def test_experiments_come_and_go(registry: Registry) -> None:
     one, two = experiment(registry, "came one"), experiment(registry, "came two")
     dataset = made(registry, experiment_ids=[one])
     fault = registry.refused("POST", f"datasets/{dataset}/add-experiments", experiment_ids=[two, "none"])
-    assert fault == (404, ABSENT, "No Experiment with id=none exists")
+    assert fault == (404, ABSENT, "No Experiment with id=none")
     assert registry.get(f"datasets/{dataset}/experiment-ids") == {"experiment_ids": [one]}
     reply = registry.post(f"datasets/{dataset}/add-experiments", experiment_ids=[two, one])["dataset"]
     assert reply["dataset_id"] == dataset

@@ -84,7 +84,8 @@ def test_a_scorer_goes_a_version_at_a_time_or_whole(registry: Registry) -> None:
     ("name", "body", "said"),
     [
         ("  ", "{}", "Scorer name cannot be empty or contain only whitespace."),
-        ("x", "{", "must be JSON as text"),
+        ("x", "{", "serialized_scorer must be valid JSON"),
+        ("x", "[" * 100_000, "serialized_scorer must be valid JSON"),
         ("x", "[]", "serialized_scorer must be valid JSON"),
         ("x", '{"call_source": "import os"}', "Custom scorer registration"),
         ("x", '{"ensemble_scorer_data": {"scorers": [{"call_source": ""}]}}', "Custom scorer registration"),
