@@ -55,6 +55,25 @@ them.
 `/graphql` answers what MLflow's classic pages ask there (runs, experiments, series, artifacts, versions, data
 sets), with MLflow's limits.
 
+## Traces
+
+`@mlflow.trace`, `mlflow.start_span`, autologging of GenAI libraries, `mlflow.search_traces` with its filters,
+feedback, expectations, tags, links with runs and prompts work as with MLflow's own server. Spans come to
+`POST /v1/traces` as OTLP (protobuf or JSON, gzip or deflate) with the header `x-mlflow-experiment-id`, so any
+exporter of OpenTelemetry can send them:
+
+```
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:7878/v1/traces
+OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf
+OTEL_EXPORTER_OTLP_TRACES_HEADERS=x-mlflow-experiment-id=0,authorization=Bearer%20TOKEN
+```
+
+What OpenTelemetry's conventions for generative AI, OpenInference, OpenLLMetry, Langfuse and Vercel's AI SDK
+call inputs, outputs, tokens, model and type is understood. The hub prices no tokens: costs are those that a
+client sends. `RLIKE` is read by RE2, which knows no look-around and no back-references. Traces are not archived
+to an object store; they are deleted with `MlflowClient.delete_traces` or with their experiment. A project's page
+`Traces` shows them.
+
 ## Evaluation
 
 `mlflow.genai.datasets` and the registry of `mlflow.genai.scorers` work as with MLflow's own server: records

@@ -25,6 +25,7 @@ from relive.errors import NotFound
 from relive.formats.otlp import OtlpSpan
 from relive.services.context import Services
 from relive.services.mlflow import keys
+from relive.services.mlflow.conventions import COST, INPUTS, MODEL, OUTPUTS, PROVIDER, TYPE, USAGE, translated
 from relive.services.mlflow.experiments import check_active, get_experiment
 from relive.services.mlflow.faults import MlflowFault
 from relive.services.mlflow.previews import preview
@@ -41,8 +42,6 @@ from relive.services.mlflow.traces import (
 )
 
 _ID: Final = "mlflow.traceRequestId"
-_INPUTS, _OUTPUTS = "mlflow.spanInputs", "mlflow.spanOutputs"
-_USAGE, _COST = "mlflow.chat.tokenUsage", "mlflow.llm.cost"
 _TAG_PREFIX: Final = "mlflow.traceTag."
 _USER_KEY: Final = "mlflow.trace.user"
 _SESSIONS: Final = ("session.id", "gen_ai.conversation.id")
@@ -111,7 +110,8 @@ def _record(
 
 
 def _kept(trace_id: str, sent: OtlpSpan) -> Span:
-    attributes = {key: dumped(value) for key, value in sent.attributes.items()} | {_ID: dumped(trace_id)}
+    said = translated(sent.attributes)
+    attributes = {key: dumped(value) for key, value in said.items()} | {_ID: dumped(trace_id)}
     content = {
         "trace_id": _base64(sent.trace_id),
         "span_id": _base64(sent.id),
@@ -139,15 +139,15 @@ def _kept(trace_id: str, sent: OtlpSpan) -> Span:
         id=sent.id,
         parent_id=sent.parent_id,
         name=sent.name,
-        type=_text(sent.attributes.get("mlflow.spanType")),
+        type=_text(said.get(TYPE)),
         status=sent.status,
         started_ns=sent.started_ns,
         ended_ns=sent.ended_ns or None,
         content=dumped(content),
-        usage=amounts(sent.attributes.get(_USAGE), USAGE_PARTS),
-        cost=amounts(sent.attributes.get(_COST), COST_PARTS),
-        model=_text(sent.attributes.get("mlflow.llm.model"))[: keys.LONGEST_EXPERIMENT_NAME],
-        provider=_text(sent.attributes.get("mlflow.llm.provider"))[: keys.LONGEST_EXPERIMENT_NAME],
+        usage=amounts(said.get(USAGE), USAGE_PARTS),
+        cost=amounts(said.get(COST), COST_PARTS),
+        model=_text(said.get(MODEL))[: keys.LONGEST_EXPERIMENT_NAME],
+        provider=_text(said.get(PROVIDER))[: keys.LONGEST_EXPERIMENT_NAME],
     )
 
 
@@ -172,10 +172,10 @@ def _changes(trace: Trace, kept: Sequence[Span], root: Span | None, *, is_final:
     if trace.state in _OPEN:
         changes["state"] = TraceState.ERROR if root.status == "ERROR" else TraceState.OK
     attributes = json.loads(root.content)["attributes"]
-    if not trace.request_preview and _INPUTS in attributes:
-        changes["request_preview"] = preview(attributes[_INPUTS], "user")
-    if not trace.response_preview and _OUTPUTS in attributes:
-        changes["response_preview"] = preview(attributes[_OUTPUTS], "assistant")
+    if not trace.request_preview and INPUTS in attributes:
+        changes["request_preview"] = preview(attributes[INPUTS], "user")
+    if not trace.response_preview and OUTPUTS in attributes:
+        changes["response_preview"] = preview(attributes[OUTPUTS], "assistant")
     return changes
 
 

@@ -52,6 +52,75 @@ def test_spans_come_in_any_order_and_in_pieces(registry: Registry) -> None:
     assert json.loads(found["trace_metadata"]["mlflow.trace.tokenUsage"]) == {"total_tokens": 10}
 
 
+@pytest.mark.parametrize(
+    ("number", "attributes", "span_type"),
+    [
+        (
+            17,
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.input.messages": '[{"role": "user"}]',
+                "gen_ai.output.messages": '["Hi"]',
+                "gen_ai.request.model": "gpt",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.usage.input_tokens": 3,
+                "gen_ai.usage.output_tokens": 4,
+            },
+            "CHAT_MODEL",
+        ),
+        (
+            18,
+            {
+                "openinference.span.kind": "LLM",
+                "input.value": '[{"role": "user"}]',
+                "output.value": '["Hi"]',
+                "llm.model_name": "gpt",
+                "llm.provider": "openai",
+                "llm.token_count.prompt": 3,
+                "llm.token_count.completion": 4,
+                "llm.token_count.total": 7,
+            },
+            "LLM",
+        ),
+        (
+            19,
+            {
+                "traceloop.span.kind": "workflow",
+                "traceloop.entity.input": '[{"role": "user"}]',
+                "traceloop.entity.output": '["Hi"]',
+                "gen_ai.request.model": "gpt",
+                "gen_ai.system": "openai",
+                "gen_ai.usage.prompt_tokens": "3",
+                "gen_ai.usage.completion_tokens": "4",
+            },
+            "WORKFLOW",
+        ),
+    ],
+)
+def test_other_instrumentations_are_understood(
+    registry: Registry, number: int, attributes: dict[str, Any], span_type: str
+) -> None:
+    sent(registry, a_span(number, attributes=attributes))
+    span = registry.bench.services.store.list_spans([trace_id(number)])[trace_id(number)][0]
+    assert (span.type, span.model, span.provider) == (span_type, "gpt", "openai")
+    assert span.usage == {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    found = info(registry, number)
+    assert (found["request_preview"], found["response_preview"]) == ('[{"role": "user"}]', '["Hi"]')
+
+
+def test_what_mlflow_s_clients_wrote_stays(registry: Registry) -> None:
+    both = {
+        INPUTS: "mine",
+        "input.value": "theirs",
+        "mlflow.spanType": "TOOL",
+        "traceloop.span.kind": "agent",
+    }
+    sent(registry, a_span(20, attributes=both))
+    span = registry.bench.services.store.list_spans([trace_id(20)])[trace_id(20)][0]
+    assert span.type == "TOOL"
+    assert json.loads(span.content)["attributes"][INPUTS] == '"mine"'
+
+
 def test_a_span_that_comes_again_takes_its_own_place(registry: Registry) -> None:
     for _ in range(2):
         sent(registry, a_span(3))
