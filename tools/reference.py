@@ -70,9 +70,9 @@ OTEL_EXPORTER_OTLP_TRACES_HEADERS=x-mlflow-experiment-id=0,authorization=Bearer%
 
 What OpenTelemetry's conventions for generative AI, OpenInference, OpenLLMetry, Langfuse and Vercel's AI SDK
 call inputs, outputs, tokens, model and type is understood. The hub prices no tokens: costs are those that a
-client sends. `RLIKE` is read by RE2, which knows no look-around and no back-references. Traces are not archived
-to an object store; they are deleted with `MlflowClient.delete_traces` or with their experiment. A project's page
-`Traces` shows them.
+client sends. `RLIKE` is read by RE2, which knows no look-around and no back-references. Traces are not
+archived to an object store; they are deleted with `MlflowClient.delete_traces` or with their experiment. A
+project's page `Traces` shows them.
 
 ## Evaluation
 
