@@ -69,6 +69,9 @@ SETTINGS: tuple[Setting, ...] = (
         "RELIVE_POLL_S", "60", "Seconds between looks for pushes that neither a hook nor a webhook told of."
     ),
     Setting(
+        "RELIVE_RECORDER", "on", "Whether each file that a run opens is recorded below Python: on or off."
+    ),
+    Setting(
         "RELIVE_ROOM_S", "900", "Seconds that a run's outs wait for room in the hub's store before it fails."
     ),
     Setting(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from relive.core.recipe import EnvironmentLock
@@ -21,11 +21,16 @@ ENDS_WITHIN_S = 120.0
 
 @dataclass
 class Jobs:
-    """Starts runners in folders of their own, with one cache for all of them."""
+    """Starts runners in folders of their own, with one cache for all of them.
+
+    Attributes:
+        settings: Of relive, for the runners.
+    """
 
     hub: FakeHub
     folder: Path
     cache: Path
+    settings: dict[str, str] = field(default_factory=dict)
 
     def start(self, job_id: str, *, fence: int = 1) -> "subprocess.Popen[bytes]":
         """Start a runner for a job; the caller waits for it."""
@@ -38,7 +43,7 @@ class Jobs:
             "RELIVE_ROOM_S": "5",
             "PIP_NO_INDEX": "1",
             "PIP_CONFIG_FILE": os.devnull,
-        }
+        } | self.settings
         with open(home / "runner.log", "ab") as log:
             runner = subprocess.Popen(
                 [sys.executable, "-P", "-m", "relive.runner"],

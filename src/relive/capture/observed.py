@@ -1,18 +1,39 @@
 """The observed part of a recipe: what was seen of a run, put together once its processes have ended."""
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from relive.capture.environment import imported_modules, read_distributions, read_interpreter
 from relive.capture.hardware import read_hardware
 from relive.capture.libraries import read_libraries
+from relive.capture.recorder.reads import Opened
 from relive.capture.secrets import mask_text, recorded_variables
 from relive.capture.threads import read_threads
-from relive.core.recipe import Hardware, Observed
+from relive.core.recipe import Hardware, Observed, UndeclaredRead
 from relive.formats.spool import SpoolContents, SpooledProcess
 
 _MOST_NOTES = 100
+_LIBRARY = re.compile(r"\.so(\.[0-9]+)*$")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What was seen of a run from outside its processes.
+
+    Attributes:
+        changed: Declared inputs whose bytes changed while it ran.
+        opened: What the recorder saw; of no tree if there was none.
+        reads: Of that, the files that were read and not declared.
+        isolation: "none", "bubblewrap" or "container".
+    """
+
+    changed: Iterable[str] = ()
+    opened: Opened = field(default_factory=Opened)
+    reads: tuple[UndeclaredRead, ...] = ()
+    isolation: str = "none"
 
 
 def observe(
@@ -21,8 +42,7 @@ def observe(
     *,
     prefix: Path | None = None,
     hardware: Hardware | None = None,
-    changed: Iterable[str] = (),
-    isolation: str = "none",
+    outside: Outside | None = None,
 ) -> Observed:
     """Put together what was seen of a run.
 
@@ -31,27 +51,36 @@ def observe(
         environ: The environment variables that its command was given.
         prefix: The Python environment it ran in; without it, that of its first process.
         hardware: The machine, if it was read already.
-        changed: Declared inputs whose bytes changed while it ran.
-        isolation: "none", "bubblewrap" or "container".
+        outside: What was seen from outside its processes.
     """
+    outside = outside or Outside()
     started = [process for process in spool.processes if process.start is not None]
     first = started[0].start if started else None
     if prefix is None and first is not None and first.prefix:
         prefix = Path(first.prefix)
-    paths = [path for process in started if process.exit for path in process.exit.libraries]
+    paths = {path for process in started if process.exit for path in process.exit.libraries}
+    paths |= {path for path in outside.opened.reads if _LIBRARY.search(path)}  # also of what is not Python
     return Observed(
         hardware=hardware or read_hardware(),
         interpreter=read_interpreter(prefix, first.python if first else "") if prefix else None,
         distributions=read_distributions(prefix, imported_modules(started, prefix)) if prefix else (),
-        libraries=read_libraries(paths),
+        libraries=read_libraries(sorted(paths)),
         variables=recorded_variables(environ),
         threads=read_threads(started),
         random=_random(started),
-        changed=tuple(sorted(changed)),
-        completeness="python-only" if started else "partial",
-        isolation=isolation,
+        changed=tuple(sorted(outside.changed)),
+        reads=outside.reads,
+        addresses=tuple(sorted(outside.opened.addresses)),
+        completeness=_completeness(outside.opened, started),
+        isolation=outside.isolation,
         notes=_notes(spool, started),
     )
+
+
+def _completeness(opened: Opened, started: list[SpooledProcess]) -> str:
+    if opened.is_whole:
+        return "full"
+    return "python-only" if started else "partial"
 
 
 def _random(processes: list[SpooledProcess]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 from relive.cli.output import ago, duration, escape, json_option, number, out, print_json, print_table
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
+from relive.core.recipe import Observed
 from relive.core.run import Run, RunStatus
 from relive.core.trajectory import Verdict
 from relive.wire.hub import RunDetail
@@ -20,6 +21,7 @@ _GLYPHS = {
     RunStatus.KILLED: "- killed",
     RunStatus.LOST: "? lost",
 }
+_READS_SHOWN = 3
 _VERDICTS = {
     "bit_exact": "≡ bit-exact",
     "within_tolerance": "≈ within tolerance",
@@ -124,6 +126,17 @@ def show(run: str, as_json: bool) -> None:
             f"software   {len(recipe.observed.distributions)} packages ({imported} imported), "
             f"{len(recipe.observed.libraries)} shared libraries, isolation {recipe.observed.isolation}"
         )
+        out.print(escape(f"recorded   {recipe.observed.completeness}; {_undeclared(recipe.observed)}"))
+
+
+def _undeclared(observed: Observed) -> str:
+    """Say how many files were read that nobody had declared, and which came first."""
+    if not observed.reads:
+        is_known = observed.completeness == "full"
+        return "nothing was read that is not declared" if is_known else "what else it read is not known"
+    first = ", ".join(read.path for read in observed.reads[:_READS_SHOWN])
+    more = ", …" if len(observed.reads) > _READS_SHOWN else ""
+    return f"{len(observed.reads)} files were read that are not declared: {first}{more}"
 
 
 def _took(run: Run) -> float | None:

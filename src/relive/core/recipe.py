@@ -157,6 +157,21 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     build: str = ""
 
 
+class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was read, and that nobody had declared.
+
+    Attributes:
+        path: Relative to the checkout if it lies there, else absolute.
+        digest: Over all bytes; empty if it changed after it was read, or cannot be read by us.
+        belongs: "commit" (in the code, but in no dep), "ignored" (in the folder, not in the code), "outside".
+    """
+
+    path: str
+    size_bytes: int
+    digest: str = ""
+    belongs: str = "outside"
+
+
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen while it ran.
 
@@ -164,6 +179,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         variables: Environment variables on the allow-list; secrets masked.
         threads: Size of each thread pool library's team.
         changed: Declared inputs whose bytes changed during the run: the run is tainted.
+        reads: Files that were read and not declared, by path; the first thousand.
+        addresses: Where it connected to, "HOST:PORT".
         completeness: "full", "python-only" or "partial": how much the recorder saw.
         isolation: "none", "bubblewrap" or "container".
         notes: Sentences for people: what could not be seen and why.
@@ -177,6 +194,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[dict[str, Any], ...] = ()
     random: dict[str, Any] = {}
     changed: tuple[str, ...] = ()
+    reads: tuple[UndeclaredRead, ...] = ()
+    addresses: tuple[str, ...] = ()
     completeness: str = "python-only"
     isolation: str = "none"
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from relive.core.run import FailureReason, ResourceUse, RunStatus
 from relive.errors import CommandFailed
 from relive.runner.lease import Lease, Over
 from relive.runner.output import Sink
-from relive.runner.process import STOP_GRACE_S, Ended, Process
+from relive.runner.process import STOP_GRACE_S, Ended, Process, Terms
 
 _MIB: Final = 1024 * 1024
 _LAST_LINE_CHARACTERS: Final = 300
@@ -25,6 +25,7 @@ class CommandPlan:
     Attributes:
         commands: Lines for the shell, or one command as its arguments.
         timeout_s: For all of them together.
+        opened: File to which the recorder writes what they open; None to leave it away.
         announce: Whether each is written into the log before it starts.
     """
 
@@ -33,6 +34,7 @@ class CommandPlan:
     environment: Mapping[str, str]
     timeout_s: float | None = None
     memory_bytes: int | None = None
+    opened: Path | None = None
     announce: bool = True
     stdin: IO[bytes] | None = None
 
@@ -83,9 +85,8 @@ def _run_one(
     """Run one command; give how it ended, and whether it was ended because the time was over."""
     if plan.announce:
         sink.take(sink.mask.feed(f"$ {_shown(command)}\n".encode()))
-    process = Process(
-        _argv(command), plan.workdir, plan.environment, sink, memory_bytes=plan.memory_bytes, stdin=plan.stdin
-    )
+    terms = Terms(memory_bytes=plan.memory_bytes, stdin=plan.stdin, opened=plan.opened)
+    process = Process(_argv(command), plan.workdir, plan.environment, sink, terms)
     lease.when_over(process.stop)
     try:
         ended = process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -118,6 +119,11 @@ def _why(
         return (
             FailureReason.OOM,
             f"{command} was ended: its processes used {used} MiB of memory, {limit} allowed",
+        )
+    if ended.is_recorder_lost:
+        return (
+            FailureReason.WORKER_LOST,
+            f"{command} was ended: the process that records its opens was killed",
         )
     if not ended.is_known:
         return FailureReason.FAILURE, f"{command} was ended: the process that watches over it was killed"

@@ -6,6 +6,7 @@ was made, and that is told by an `Execution`.
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 
 from relive import settings
-from relive.capture.observed import observe
+from relive.capture.observed import Outside, observe
+from relive.capture.recorder.reads import Borders
 from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
+from relive.core.paths import ROOT
 from relive.core.recipe import Declared, Recipe
 from relive.core.run import Artifact, FailureReason, RunStatus
 from relive.errors import HubRefused, HubUnreachable, StoreFull
@@ -30,6 +33,7 @@ from relive.formats.trajectory import encode_trajectory
 from relive.runner.commands import CommandPlan, Outcome, run_commands
 from relive.runner.lease import Lease, Over
 from relive.runner.masking import Mask
+from relive.runner.opened import environment_of, look_at_opened, told
 from relive.runner.output import OutputLog, Sink
 from relive.runner.outs import Found, keep
 from relive.runner.results import Expected, Results, gather
@@ -51,6 +55,8 @@ class Execution:
         tree: The root of the code; outs and inputs are relative to it.
         inputs: Declared inputs as they are now.
         prefix: The Python environment; None for the one that the first process turns out to have.
+        code_files: Paths of the code that was recorded, relative to the tree.
+        named: Inputs that are declared, relative to the tree; "." for all of the code.
     """
 
     run_id: str
@@ -60,6 +66,8 @@ class Execution:
     inputs: Snapshot
     declared: Declared
     prefix: Path | None = None
+    code_files: frozenset[str] = frozenset()
+    named: tuple[str, ...] = (ROOT,)
 
 
 @dataclass(frozen=True)
@@ -150,8 +158,11 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     streamer = Streamer(desk.reports, desk.lease, desk.sink.log, desk.spool)
     streamer.start()
     desk.say("command", execution.declared.command[:500])
+    began_at_ns = time.time_ns()
     outcome = run_commands(execution.plan, desk.sink, desk.lease)
     changed = execution.inputs.changed()
+    watched = look_at_opened(execution.plan.opened, _borders(execution, desk, began_at_ns))
+    desk.sink.take(desk.sink.mask.feed(told(watched.reads).encode()))
     desk.sink.log.close()
     refused = streamer.drain()
     desk.say("upload", "storing its outs")
@@ -164,11 +175,26 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
     environ = execution.plan.environment
-    observed = observe(spool, environ, prefix=execution.prefix, changed=changed)
-    notes = (*observed.notes, *results.notes, *refused)
+    outside = Outside(changed=changed, opened=watched.opened, reads=watched.reads)
+    observed = observe(spool, environ, prefix=execution.prefix, outside=outside)
+    notes = (*observed.notes, *watched.notes, *results.notes, *refused)
     recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))
     is_cancelled = desk.lease.over is Over.CANCELLED
     return _report(desk, _judged(outcome, results, is_cancelled=is_cancelled), results, recipe, spool)
+
+
+def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:
+    prefixes = [Path(sys.base_prefix)] if execution.prefix is None else [execution.prefix]
+    started = [process.start for process in read_spool(desk.spool).processes if process.start is not None]
+    prefixes += [Path(start.prefix) for start in started if start.prefix]
+    return Borders(
+        tree=execution.tree,
+        commit=execution.code_files,
+        declared=execution.named,
+        written=execution.expected.paths,
+        environment=environment_of(prefixes, desk.spool, desk.folder / "project"),
+        began_at_ns=began_at_ns,
+    )
 
 
 def failed_report(desk: Desk, failure: FailureReason, reason: str) -> StageReport:

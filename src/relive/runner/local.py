@@ -27,7 +27,7 @@ from relive.capture.code import CodeSnapshot, snapshot_code
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
 from relive.core.digest import Digest
-from relive.core.paths import rooted
+from relive.core.paths import ROOT, rooted
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
@@ -41,6 +41,7 @@ from relive.runner.environment.wheels import WheelStore
 from relive.runner.execution import Desk, Execution, execute
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
+from relive.runner.opened import record_file
 from relive.runner.results import Expected
 from relive.runner.variables import RunIdentity, fixed_variables, identity_variables, in_environment
 from relive.wire.jobs import StageReport
@@ -195,15 +196,6 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         branch=snapshot.branch,
     )
     told = _variables(asked, world, desk, {**os.environ, **env, **identity_variables(identity)})
-    agent = install_agent(Path(settings.cache()) / "agent")
-    plan = CommandPlan(
-        commands=(asked.command,),
-        workdir=asked.folder,
-        environment=agent_environment(agent, desk.spool, told),
-        timeout_s=asked.timeout_s,
-        announce=False,
-        stdin=_own_input(),
-    )
     declared = Declared(
         command=shlex.join(asked.command),
         code=snapshot.code(world.code),
@@ -215,7 +207,30 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         metrics_files=expected.metrics_files,
     )
     inputs = Snapshot(snapshot.root, expected.without_written(world.inputs))
-    return Execution(run.run_id, snapshot.root, plan, expected, inputs, declared, world.prefix)
+    return Execution(
+        run_id=run.run_id,
+        tree=snapshot.root,
+        plan=_plan(asked, desk, told),
+        expected=expected,
+        inputs=inputs,
+        declared=declared,
+        prefix=world.prefix,
+        code_files=frozenset(file.path for file in snapshot.files),
+        named=(ROOT, *(dep.path for dep in world.data)),
+    )
+
+
+def _plan(asked: HandRun, desk: Desk, told: dict[str, str]) -> CommandPlan:
+    agent = install_agent(Path(settings.cache()) / "agent")
+    return CommandPlan(
+        commands=(asked.command,),
+        workdir=asked.folder,
+        environment=agent_environment(agent, desk.spool, told),
+        timeout_s=asked.timeout_s,
+        opened=record_file(desk.folder),
+        announce=False,
+        stdin=_own_input(),
+    )
 
 
 def _variables(asked: HandRun, world: _World, desk: Desk, told: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,8 @@ from typing import IO, Any, Final
 
 from relive.core.run import ResourceUse
 from relive.errors import CommandFailed
-from relive.runner import supervisor
 from relive.runner.output import Sink, pump
+from relive.runner.supervisor import start_line
 
 STOP_GRACE_S: Final = 10.0
 _PIPE_BYTES: Final = 1024 * 1024
@@ -37,6 +36,7 @@ class Ended:
         signal: That ended it.
         over_memory_bytes: What the tree used when it was ended for it, else 0.
         left_behind: Processes that outlived the command and were ended.
+        is_recorder_lost: Whether it was ended because the recorder of its opens had died.
         is_known: False if the supervisor died, so that all that is known is that the tree is gone.
     """
 
@@ -45,12 +45,28 @@ class Ended:
     use: ResourceUse
     over_memory_bytes: int = 0
     left_behind: int = 0
+    is_recorder_lost: bool = False
     is_known: bool = True
 
     @property
     def is_good(self) -> bool:
         """Tell whether the command ended with 0."""
-        return self.exit_code == 0 and self.is_known and not self.over_memory_bytes
+        return self.exit_code == 0 and self.is_known and not (self.over_memory_bytes or self.is_recorder_lost)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for a command beside its words and variables.
+
+    Attributes:
+        memory_bytes: Limit for its whole tree; None for none.
+        stdin: Its input; None for an empty one.
+        opened: File to which the recorder writes what the tree opens; None to leave it away.
+    """
+
+    memory_bytes: int | None = None
+    stdin: IO[bytes] | None = None
+    opened: Path | None = None
 
 
 class Process:
@@ -61,8 +77,7 @@ class Process:
         cwd: Where it runs.
         environment: All of its variables.
         sink: Takes what it prints, on both streams.
-        memory_bytes: Limit for its whole tree; None for none.
-        stdin: Its input; None for an empty one.
+        terms: What else holds for it.
 
     Raises:
         CommandFailed: It could not be started.
@@ -74,9 +89,9 @@ class Process:
         cwd: Path,
         environment: Mapping[str, str],
         sink: Sink,
-        memory_bytes: int | None = None,
-        stdin: IO[bytes] | None = None,
+        terms: Terms | None = None,
     ) -> None:
+        terms = terms or Terms()
         self._started_at = time.monotonic()
         self._mark = f"{_MARK}={environment[_MARK]}".encode() if _MARK in environment else b""
         self._sending = threading.RLock()  # a signal's handler may come in between
@@ -86,7 +101,7 @@ class Process:
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             with theirs, open(writing, "wb") as output:
-                self._supervisor = _start_supervisor(theirs, output, stdin)
+                self._supervisor = _start_supervisor(theirs, output, terms.stdin)
         except BaseException:
             os.close(reading)
             self._control.close()
@@ -97,7 +112,8 @@ class Process:
                 "argv": list(argv),
                 "cwd": str(cwd),
                 "environment": dict(environment),
-                "memory_bytes": memory_bytes,
+                "memory_bytes": terms.memory_bytes,
+                "opened": str(terms.opened) if terms.opened else "",
             }
         )
         answer = self._hear(None) or {}
@@ -126,6 +142,7 @@ class Process:
             use=use,
             over_memory_bytes=answer.get("over_memory_bytes", 0),
             left_behind=answer.get("left_behind", 0),
+            is_recorder_lost=bool(answer.get("is_recorder_lost")),
             is_known=bool(answer),
         )
 
@@ -179,7 +196,7 @@ def _start_supervisor(
     theirs: socket.socket, output: IO[bytes], stdin: IO[bytes] | None
 ) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+        [*start_line("runner.supervisor"), str(theirs.fileno())],
         stdin=stdin or subprocess.DEVNULL,
         stdout=output,
         stderr=output,

@@ -19,6 +19,7 @@ from relive.runner.environment.projects import ProjectLayer, lay_projects
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.execution import Desk, Execution, execute, failed_report
 from relive.runner.lease import Over
+from relive.runner.opened import record_file
 from relive.runner.results import Expected
 from relive.runner.variables import (
     RunIdentity,
@@ -74,7 +75,7 @@ def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = N
 def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> Execution:
     tree = desk.folder / "tree"
     desk.say("checkout", "checking its commit out")
-    checkout(desk.blobs, work.code, tree)
+    code = checkout(desk.blobs, work.code, tree)
     desk.say("data", "getting its data")
     inputs = lay_inputs(desk.blobs, work.deps, tree)
     expected = _expected(work)
@@ -97,6 +98,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         ),
         timeout_s=work.timeout_s,
         memory_bytes=work.memory_bytes,
+        opened=record_file(desk.folder),
     )
     return Execution(
         run_id=work.run_id,
@@ -106,6 +108,8 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         inputs=Snapshot(tree, expected.without_written(inputs)),
         declared=_declared(work, declared),
         prefix=prefix,
+        code_files=frozenset(entry.path for entry in code.entries),
+        named=(*(dep.path for dep in work.deps), *(params.file for params in work.params_files)),
     )
 
 

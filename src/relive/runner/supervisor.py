@@ -1,19 +1,19 @@
 """The small process between the runner and a command: it holds the command's whole tree together.
 
-It is run as a script by relive's own Python with the standard library alone, so that it starts in a hundredth
-of a second and nothing of the user's environment can break it. Every process that the command leaves behind
+It is run by relive's own Python with the standard library alone, so that it starts in a hundredth of a second
+and nothing of the user's environment can break it. Every process that the command leaves behind
 becomes its child (PR_SET_CHILD_SUBREAPER), so it can end them all and count what they used. If the runner
 dies, the connection to it closes and the tree is ended at once; if it dies itself, the kernel ends the
 command.
 
-It speaks JSON lines over one socket, whose descriptor is its only argument:
+It speaks JSON lines over one socket:
 
     runner → supervisor   {"argv", "cwd", "environment",
-                           "memory_bytes"}                  first
+                           "memory_bytes", "opened"}        first; `opened`: the file that the recorder writes
                           {"stop": GRACE_S}                 end the tree
     supervisor → runner   {"pid"} or {"error"}              first
                           {"exit_code", "signal", "cpu_s", "max_rss_bytes", "over_memory_bytes",
-                           "left_behind"}                   last
+                           "left_behind", "is_recorder_lost"}   last
 """
 
 import ctypes
@@ -24,14 +24,19 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
+
+from relive.capture.recorder.seccomp import hand_over
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _MEMORY_LOOK_S: Final = 0.1  # a tree may grow beyond its limit in between
 _LEFT_BEHIND_GRACE_S: Final = 2.0
 _KILL_ROUNDS: Final = 20
+_RECORDER_GRACE_S: Final = 2.0
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Supervisor:
@@ -49,15 +54,23 @@ class Supervisor:
         self._cpu_s = 0.0
         self._max_rss_bytes = 0
         self._left_behind = 0
+        self._recorder = 0
+        self._is_recorder_lost = False
 
     def run(self, order: dict[str, Any]) -> None:
         """Start the command, and stay until the last process of its tree has ended."""
         self._memory_bytes = order.get("memory_bytes")
+        handing: socket.socket | None = None
         try:
-            self._child = _start(order["argv"], order["cwd"], order["environment"])
+            if order.get("opened"):
+                self._recorder, handing = _start_recorder(order["opened"])
+            self._child = _start(order["argv"], order["cwd"], order["environment"], handing)
         except OSError as error:
             self._tell(error=f"{order['argv'][0]} cannot be started: {error.strerror}")
             return
+        finally:
+            if handing is not None:
+                handing.close()
         self._tell(pid=self._child)
         wakeup, writing = socket.socketpair()
         wakeup.setblocking(False)
@@ -73,13 +86,17 @@ class Supervisor:
                 self._listen()
             self._look_at_memory()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                _kill_all(signal.SIGKILL)
+                _kill(self._tree, signal.SIGKILL)
         self._report()
 
     def _patience_s(self) -> float | None:
         if self._kill_at is not None or self._memory_bytes is not None:
             return _MEMORY_LOOK_S
         return None
+
+    def _tree(self) -> list[int]:
+        """Give the command's processes that have not ended."""
+        return [pid for pid in _descendants() if pid != self._recorder]
 
     def _listen(self) -> None:
         received = self._control.recv(4096)
@@ -91,8 +108,8 @@ class Supervisor:
             self._end(json.loads(line)["stop"])
 
     def _end(self, grace_s: float) -> None:
-        _kill_all(signal.SIGTERM)
-        _kill_all(signal.SIGCONT)  # a stopped process does not hear SIGTERM
+        _kill(self._tree, signal.SIGTERM)
+        _kill(self._tree, signal.SIGCONT)  # a stopped process does not hear SIGTERM
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
 
@@ -105,19 +122,29 @@ class Supervisor:
                 return False
             if pid == 0:
                 return True
+            if pid == self._recorder:
+                self._recorder_ended(status)
+                continue
             self._cpu_s += usage.ru_utime + usage.ru_stime
             self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
             if pid == self._child:
                 self._status = status
-                self._left_behind = len(_descendants())
+                self._left_behind = len(self._tree())
                 if self._left_behind:
                     self._end(_LEFT_BEHIND_GRACE_S)
+
+    def _recorder_ended(self, status: int) -> None:
+        self._recorder = 0
+        if status and self._tree():
+            # Every further open of the tree fails, and would look like the user's mistake.
+            self._is_recorder_lost = True
+            self._kill_at = 0.0
 
     def _look_at_memory(self) -> None:
         limit = self._memory_bytes
         if limit is None or self._over_memory_bytes:
             return
-        tree = _descendants()
+        tree = self._tree()
         # Pages that processes share count once in the second measure, which costs more.
         if sum(map(_resident_bytes, tree)) > limit:
             used = sum(map(_proportional_bytes, tree))
@@ -134,6 +161,7 @@ class Supervisor:
             max_rss_bytes=self._max_rss_bytes,
             over_memory_bytes=self._over_memory_bytes,
             left_behind=self._left_behind,
+            is_recorder_lost=self._is_recorder_lost,
         )
 
     def _tell(self, **facts: Any) -> None:
@@ -143,13 +171,37 @@ class Supervisor:
             self._kill_at = 0.0  # the runner is gone
 
 
-def _start(argv: list[str], cwd: str, environment: dict[str, str]) -> int:
+def _start_recorder(opened: str) -> tuple[int, socket.socket]:
+    """Start the process that will answer the command's system calls; give it, and the way to it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                theirs.set_inheritable(True)
+                argv = [*start_line("capture.recorder.listening"), str(theirs.fileno()), opened]
+                os.execv(sys.executable, argv)  # noqa: S606  # no shell is wanted here
+            finally:
+                os._exit(127)
+    return pid, ours
+
+
+def start_line(module: str) -> list[str]:
+    """Give the words that start a module's `main` on a Python that finds nothing but relive."""
+    find = f"import sys; sys.path.append({_ROOT!r})"
+    code = f"{find}; from relive.{module} import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
+def _start(
+    argv: list[str], cwd: str, environment: dict[str, str], handing: socket.socket | None = None
+) -> int:
     """Start the command in a session of its own; it dies with this process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _become(argv, cwd, environment, writing)
+        _become(argv, cwd, environment, writing, handing)
     os.close(writing)
     with open(reading, "rb") as answer:
         failed = answer.read()
@@ -160,13 +212,21 @@ def _start(argv: list[str], cwd: str, environment: dict[str, str]) -> int:
     return pid
 
 
-def _become(argv: list[str], cwd: str, environment: dict[str, str], failure: int) -> NoReturn:
+def _become(
+    argv: list[str],
+    cwd: str,
+    environment: dict[str, str],
+    failure: int,
+    handing: socket.socket | None,
+) -> NoReturn:
     try:
         os.setsid()
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(cwd)
+        if handing is not None:
+            hand_over(handing)
         # Not our own variables: Python adds LC_CTYPE to them where no locale is set.
         os.execvpe(argv[0], argv, environment)  # noqa: S606  # no shell is wanted here
     except OSError as error:
@@ -201,10 +261,10 @@ def _state(pid: str) -> tuple[str, int]:
         return "", 0
 
 
-def _kill_all(number: int) -> None:
-    """Signal the whole tree; to kill it, some times over: one of it may be starting another meanwhile."""
+def _kill(find: Callable[[], list[int]], number: int) -> None:
+    """Signal a whole tree; to kill it, some times over: one of it may be starting another meanwhile."""
     for _ in range(_KILL_ROUNDS if number == signal.SIGKILL else 1):
-        tree = _descendants()
+        tree = find()
         for pid in tree:
             try:
                 os.kill(pid, number)
@@ -233,9 +293,9 @@ def _proportional_bytes(pid: int) -> int:
     return 0
 
 
-def main() -> None:
-    """Take the order from the socket, and carry it out."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+def main(argv: list[str]) -> None:
+    """Take the order from the socket whose descriptor is the only argument, and carry it out."""
+    control = socket.socket(fileno=int(argv[0]))
     control.set_inheritable(False)
     # A signal to the runner's group is the runner's to answer: it tells us what is to be done.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -248,7 +308,3 @@ def main() -> None:
             return
         order += received
     Supervisor(control).run(json.loads(order))
-
-
-if __name__ == "__main__":
-    main()

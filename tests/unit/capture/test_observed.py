@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from relive.capture.hardware import read_hardware
-from relive.capture.observed import observe
+from relive.capture.observed import Outside, observe
 from relive.capture.threads import read_threads
 from relive.core.digest import canonical_json
 from relive.formats.spool import ProcessExit, ProcessStart, SpoolContents, SpooledProcess
@@ -43,7 +43,7 @@ def test_another_seed_shows_in_the_random_state(record):
 
 def test_a_process_that_was_killed_is_said_to_be_missing(record):
     done = record("import os\nos._exit(0)")
-    observed = observe(done.spool, {}, prefix=Path(sys.prefix), changed=["data/b", "data/a"])
+    observed = observe(done.spool, {}, prefix=Path(sys.prefix), outside=Outside(changed=["data/b", "data/a"]))
     assert observed.libraries == ()
     assert len(observed.distributions) > 10
     assert observed.changed == ("data/a", "data/b")
@@ -60,7 +60,11 @@ def test_forked_workers_that_leave_without_a_word_are_no_gap(record):
 
 
 def test_a_command_that_starts_no_python_is_seen_in_part():
-    observed = observe(SpoolContents(notes=("with ghp_" + "a1" * 18,), damaged=2), {}, isolation="bubblewrap")
+    observed = observe(
+        SpoolContents(notes=("with ghp_" + "a1" * 18,), damaged=2),
+        {},
+        outside=Outside(isolation="bubblewrap"),
+    )
     assert (observed.completeness, observed.isolation) == ("partial", "bubblewrap")
     assert observed.interpreter is None
     assert observed.notes == (

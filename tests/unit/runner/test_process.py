@@ -12,7 +12,7 @@ import pytest
 from relive.errors import CommandFailed
 from relive.runner.masking import Mask
 from relive.runner.output import OutputLog, Sink
-from relive.runner.process import Ended, Process
+from relive.runner.process import Ended, Process, Terms
 from tests.support.fake_hub import wait_for
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def start(tmp_path: Path, sink: Sink, *argv: str, **options) -> Process:
-    return Process(argv, tmp_path, environment(tmp_path), sink, **options)
+    return Process(argv, tmp_path, environment(tmp_path), sink, Terms(**options))
 
 
 def shell(tmp_path: Path, sink: Sink, script: str, **options) -> Process:

@@ -93,6 +93,8 @@ def _groups(recipe: Recipe, lock: EnvironmentLock | None) -> Iterator[Group]:
     declared, seen = recipe.declared, recipe.observed
     yield _code(recipe)
     yield _data(recipe)
+    if seen is not None:
+        yield from _reads(seen)
     yield _command(recipe)
     params = tuple(
         Item(name=key, value=exact(value), mark=_PIN) for key, value in sorted(declared.params.items())
@@ -154,6 +156,39 @@ def _data(recipe: Recipe) -> Group:
         return Group(name="Data", summary="undeclared", items=(undeclared,))
     total = size(sum(item.size_bytes for item in recipe.declared.data))
     return Group(name="Data", summary=f"{count(len(items), 'input')}, {total}", items=items)
+
+
+_WHERE = {
+    "commit": (
+        "in the commit, but in no dep",
+        "add it to deps: a change of it would not run the stage again",
+    ),
+    "ignored": ("in the folder, but not in the commit", "add it to deps, or have a stage make it"),
+    "outside": ("outside the repository", "declare it: relive run --dep, or bring it in"),
+}
+
+
+def _reads(seen: Observed) -> Iterator[Group]:
+    """Give what was read and not declared; that nothing was is worth a line if all opens were seen."""
+    items = tuple(
+        Item(
+            name=read.path,
+            value=f"{size(read.size_bytes)}, {_WHERE[read.belongs][0]}",
+            mark=_LOOSE,
+            identity=read.digest,
+            hint=_WHERE[read.belongs][1] if read.digest else "it has changed since it was read",
+        )
+        for read in seen.reads
+    )
+    if items:
+        summary = f"{count(len(items), 'file')} read, not declared"
+        yield Group(name="Undeclared reads", summary=summary, items=items, folded=len(items) > 8)
+    elif seen.completeness == "full":
+        none = Item(name="undeclared", value="nothing: every open was seen", mark=_PIN)
+        yield Group(name="Undeclared reads", summary="none", items=(none,))
+    if seen.addresses:
+        addresses = tuple(Item(name=it, value="connected to", mark=_LOOSE) for it in seen.addresses)
+        yield Group(name="Network", summary=count(len(addresses), "address", "addresses"), items=addresses)
 
 
 def _command(recipe: Recipe) -> Group:

@@ -1,0 +1,237 @@
+"""What the recorder's lines mean: which files a run read that nobody had declared."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from relive.core.paths import is_within, overlap
+from relive.core.recipe import UndeclaredRead
+from relive.formats.manifest_io import HashCache
+
+MOST_READS: Final = 1000
+# File systems stamp with a clock that is read a few times a hundredth of a second, never ahead.
+_CLOCK_STEP_NS: Final = 20_000_000
+_SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run")
+_PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
+_TREE_NOISE: Final = (".git", "__pycache__")
+
+
+class Belongs(StrEnum):
+    """What a file that was read is to the run; the last three are not declared."""
+
+    ENVIRONMENT = "environment"
+    SYSTEM = "system"
+    OWN = "own"
+    DECLARED = "declared"
+    COMMIT = "commit"
+    IGNORED = "ignored"
+    OUTSIDE = "outside"
+
+
+UNDECLARED: Final = (Belongs.COMMIT, Belongs.IGNORED, Belongs.OUTSIDE)
+
+
+@dataclass
+class Opened:
+    """The recorder's lines, put together.
+
+    Attributes:
+        reads: Path to size, time of change (ns) and inode before it was read first.
+        made: Paths that were not there before they were written.
+        programs: That were started.
+        addresses: That were connected to, "HOST:PORT".
+        folders: Of which not each file was written down any more.
+        unavailable: Why the kernel would not have it; empty if it did.
+        begun: How many trees began.
+        ended: How many of them were recorded to their end.
+        is_leaky: Whether opens may have gone past: io_uring was used, or lines found no room.
+    """
+
+    reads: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+    addresses: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    unavailable: str = ""
+    begun: int = 0
+    ended: int = 0
+    is_leaky: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether every open was seen."""
+        return self.begun > 0 and self.begun == self.ended and not (self.unavailable or self.is_leaky)
+
+
+def read_opened(path: Path) -> Opened:
+    """Read what the recorder wrote; nothing if it wrote nothing. A line that was cut off is a gap."""
+    found = Opened()
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return found
+    for line in lines:
+        try:
+            _take(found, msgspec.json.decode(line))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+            found.is_leaky = True
+    return found
+
+
+def _take(found: Opened, line: dict[str, Any]) -> None:
+    if line.get("folder"):
+        found.folders.add(str(line.get("r") or line["w"]))
+    elif "r" in line:
+        size, changed, inode = line["s"]
+        found.reads[line["r"]] = (size, changed, inode)
+    elif "w" in line:
+        if line.get("new"):
+            found.made.add(line["w"])
+    elif "x" in line:
+        found.programs.add(line["x"])
+    elif "c" in line:
+        found.addresses.add(line["c"])
+    elif "begin" in line:
+        found.begun += 1
+    elif "end" in line:
+        found.ended += 1
+        found.is_leaky = found.is_leaky or bool(line.get("dropped"))
+    elif "unavailable" in line:
+        found.unavailable = str(line["unavailable"])
+    else:
+        found.is_leaky = True
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Where a run's own things end.
+
+    Attributes:
+        tree: The root of the code.
+        commit: Paths of the code that was recorded, relative to the tree.
+        declared: Declared inputs, relative to the tree; "." for the whole code.
+        written: What the run declares to write, relative to the tree.
+        environment: Folders of its packages, its interpreter and of relive.
+        began_at_ns: When its command was started, since the epoch.
+    """
+
+    tree: Path
+    commit: frozenset[str]
+    declared: tuple[str, ...]
+    written: tuple[str, ...]
+    environment: tuple[str, ...]
+    began_at_ns: int
+
+    def of(self, path: str, stamp: tuple[int, int, int], opened: Opened) -> Belongs:
+        """Say what a file is to the run; the first rule that knows it decides."""
+        real = os.path.realpath(path)
+        if any(_lies_in(one, folder) for one in (path, real) for folder in self.environment):
+            return Belongs.ENVIRONMENT
+        inside = self._inside(real)
+        if path in opened.made or stamp[1] >= self.began_at_ns - _CLOCK_STEP_NS:
+            return Belongs.OWN
+        if inside is None:
+            is_system = any(_lies_in(real, folder) for folder in _SYSTEM)
+            return Belongs.SYSTEM if is_system else Belongs.OUTSIDE
+        return self._in_tree(inside)
+
+    def _in_tree(self, inside: str) -> Belongs:
+        if any(part in _TREE_NOISE for part in inside.split("/")):
+            return Belongs.OWN
+        if any(is_within(inside, named) for named in self.declared if named != "."):
+            return Belongs.DECLARED
+        if any(overlap(inside, named) for named in self.written):
+            return Belongs.OWN
+        if inside not in self.commit:
+            return Belongs.IGNORED
+        return Belongs.DECLARED if "." in self.declared else Belongs.COMMIT
+
+    def _inside(self, real: str) -> str | None:
+        root = os.path.realpath(self.tree)
+        return os.path.relpath(real, root) if _lies_in(real, root) else None
+
+    def shown(self, path: str) -> str:
+        """Give a path as people know it: relative to the tree if it lies there."""
+        return self._inside(os.path.realpath(path)) or path
+
+
+def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list[UndeclaredRead]:
+    """Find the files that were read and not declared, by path, each with a digest over its bytes now.
+
+    At most `MOST_READS` are looked at. One that has changed since it was read has no digest: what was read
+    is not known any more.
+    """
+    roots = program_roots(opened.programs, keep_out=(str(borders.tree), os.path.expanduser("~")))
+    found: list[UndeclaredRead] = []
+    for path, stamp in sorted(opened.reads.items()):
+        belongs = borders.of(path, stamp, opened)
+        if belongs not in UNDECLARED or path in opened.programs or _lies_in_any(path, roots):
+            continue
+        if len(found) == MOST_READS:
+            break
+        digest = _digest(path, stamp, hashes)
+        shown = borders.shown(path)
+        found.append(UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs.value))
+    return found
+
+
+def program_roots(programs: Iterable[str], *, keep_out: Iterable[str]) -> set[str]:
+    """Give the folders that programs are installed in: that which a `bin` lies in, if it holds nothing else.
+
+    Args:
+        programs: Paths of programs that were started.
+        keep_out: Folders that are never taken for one, nor what they lie in.
+    """
+    return {root for root in map(_root_of, programs) if root and not _holds_any(root, keep_out)}
+
+
+def _root_of(program: str) -> str:
+    folder = os.path.dirname(program)
+    return os.path.dirname(folder) if os.path.basename(folder) in _PROGRAM_FOLDERS else ""
+
+
+def _holds_any(root: str, others: Iterable[str]) -> bool:
+    return root == "/" or any(_lies_in(other, root) for other in others)
+
+
+def _digest(path: str, stamp: tuple[int, int, int], hashes: HashCache) -> str:
+    try:
+        found = os.stat(path)
+        if (found.st_size, found.st_ctime_ns, found.st_ino) != stamp:
+            return ""
+        return hashes.digest_of(Path(path))[0]
+    except OSError:
+        return ""
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _lies_in_any(path: str, folders: Iterable[str]) -> bool:
+    return any(_lies_in(path, folder) for folder in folders)
+
+
+def environment_folders(prefixes: Iterable[Path], *others: Path) -> tuple[str, ...]:
+    """Give the folders of Python environments with the interpreters below them, and others."""
+    return tuple(sorted({str(folder) for folder in (*_with_bases(prefixes), *others)}))
+
+
+def _with_bases(prefixes: Iterable[Path]) -> Iterator[Path]:
+    for prefix in prefixes:
+        yield prefix
+        yield Path(os.path.realpath(prefix))
+        python = prefix / "bin" / "python"
+        if python.exists():
+            yield Path(os.path.realpath(python)).parent.parent
+
+
+def now_ns() -> int:
+    """Give the time as file systems stamp it, for `Borders.began_at_ns`."""
+    return time.time_ns()

@@ -1,0 +1,82 @@
+"""What the commands opened: where the recorder writes it, and what is said of it when they have ended."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from relive import settings
+from relive.capture.recorder.reads import (
+    Borders,
+    Opened,
+    environment_folders,
+    find_undeclared,
+    read_opened,
+)
+from relive.core.recipe import UndeclaredRead
+from relive.formats.manifest_io import HashCache
+
+_SHOWN: Final = 10
+_HINTS: Final = {
+    "commit": "a change of it would not run this stage again: add it to deps",
+    "ignored": "it is not in the commit: add it to deps, or have a stage make it",
+    "outside": "it lies outside the repository: relive run --dep, or bring it in",
+}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of a run's opens.
+
+    Attributes:
+        opened: All of it.
+        reads: Of it what was not declared.
+        notes: Sentences about what could not be seen.
+    """
+
+    opened: Opened
+    reads: tuple[UndeclaredRead, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def record_file(folder: Path) -> Path | None:
+    """Give the file to which the recorder of a run in this folder writes; None if it is switched off."""
+    return folder / "opened.jsonl" if settings.get("RELIVE_RECORDER") != "off" else None
+
+
+def look_at_opened(file: Path | None, borders: Borders) -> Watched:
+    """Read what the recorder wrote, and find what was read without being declared."""
+    if file is None:
+        return Watched(Opened(), notes=("Opens were not recorded: RELIVE_RECORDER is off.",))
+    opened = read_opened(file)
+    hashes = HashCache(Path(settings.cache()) / "hashes.msgpack")
+    reads = tuple(find_undeclared(opened, borders, hashes))
+    hashes.save()
+    return Watched(opened, reads, tuple(_notes(opened)))
+
+
+def _notes(opened: Opened) -> Iterator[str]:
+    if opened.unavailable:
+        yield f"Opens were not recorded: {opened.unavailable}."
+    elif not opened.is_whole:
+        yield "Not every open was recorded: some may have been read that are not listed."
+    if opened.folders:
+        yield f"So many files were opened that of {len(opened.folders)} folders only the name is known."
+
+
+def told(reads: tuple[UndeclaredRead, ...]) -> str:
+    """Say for the run's log what was read and not declared; empty if nothing was."""
+    if not reads:
+        return ""
+    lines = [f"relive: {len(reads)} files were read that are not declared:"]
+    for belongs, hint in _HINTS.items():
+        found = [read.path for read in reads if read.belongs == belongs]
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            lines.append(f"relive:   {', '.join(found[:_SHOWN])}{more} ({hint})")
+    return "\n".join(lines) + "\n"
+
+
+def environment_of(prefixes: list[Path], *folders: Path) -> tuple[str, ...]:
+    """Give the folders whose files are the environment's, relive's own among them."""
+    return environment_folders(prefixes, Path(settings.cache()) / "agent", *folders)

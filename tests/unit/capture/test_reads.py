@@ -1,0 +1,171 @@
+"""What the recorder's lines mean."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relive.capture.recorder.reads import (
+    Belongs,
+    Borders,
+    Opened,
+    environment_folders,
+    find_undeclared,
+    program_roots,
+    read_opened,
+)
+from relive.capture.recorder.seccomp import calls, filter_program
+from relive.formats.manifest_io import HashCache
+
+BEGAN_NS = 1_000_000_000_000
+BEFORE = (4, BEGAN_NS - 1_000_000_000, 7)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "tree").mkdir()
+    return tmp_path / "tree"
+
+
+def borders(tree: Path, **changes) -> Borders:
+    known: dict[str, Any] = {
+        "tree": tree,
+        "commit": frozenset({"train.py", "helper.py", "data/a.csv"}),
+        "declared": ("train.py", "data"),
+        "written": ("model", "metrics.json"),
+        "environment": ("/env",),
+        "began_at_ns": BEGAN_NS,
+    }
+    return Borders(**(known | changes))
+
+
+@pytest.mark.parametrize(
+    ("path", "belongs"),
+    [
+        ("train.py", Belongs.DECLARED),
+        ("data/a.csv", Belongs.DECLARED),
+        ("data/more/b.csv", Belongs.DECLARED),
+        ("helper.py", Belongs.COMMIT),
+        ("secret.env", Belongs.IGNORED),
+        ("database/x", Belongs.IGNORED),
+        ("model/weights", Belongs.OWN),
+        ("metrics.json", Belongs.OWN),
+        (".git/HEAD", Belongs.OWN),
+        ("pkg/__pycache__/x.pyc", Belongs.OWN),
+        ("/env/lib/x.py", Belongs.ENVIRONMENT),
+        ("/environment/x.py", Belongs.OUTSIDE),
+        ("/usr/lib/libc.so.6", Belongs.SYSTEM),
+        ("/proc/cpuinfo", Belongs.SYSTEM),
+        ("/srv/data.parquet", Belongs.OUTSIDE),
+    ],
+)
+def test_a_file_belongs_where_it_lies(tree: Path, path: str, belongs: Belongs) -> None:
+    assert borders(tree).of(str(tree / path), BEFORE, Opened()) is belongs
+
+
+def test_without_deps_all_of_the_code_is_declared(tree: Path) -> None:
+    known = borders(tree, declared=(".",))
+    assert known.of(str(tree / "helper.py"), BEFORE, Opened()) is Belongs.DECLARED
+    assert known.of(str(tree / "ignored.csv"), BEFORE, Opened()) is Belongs.IGNORED
+
+
+def test_what_the_run_made_is_its_own(tree: Path) -> None:
+    made = Opened(made={"/srv/made"})
+    assert borders(tree).of("/srv/made", BEFORE, made) is Belongs.OWN
+    renamed = (4, BEGAN_NS + 5, 7)  # made under another name, then renamed
+    assert borders(tree).of("/srv/renamed", renamed, Opened()) is Belongs.OWN
+
+
+def test_a_link_is_what_it_leads_to(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.csv").write_text("1")
+    (tree / "data").mkdir()
+    (tree / "data/link.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert borders(tree).of(str(tree / "data/link.csv"), BEFORE, Opened()) is Belongs.OUTSIDE
+
+
+def test_an_undeclared_read_has_the_digest_of_what_was_read(tree: Path) -> None:
+    kept, changed = tree / "kept.csv", tree / "changed.csv"
+    reads = {}
+    for path in (kept, changed):
+        path.write_text("1,2\n")
+        found = path.stat()
+        reads[str(path)] = (found.st_size, found.st_ctime_ns, found.st_ino)
+    changed.write_text("1,2\n3,4\n")
+    known = borders(tree, began_at_ns=kept.stat().st_ctime_ns + 10**10)
+    one, other = find_undeclared(Opened(reads=reads), known, HashCache())
+    assert (one.path, one.digest, one.size_bytes) == ("changed.csv", "", 4)
+    assert (other.path, other.belongs) == ("kept.csv", "ignored")
+    assert other.digest == HashCache().digest_of(kept)[0]
+
+
+def test_programs_and_what_lies_beside_them_are_no_data(tree: Path) -> None:
+    reads = {"/opt/tool/lib/x.conf": BEFORE, "/opt/tool/bin/tool": BEFORE, "/opt/data/x.csv": BEFORE}
+    found = find_undeclared(Opened(reads=reads, programs={"/opt/tool/bin/tool"}), borders(tree), HashCache())
+    assert [read.path for read in found] == ["/opt/data/x.csv"]
+
+
+def test_a_programs_folder_is_never_one_with_the_code_or_the_home_in_it() -> None:
+    programs = {"/home/ann/bin/x", "/bin/sh", "/work/tree/bin/y", "/opt/tool/shims/z", "/tmp/run.sh"}
+    assert program_roots(programs, keep_out=("/work/tree/src", "/home/ann")) == {"/opt/tool"}
+
+
+def test_the_interpreter_below_an_environment_is_its_own(tmp_path: Path) -> None:
+    base, venv = tmp_path / "python/bin", tmp_path / "venv/bin"
+    base.mkdir(parents=True)
+    venv.mkdir(parents=True)
+    (base / "python").write_text("")
+    (venv / "python").symlink_to(base / "python")
+    folders = environment_folders([tmp_path / "venv"], tmp_path / "agent")
+    assert set(folders) == {str(tmp_path / name) for name in ("venv", "python", "agent")}
+
+
+def test_lines_are_put_together_and_gaps_are_seen(tmp_path: Path) -> None:
+    lines = [
+        {"begin": True},
+        {"r": "/a", "s": [1, 2, 3]},
+        {"w": "/b", "new": True},
+        {"w": "/c"},
+        {"x": "/bin/sh"},
+        {"c": "10.0.0.1:443"},
+        {"end": 5, "dropped": 0},
+    ]
+    file = tmp_path / "opened.jsonl"
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    file.write_text(text)
+    opened = read_opened(file)
+    assert opened.is_whole
+    assert (opened.reads, opened.made) == ({"/a": (1, 2, 3)}, {"/b"})
+    assert (opened.programs, opened.addresses) == ({"/bin/sh"}, {"10.0.0.1:443"})
+    for gap in ('{"begin": true}\n', '{"uring": true}\n', '{"r": "/cut', '{"end": 9, "dropped": 2}\n'):
+        file.write_text(text + gap)
+        assert not read_opened(file).is_whole, gap
+    assert not read_opened(tmp_path / "none").is_whole
+    file.write_text('{"unavailable": "Operation not permitted"}\n')
+    assert read_opened(file).unavailable == "Operation not permitted"
+
+
+def test_a_filter_asks_for_each_watched_call_and_lets_all_others_go() -> None:
+    known = calls()
+    assert known is not None
+    code = filter_program(known.architecture, known.watched)
+    assert run_filter(code, known.architecture, known.openat) == 0x7FC00000
+    assert {run_filter(code, known.architecture, number) for number in known.watched} == {0x7FC00000}
+    others = set(range(500)) - set(known.watched)
+    assert {run_filter(code, known.architecture, number) for number in others} == {0x7FFF0000}
+    assert run_filter(code, 0x40000003, known.openat) == 0x7FFF0000  # a 32-bit program
+
+
+def run_filter(code: bytes, architecture: int, number: int) -> int:
+    """Do what the kernel does with a filter of loads, equal-jumps and returns."""
+    at, loaded = 0, 0
+    while True:
+        opcode = int.from_bytes(code[at : at + 2], "little")
+        equal, other, operand = code[at + 2], code[at + 3], int.from_bytes(code[at + 4 : at + 8], "little")
+        at += 8
+        if opcode == 0x06:
+            return operand
+        if opcode == 0x20:
+            loaded = {0: number, 4: architecture}[operand]
+        else:
+            at += 8 * (equal if loaded == operand else other)
