@@ -156,7 +156,12 @@ def test_a_skops_file_loads_where_skops_is_installed(tmp_path, monkeypatch):
     skops = ModuleType("skops.io")
     monkeypatch.setattr(skops, "get_untrusted_types", lambda file: ["mine.Type"], raising=False)
     model = SimpleNamespace(predict=lambda rows: rows.sum(axis=1))
-    monkeypatch.setattr(skops, "load", lambda *a, **k: asked.append((a, k)) or model, raising=False)
+
+    def loads(*names, **options):
+        asked.append((names, options))
+        return model
+
+    monkeypatch.setattr(skops, "load", loads, raising=False)
     monkeypatch.setitem(sys.modules, "skops", ModuleType("skops"))
     monkeypatch.setitem(sys.modules, "skops.io", skops)
     folder = written(tmp_path, MLMODEL.replace("cloudpickle", "skops"), model={})
