@@ -104,6 +104,8 @@ are the same but where this list says otherwise.
 - The id of an experiment is text, as that of a run; only the default one's is a number, `0`.
 - A field that is not what it should be is refused, wherever it stands. MLflow's server reads what comes
   before it and drops the rest: of a batch with one bad value it keeps a part and answers 200.
+- Filters may also hold OR, NOT and brackets, which MLflow's server refuses; sorted by `experiment_id`,
+  experiments stand in the order in which they were made.
 - Infinities come back as they were logged, not as the largest number.
 - A run without a start time begins when it is made. One that ends without an end time ends then, and one that
   is taken up again has no end.
