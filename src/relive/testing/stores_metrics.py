@@ -214,6 +214,7 @@ class MetricContract:
     @pytest.mark.parametrize(
         "metric",
         [
+            Metric("", 1.0),
             Metric("a\0b", 1.0),
             Metric("\ud800", 1.0),
             Metric("k" * 2001, 1.0),

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select, update
 
 from relive.core.run import MetricSummary
+from relive.errors import InvalidInput
 from relive.stores.sql.columns import LONGEST_KEY_BYTES, Words
 from relive.stores.sql.part import chunks
 from relive.stores.sql.summary import Summary, merge, place_of, value_of
@@ -111,7 +112,13 @@ def find_series(connection: Connection, run_id: str, keys: Sequence[str]) -> dic
 
 
 def create_series(connection: Connection, run_id: str, added: dict[str, Added]) -> dict[str, Series]:
-    """Create series with the points that are added to them."""
+    """Create series with the points that are added to them.
+
+    Raises:
+        InvalidInput: One has no name: nobody could ask for it.
+    """
+    if "" in added:
+        raise InvalidInput(field="metric", value="", wanted="a name")
     _each(
         connection,
         (_INSERT_SQLITE, _INSERT_POSTGRES),
