@@ -1,0 +1,130 @@
+"""What the pages of traces show."""
+
+import json
+from typing import Any
+
+import pytest
+
+from relive.core.trace import Span
+from relive.hub.web.views.traces import MOST_SPANS, TracePage, get_trace, list_traces, tree_of
+from tests.support.bench import Bench
+from tests.support.seed_traces import ANSWERED, tell_traces
+
+NOW = 1_800_000_000.0
+
+
+def a_span(key: str, parent: str = "", begin: int = 0, end: int | None = 10, **changes: Any) -> Span:
+    """Make a span."""
+    return Span(
+        trace_id="tr-1",
+        id=key,
+        parent_id=parent,
+        name=key,
+        started_ns=begin,
+        ended_ns=end,
+        content="{}",
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spans", "names", "depths"),
+    [
+        ([], "", []),
+        ([a_span("a"), a_span("b", "a", 2), a_span("c", "a", 1)], "acb", [0, 1, 1]),
+        ([a_span("b", "a"), a_span("c", "b"), a_span("a")], "abc", [0, 1, 2]),
+        ([a_span("b", "gone"), a_span("a")], "ba", [0, 0]),
+        # Two that are each other's parents are shown at the top.
+        ([a_span("a", "b"), a_span("b", "a")], "ab", [0, 1]),
+        ([a_span("a", "a")], "a", [0]),
+    ],
+)
+def test_spans_are_a_tree_laid_flat(spans: list[Span], names: str, depths: list[int]) -> None:
+    lines = tree_of(spans)
+    assert "".join(sorted(line.name for line in lines)) == "".join(sorted(names))
+    if len({span.started_ns for span in spans}) == len(spans) or len(spans) == 3:
+        assert "".join(line.name for line in lines) == names
+    assert [line.depth for line in lines] == depths
+
+
+def test_bars_stand_where_the_span_ran() -> None:
+    root, half, open_ = tree_of(
+        [a_span("a", end=100), a_span("b", "a", 50, 100), a_span("c", "a", 100, None)]
+    )
+    assert root.bar == (0, 1000)
+    assert half.bar == (500, 500)
+    assert (open_.bar[0], open_.took) == (1000, "–")
+
+
+def test_a_deep_tree_is_not_indented_out_of_sight() -> None:
+    chain = [a_span(str(n), str(n - 1) if n else "", n) for n in range(40)]
+    assert max(line.depth for line in tree_of(chain)) == 12
+
+
+@pytest.fixture
+def told(bench: Bench) -> Bench:
+    """Give a hub with three traces in the project `digits`."""
+    project = bench.by_hand()
+    run = bench.services.store.get_run(project.run_id)
+    tell_traces(bench.services.store, run.experiment_id, now=NOW)
+    return bench
+
+
+def name_of(told: Bench) -> str:
+    """Give the project's name."""
+    return told.services.store.list_projects()[0].name
+
+
+def test_the_list_shows_the_newest_first_and_what_was_said(told: Bench) -> None:
+    page = list_traces(told.services, name_of(told))
+    assert [line.name for line in page.lines] == ["answer", "tr-2", "tr-3"]
+    first = page.lines[0]
+    assert (first.spans, first.tokens, first.took) == (3, "138", "420 ms")
+    assert set(first.said) == {"correct: true", "answer: seven"}
+    assert (page.has_next, page.problem) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("q", "names"),
+    [
+        ("status = 'ERROR'", ["tr-2"]),
+        ("which DIGIT", ["answer"]),
+        ("answer", ["answer"]),
+        ("nowhere", []),
+        ("feedback.correct = 'true'", ["answer"]),
+    ],
+)
+def test_the_list_is_narrowed_by_a_condition_or_by_words(told: Bench, q: str, names: list[str]) -> None:
+    assert [line.name for line in list_traces(told.services, name_of(told), q=q).lines] == names
+
+
+@pytest.mark.parametrize("q", ["status = ERROR", "name RLIKE '('", "x > 1"])
+def test_what_cannot_be_read_is_told(told: Bench, q: str) -> None:
+    page = list_traces(told.services, name_of(told), q=q)
+    assert page.problem
+    assert not page.lines
+
+
+def test_the_page_shows_spans_judgements_and_sums(told: Bench) -> None:
+    page: TracePage = get_trace(told.services, name_of(told), ANSWERED)
+    assert [(line.name, line.depth) for line in page.spans] == [
+        ("answer", 0),
+        ("find documents", 1),
+        ("ask model", 1),
+    ]
+    assert page.spans[1].blocks[0] == ("Error", "too slow")
+    assert json.loads(page.spans[0].blocks[0][1])["messages"][0]["role"] == "user"
+    assert {(said.name, said.value) for said in page.judgements} == {("correct", "true"), ("answer", "seven")}
+    assert (page.tokens, page.cost, page.session, page.left_out) == ("138", "0.0004", "s-ann", 0)
+    assert page.tags == (("channel", "web"),)
+
+
+def test_a_page_of_very_many_spans_says_what_it_leaves_out(told: Bench) -> None:
+    spans = [a_span(f"s{n:04}", begin=n) for n in range(MOST_SPANS + 5)]
+    moved = [
+        Span(**{field: getattr(span, field) for field in Span.__struct_fields__} | {"trace_id": "tr-2"})
+        for span in spans
+    ]
+    told.services.store.record_spans(moved)
+    page = get_trace(told.services, name_of(told), "tr-2")
+    assert (len(page.spans), page.left_out) == (MOST_SPANS, 5)
