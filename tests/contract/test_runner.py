@@ -187,7 +187,7 @@ def test_the_repository_that_a_job_happens_to_lie_in_is_not_the_commands(hub, jo
     work = stage(hub, {"x": "1"}, "pwd; git rev-parse --is-inside-work-tree || echo no repository")
     told = log(hub, hub.stage_report(jobs.do(work))).splitlines()
     assert told[1].startswith(str(tmp_path))
-    assert told[-1] == "no repository"
+    assert "no repository" in told
 
 
 def test_commands_run_in_their_order_until_one_fails(hub, jobs):

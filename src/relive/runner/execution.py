@@ -6,6 +6,7 @@ was made, and that is told by an `Execution`.
 
 import logging
 import math
+import posixpath
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -190,8 +191,8 @@ def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:
     return Borders(
         tree=execution.tree,
         commit=execution.code_files,
-        declared=execution.named,
-        written=execution.expected.paths,
+        declared=tuple(posixpath.normpath(path) for path in execution.named),
+        written=tuple(posixpath.normpath(path) for path in execution.expected.paths),
         environment=environment_of(prefixes, desk.spool, desk.folder / "project"),
         began_at_ns=began_at_ns,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from relive import settings
 from relive.capture.agent import agent_environment, install_agent
+from relive.core.paths import ROOT
 from relive.core.recipe import Code, Declared
 from relive.core.run import FailureReason
 from relive.errors import EnvironmentFailed, ReliveError, StoreFull, Superseded
@@ -109,8 +110,14 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         declared=_declared(work, declared),
         prefix=prefix,
         code_files=frozenset(entry.path for entry in code.entries),
-        named=(*(dep.path for dep in work.deps), *(params.file for params in work.params_files)),
+        named=_named(work),
     )
+
+
+def _named(work: StageWork) -> tuple[str, ...]:
+    """Give the inputs that the stage names; one that names none depends on all of its code."""
+    deps = tuple(dep.path for dep in work.deps) or (ROOT,)
+    return (*deps, *(params.file for params in work.params_files))
 
 
 def _identity(work: StageWork, hub: str) -> dict[str, str]:

@@ -106,8 +106,8 @@ def test_programs_and_what_lies_beside_them_are_no_data(tree: Path) -> None:
 
 
 def test_a_programs_folder_is_never_one_with_the_code_or_the_home_in_it() -> None:
-    programs = {"/home/ann/bin/x", "/bin/sh", "/work/tree/bin/y", "/opt/tool/shims/z", "/tmp/run.sh"}
-    assert program_roots(programs, keep_out=("/work/tree/src", "/home/ann")) == {"/opt/tool"}
+    programs = {"/people/ann/bin/x", "/bin/sh", "/srv/tree/bin/y", "/opt/tool/shims/z", "/tmp/run.sh"}
+    assert program_roots(programs, keep_out=("/srv/tree/src", "/people/ann")) == {"/opt/tool"}
 
 
 def test_the_interpreter_below_an_environment_is_its_own(tmp_path: Path) -> None:
