@@ -86,7 +86,10 @@ def test_a_stage_runs_and_everything_is_reported(hub, jobs):
         hub,
         {"train.py": TRAIN, "relive.yaml": "stages: {}"},
         "python train.py",
-        deps=(dep(hub, "data/", {"data/rows.csv": "1,2\n"}),),
+        deps=(
+            dep(hub, "data/", {"data/rows.csv": "1,2\n"}),
+            dep(hub, "train.py", {"train.py": TRAIN}, "code"),
+        ),
         env={"FACTOR": "2"},
         outs=("model/",),
         metrics_files=("metrics.json",),

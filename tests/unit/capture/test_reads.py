@@ -106,7 +106,7 @@ def test_programs_and_what_lies_beside_them_are_no_data(tree: Path) -> None:
 
 
 def test_a_programs_folder_is_never_one_with_the_code_or_the_home_in_it() -> None:
-    programs = {"/people/ann/bin/x", "/bin/sh", "/srv/tree/bin/y", "/opt/tool/shims/z", "/tmp/run.sh"}
+    programs = {"/people/ann/bin/x", "/bin/sh", "/srv/tree/bin/y", "/opt/tool/shims/z", "/opt/run.sh"}
     assert program_roots(programs, keep_out=("/srv/tree/src", "/people/ann")) == {"/opt/tool"}
 
 
