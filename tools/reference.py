@@ -72,7 +72,7 @@ What OpenTelemetry's conventions for generative AI, OpenInference, OpenLLMetry, 
 call inputs, outputs, tokens, model and type is understood. The hub prices no tokens: costs are those that a
 client sends. `RLIKE` is read by RE2, which knows no look-around and no back-references. Traces are not
 archived to an object store; they are deleted with `MlflowClient.delete_traces` or with their experiment. A
-project's page `Traces` shows them.
+project's page `Traces` and `relive traces` show them.
 
 ## Evaluation
 
@@ -80,7 +80,7 @@ project's page `Traces` shows them.
 are merged by their inputs, scorers have versions. The hub keeps scorers and never runs one, so none judges
 traces as they come in, and one that carries Python source (`@scorer`) is refused, as MLflow's server refuses
 it. An experiment that is not there is refused when a data set is made. In lists of scorers the experiment
-stands only where its id is a number of 32 bits, for which alone MLflow's message has room.
+stands only where its id is a number, for which alone MLflow's message has room.
 
 ## Webhooks
 
@@ -101,7 +101,8 @@ Answers were compared with those of MLflow's own server, request by request: sta
 are the same but where this list says otherwise.
 
 - An experiment belongs to a project. A new one is made in the project `mlflow`, or in that of the stage.
-- The id of an experiment is text, as that of a run; only the default one's is a number, `0`.
+- The id of an experiment that an MLflow client makes is a random number below 2^31, the default one's is `0`,
+  and that of an experiment which a pipeline or `import relive` made is text of 32 hex digits.
 - A field that is not what it should be is refused, wherever it stands. MLflow's server reads what comes
   before it and drops the rest: of a batch with one bad value it keeps a part and answers 200.
 - Filters may also hold OR, NOT and brackets, which MLflow's server refuses; sorted by `experiment_id`,

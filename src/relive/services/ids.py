@@ -2,6 +2,9 @@
 
 import hashlib
 import secrets
+from typing import Final
+
+_LEAST: Final = 10**8
 
 
 def new_id() -> str:
@@ -10,8 +13,11 @@ def new_id() -> str:
 
 
 def new_number() -> str:
-    """Make an id that is a number of 18 digits, for what is read by programs that expect one."""
-    return str(10**17 + secrets.randbelow(9 * 10**17))
+    """Make an id that is a number of 9 or 10 digits, for what is read by programs that expect one.
+
+    Some have 32 bits for it, so it is below 2**31. Another may have it: whoever keeps it then tries again.
+    """
+    return str(_LEAST + secrets.randbelow(2**31 - _LEAST))
 
 
 def named_id(*parts: str) -> str:

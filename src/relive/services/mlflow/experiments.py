@@ -40,9 +40,15 @@ def create_experiment(services: Services, message: wire.CreateExperiment, caller
     if _find_experiment(services, message.name, caller) is not None:
         raise _taken(message.name)
     tags = {tag.key: tag.value for tag in message.tags}
-    # Clients and what is built on them take the id of an experiment for a number.
-    named = Experiment(id=new_number(), project_id="", name=message.name)
-    return _create(services, named, caller, tags, location)
+    while True:
+        # Clients and what is built on them take the id of an experiment for a number.
+        named = Experiment(id=new_number(), project_id="", name=message.name)
+        try:
+            return _create(services, named, caller, tags, location)
+        except MlflowFault:
+            if _find_experiment(services, message.name, caller) is not None:
+                raise
+        # It was the number that is taken: another is, for there are 2,000 million.
 
 
 def get_experiment(services: Services, experiment_id: str, caller: Caller) -> Experiment:

@@ -184,7 +184,10 @@ def _jsons(scorers: list[ScorerVersion]) -> dict[str, Any]:
 
 
 def _json(scorer: ScorerVersion) -> dict[str, Any]:
-    """Write a version as MLflow does, whose message has room for an experiment's id of 32 bits only."""
+    """Write a version as MLflow does, whose message has room for a number of 32 bits as experiment's id.
+
+    The ids of experiments that MLflow's clients make are such numbers; those of a project's own are none.
+    """
     id_ = scorer.experiment_id
     fits = id_.isascii() and id_.isdecimal() and len(id_) <= len(str(_LARGEST)) and int(id_) <= _LARGEST
     return {

@@ -33,7 +33,8 @@ def test_versions_of_a_scorer(registry: Registry) -> None:
     asked = {"experiment_id": one, "name": "exact"}
     latest = registry.get("scorers/get", **asked)["scorer"]
     expected = {"scorer_name": "exact", "scorer_version": 2, "serialized_scorer": '{"n": 2}'}
-    assert latest == expected | {key: second[key] for key in ("scorer_id", "creation_time")}
+    expected |= {key: second[key] for key in ("scorer_id", "creation_time")}
+    assert latest == expected | {"experiment_id": int(one)}
     assert registry.get("scorers/get", **asked, version=1)["scorer"]["serialized_scorer"] == '{"n": 1}'
     versions = registry.get("scorers/versions", **asked)["scorers"]
     assert [it["scorer_version"] for it in versions] == [1, 2]

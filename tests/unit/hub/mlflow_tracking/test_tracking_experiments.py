@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from relive.services.mlflow import experiments
 from tests.unit.hub.mlflow_tracking.conftest import Tracking
 
 BAD, GONE = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
@@ -46,8 +47,19 @@ def test_the_default_experiment_is_older_than_any_that_a_client_makes(tracking: 
 
 def test_an_experiments_id_is_a_number(tracking: Tracking) -> None:
     ids = {tracking.experiment(f"numbered {at}") for at in range(3)}
-    assert {len(it) for it in ids if it.isdecimal() and int(it) > 0} == {18}
     assert len(ids) == 3
+    # What is built on MLflow's protocol has 32 bits for it.
+    assert all(it.isdecimal() and 10**8 <= int(it) < 2**31 for it in ids)
+
+
+def test_a_number_that_is_taken_is_given_to_no_other(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tracking.experiment("has the number")
+    numbers = iter([first, first, "100000000"])
+    monkeypatch.setattr(experiments, "new_number", lambda: next(numbers))
+    assert tracking.experiment("wants it too") == "100000000"
+    assert tracking.get("experiments/get", experiment_id=first)["experiment"]["name"] == "has the number"
 
 
 def test_a_path_for_artifacts_begins_at_the_root(tracking: Tracking) -> None:
