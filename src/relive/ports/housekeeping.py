@@ -28,7 +28,10 @@ class KeepingStore(Protocol):
         ...
 
     def purge_experiment(self, experiment_id: str) -> bool:
-        """Delete an experiment that is marked deleted and has no runs, with all its rows."""
+        """Delete an experiment that is marked deleted and has no runs, with all its rows.
+
+        The files of its traces go too, and those of its logged models but where one became a model's version.
+        """
         ...
 
     def list_digests(self) -> Iterator[set[str]]:

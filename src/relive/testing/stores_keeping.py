@@ -6,9 +6,12 @@ from relive.core.access import Scope, Token
 from relive.core.event import Event
 from relive.core.job import JobKind
 from relive.core.run import Artifact, Input, Metric, RunKind, RunStatus
+from relive.core.stored_file import StoredFile
+from relive.core.trace import Span, Trace
 from relive.errors import NotFound
 from relive.ports.housekeeping import Deleted
 from relive.ports.stores import Store
+from relive.testing.stores_logged_models import a_logged_model
 from relive.testing.stores_samples import (
     START,
     ManualClock,
@@ -90,6 +93,32 @@ class KeepingContract:
         assert store.list_deleted(before=START + 1).experiments == (experiment.id,)
         assert store.purge_experiment(experiment.id)
         assert store.find_experiment("old", project.id) is None
+
+    def test_an_experiment_takes_its_traces_and_their_files_along(self, store: Store) -> None:
+        project = a_project(store)
+        gone, stays = (store.ensure_experiment(project.id, name).id for name in ("gone", "stays"))
+        for experiment_id in (gone, stays):
+            trace = Trace(id=f"tr-{experiment_id}", experiment_id=experiment_id, started_ms=1)
+            store.create_trace(trace)
+            store.record_spans([Span(trace_id=trace.id, id="1", started_ns=1, content="{}")])
+            store.record_file(StoredFile(path=f"{experiment_id}/traces/{trace.id}/a", digest=A, size_bytes=1))
+        models = [
+            a_logged_model(store, experiment_id=gone, name=name).id
+            for name in ("versioned", "named", "unused")
+        ]
+        for model_id in models:
+            store.record_file(StoredFile(path=f"{gone}/models/{model_id}/a", digest=B, size_bytes=1))
+        a_version(store, logged_model_id=models[0])
+        a_version(store, source=f"mlflow-artifacts:/{gone}/models/{models[1]}/artifacts")
+        store.delete_experiment(gone)
+        assert store.purge_experiment(gone)
+        assert [trace.id for trace in store.list_traces([f"tr-{gone}", f"tr-{stays}"])] == [f"tr-{stays}"]
+        assert list(store.list_spans([f"tr-{gone}", f"tr-{stays}"])) == [f"tr-{stays}"]
+        left = {file.path for file in store.list_files("")}
+        assert left == {
+            f"{stays}/traces/tr-{stays}/a",
+            *(f"{gone}/models/{model_id}/a" for model_id in models[:2]),
+        }
 
     def test_a_digest_is_found_wherever_it_stands(self, store: Store) -> None:
         run = a_run(store, recipe=A)

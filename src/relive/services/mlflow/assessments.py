@@ -25,8 +25,11 @@ def create_assessment(services: Services, message: wire.CreateAssessment, caller
 
     Raises:
         MlflowFault: It says nothing, or there is no such trace, or nothing that it could take the place of.
+        AccessDenied: A command names a trace of another project, or it would take the place of something and
+            the trace is another's.
     """
-    trace = traces.readable(services, message.trace_id, caller)
+    find = traces.writable if message.assessment.overrides else traces.readable
+    trace = find(services, message.trace_id, caller)
     made = assessment_of(services, message.assessment, trace.id)
     with services.store.transaction():
         if made.overrides:

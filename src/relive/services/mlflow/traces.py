@@ -17,6 +17,7 @@ from relive.services.mlflow import keys
 from relive.services.mlflow.assessment_values import assessment_of
 from relive.services.mlflow.experiments import check_active, get_experiment, location_of
 from relive.services.mlflow.faults import SEE_DOCS, invalid, invalid_value, missing, missing_value
+from relive.services.mlflow.places import SCHEME
 from relive.services.mlflow.rights import maker_name, require_maker
 from relive.services.mlflow.runs import get_run
 from relive.services.mlflow.trace_json import infos_json, infos_json_v2, span_json
@@ -166,9 +167,10 @@ def delete_traces(services: Services, message: wire.DeleteTraces, caller: Caller
         )
     for trace in found:
         require_maker(caller, trace.created_by, "delete a trace")
+    below = f"{location_of(experiment)}/traces".removeprefix(SCHEME).lstrip("/")
     with store.transaction():
         for trace in found:
-            store.delete_files(f"{trace.experiment_id}/traces/{trace.id}")
+            store.delete_files(f"{below}/{trace.id}")
         return store.delete_traces([trace.id for trace in found])
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Table, delete, exists, or_, select
+from sqlalchemy import Connection, Select, Table, delete, exists, or_, select
 
 from relive.core.run import RunStatus
 from relive.ports.housekeeping import Deleted
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.part import StorePart
+from relive.stores.sql.paths import inside
 from relive.stores.sql.tables.base import METADATA
 from relive.stores.sql.tables.hub import experiments
 from relive.stores.sql.tables.models import model_versions
@@ -21,6 +22,7 @@ from relive.stores.sql.tables.tracking import (
     logged_models,
     run_datasets,
     run_models,
+    stored_files,
 )
 from relive.stores.sql.tables.work import stages
 
@@ -72,6 +74,7 @@ class SqlPurging(StorePart):
             busy = select(_RUNS.id).where(_RUNS.experiment_id == experiment_id).limit(1)
             if connection.execute(old).first() is None or connection.execute(busy).first() is not None:
                 return False
+            _free_files(connection, experiment_id, its_models)
             for table in (logged_model_params, logged_model_tags, logged_model_metrics, run_models):
                 connection.execute(delete(table).where(table.c.model_id.in_(its_models)))
             connection.execute(delete(run_datasets).where(run_datasets.c.dataset_id.in_(its_datasets)))
@@ -79,6 +82,18 @@ class SqlPurging(StorePart):
                 connection.execute(delete(table).where(table.c.experiment_id == experiment_id))
             connection.execute(delete(experiments).where(experiments.c.id == experiment_id))
             return True
+
+
+def _free_files(connection: Connection, experiment_id: str, its_models: Select[str]) -> None:
+    """Delete the files of an experiment's traces, and of its logged models that are no model's version."""
+    kept = or_(
+        model_versions.c.logged_model_id == logged_models.c.id,
+        model_versions.c.source.contains(logged_models.c.id),
+    )
+    unused = connection.execute(its_models.where(~exists().where(kept))).scalars()
+    folders = [f"{experiment_id}/traces", *(f"{experiment_id}/models/{model_id}" for model_id in unused)]
+    for folder in folders:
+        connection.execute(delete(stored_files).where(inside(stored_files.c.path, folder)))
 
 
 def _own_tables(column: str) -> Sequence[Table]:

@@ -8,6 +8,7 @@ from relive.core.access import Scope
 from tests.unit.hub.mlflow_registry.conftest import Registry
 
 BAD, ABSENT = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
+YES: dict[str, Any] = {"assessment_name": "ok", "feedback": {"value": True}}
 
 
 def place(experiment: str = "0") -> dict[str, Any]:
@@ -184,6 +185,18 @@ def test_traces_are_deleted_by_name_or_by_age(registry: Registry) -> None:
         assert registry.refused("POST", "traces/delete-traces", experiment_id=experiment, **asked)[1] == BAD
 
 
+def test_files_go_with_their_trace_wherever_its_experiment_keeps_artifacts(registry: Registry) -> None:
+    named = {"name": "own place", "artifact_location": "mlflow-artifacts:/own/place"}
+    experiment = str(registry.post("experiments/create", **named)["experiment_id"])
+    for trace in ("tr-p1", "tr-p2"):
+        tags = started(registry, trace, experiment)["tags"]
+        assert tags["mlflow.artifactLocation"] == f"mlflow-artifacts:/own/place/traces/{trace}/artifacts"
+        registry.put(f"own/place/traces/{trace}/artifacts/attachments/a.txt", b"hello")
+    registry.post("traces/delete-traces", experiment_id=experiment, request_ids=["tr-p1"])
+    left = [file.path for file in registry.bench.services.store.list_files("own/place")]
+    assert left == ["own/place/traces/tr-p2/artifacts/attachments/a.txt"]
+
+
 def test_whoever_has_no_login_deletes_what_it_made(registry: Registry) -> None:
     local = registry.local()
     experiment = new_experiment(registry, "local traces")
@@ -261,6 +274,18 @@ def test_what_is_said_of_a_trace_changes_and_goes(registry: Registry) -> None:
     registry.delete(at)
     registry.delete(at)
     assert registry.refused("GET", at)[:2] == (404, ABSENT)
+
+
+def test_whoever_has_no_login_takes_the_place_of_nothing_said_of_another_s_trace(registry: Registry) -> None:
+    local = registry.local()
+    for who, trace in ((registry, "tr-judged"), (local, "tr-own")):
+        started(who, trace)
+        first = registry.post(f"traces/{trace}/assessments", assessment=YES)["assessment"]["assessment_id"]
+        answer = local.ask("POST", f"traces/{trace}/assessments", {"assessment": YES | {"overrides": first}})
+        assert answer.status == (403 if who is registry else 200), answer.body
+        kept = registry.get(f"traces/{trace}/assessments/{first}")["assessment"]
+        assert kept["valid"] is (who is registry)
+    local.post("traces/tr-judged/assessments", assessment=YES)  # its own word beside it is a record
 
 
 @pytest.mark.parametrize(
