@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from relive.core.access import Caller
+from relive.core.run import Run
 from relive.core.trace import (
     COST_KEY,
     COST_PARTS,
@@ -21,7 +22,6 @@ from relive.core.trace import (
     TraceState,
     total,
 )
-from relive.errors import NotFound
 from relive.formats.otlp import OtlpSpan
 from relive.services.context import Services
 from relive.services.mlflow import keys
@@ -65,7 +65,7 @@ def record_spans(
 
     Raises:
         MlflowFault: There is no such experiment, or it is deleted.
-        AccessDenied: A trace is another's.
+        AccessDenied: A trace is another's, or a command names a run of another project.
     """
     experiment = get_experiment(services, experiment_id, caller)
     check_active(experiment)
@@ -73,12 +73,13 @@ def record_spans(
     for span in sent:
         by_trace.setdefault(f"tr-{span.trace_id}", []).append(span)
     kept = {trace_id: [_kept(trace_id, span) for span in some] for trace_id, some in by_trace.items()}
+    run = _run(services, run_id, caller)
     with services.store.transaction():
         for trace_id in sorted(by_trace):
             _record(services, experiment.id, caller, by_trace[trace_id], kept[trace_id])
-    ended = [trace_id for trace_id, some in by_trace.items() if any(not span.parent_id for span in some)]
-    if run_id and ended:
-        _link(services, run_id, ended, caller)
+        if run is not None:
+            roots = (span.trace_id for some in kept.values() for span in some if not span.parent_id)
+            services.store.link_traces(run.id, list(roots))
 
 
 def _record(
@@ -227,13 +228,12 @@ def _tags(values: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _link(services: Services, run_id: str, trace_ids: list[str], caller: Caller) -> None:
-    """Link traces with a run that is there; a wrong run is no reason to lose spans."""
+def _run(services: Services, run_id: str, caller: Caller) -> Run | None:
+    """Give the run that traces are linked with; one that is not there is no reason to lose spans."""
     try:
-        run = get_run(services, run_id, caller)
-    except (MlflowFault, NotFound):
-        return
-    services.store.link_traces(run.id, trace_ids)
+        return get_run(services, run_id, caller) if run_id else None
+    except MlflowFault:
+        return None
 
 
 def _text(value: Any) -> str:

@@ -216,6 +216,15 @@ def test_a_run_is_linked_if_it_is_there(registry: Registry) -> None:
     assert [trace["trace_id"] for trace in found] == [trace_id(11)]
 
 
+def test_a_command_links_no_run_of_another_project_and_then_keeps_nothing(registry: Registry) -> None:
+    command = registry.bench.by_hand(project="digits").token
+    mine, other = (registry.bench.by_hand(project=name).run_id for name in ("digits", "elsewhere"))
+    body = request_of(a_span(16)).SerializeToString()
+    assert send(registry, body, token=command, x_mlflow_run_id=other).status == 403
+    assert registry.refused("GET", f"traces/{trace_id(16)}")[0] == 404
+    assert send(registry, body, token=command, x_mlflow_run_id=mine).status == 200
+
+
 def test_another_s_trace_takes_no_span_of_whoever_has_no_login(registry: Registry) -> None:
     sent(registry, a_span(13))
     local = registry.live.token(Scope.LOCAL, "local")
