@@ -23,7 +23,7 @@ def delete(services: Services, name: str, *, by: str) -> None:
 
     Raises:
         NotFound: There is no such project.
-        Conflict: It holds commits, runs, pipelines, models, endpoints or experiments.
+        Conflict: It holds commits, runs, pipelines, models, endpoints, experiments or data sets.
     """
     store = services.store
     project = store.get_project(name)
