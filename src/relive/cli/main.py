@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "logs": "runs",
     "cancel": "runs",
     "replay": "replay",
+    "diff": "diff",
     "pipeline": "pipeline",
     "model": "model",
     "deploy": "endpoint",

@@ -46,7 +46,7 @@ def make_plan(hub: HubClient, target: str) -> ReplayPlan:
         CannotReplay: Something of the recipe is missing; names it.
         HubRefused: There is no such run or version.
     """
-    run_id, model = _resolve(hub, target)
+    run_id, model = resolve_run(hub, target)
     detail = hub.get_run(run_id)
     run = detail.run
     if run.status is not RunStatus.FINISHED:
@@ -88,7 +88,12 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
     )
 
 
-def _resolve(hub: HubClient, target: str) -> tuple[str, str]:
+def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:
+    """Give the run behind a target, a run's id or its beginning or a model version, and that version's name.
+
+    Raises:
+        HubRefused: There is no such version; a run is looked up later.
+    """
     name, at, ref = target.partition("@")
     if not at:
         return target, ""

@@ -6,7 +6,7 @@ import msgspec
 
 from relive.client.hub import HubClient
 from relive.core.compare import SAME_BYTES, SAME_PREDICTIONS, compare, judge
-from relive.core.recipe import Observed
+from relive.core.facts import differences, facts_of
 from relive.core.run import Artifact, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.formats.trajectory import decode_trajectory
@@ -66,30 +66,8 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
 
 def _differences(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Iterator[str]:
     """Name what was observed otherwise than in the record: the first suspects if the result differs."""
-    before = plan.recipe.observed
-    if not repeated.report.recipe or before is None:
+    if not repeated.report.recipe or plan.recipe.observed is None:
         return
-    now = hub.get_recipe(repeated.run_id).observed
-    if now is None:
-        return
-    was, is_ = _facts(before), _facts(now)
-    for name in sorted(was.keys() | is_.keys()):
-        if was.get(name) != is_.get(name):
-            yield f"{name}: {was.get(name, 'absent')} → {is_.get(name, 'absent')}"
-
-
-def _facts(observed: Observed) -> dict[str, str]:
-    hardware = observed.hardware
-    facts = {
-        "cpu": hardware.cpu_model,
-        "cpu flags": hardware.cpu_flags_digest[:19],
-        "cores": str(hardware.cores_allowed),
-        "kernel": hardware.kernel,
-        "libc": hardware.libc,
-        "driver": hardware.driver,
-    }
-    if observed.interpreter is not None:
-        facts["python"] = observed.interpreter.version
-    facts |= {f"package {item.name}": item.version for item in observed.distributions if item.imported}
-    facts |= {f"library {item.soname}": item.build_id or item.sha256[:16] for item in observed.libraries}
-    return {name: value for name, value in facts.items() if value}
+    now = hub.get_recipe(repeated.run_id)
+    for it in differences(facts_of(plan.recipe, plan.lock), facts_of(now, plan.lock)):
+        yield f"{it.name}: {it.before or 'absent'} → {it.after or 'absent'}"

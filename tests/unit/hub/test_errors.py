@@ -191,7 +191,7 @@ def test_mlflows_clients_are_told_in_mlflows_shape(live: LiveHub) -> None:
         ("GET", "experiments/get-by-name?experiment_name=none", None, 404, "RESOURCE_DOES_NOT_EXIST"),
         ("POST", "runs/log-metric", {"run_id": "x"}, 400, "INVALID_PARAMETER_VALUE"),
         ("POST", "experiments/create", {"name": ""}, 400, "INVALID_PARAMETER_VALUE"),
-        ("POST", "traces/search", {}, 501, "NOT_IMPLEMENTED"),
+        ("POST", "gateway/budgets/create", {}, 501, "NOT_IMPLEMENTED"),
         ("DELETE", "anything/at/all", None, 501, "NOT_IMPLEMENTED"),
     ]
     for method, rest, message, status, code in cases:
