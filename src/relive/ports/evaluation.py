@@ -53,7 +53,7 @@ class EvaluationStore(Protocol):
         ...
 
     def list_evaluation_experiments(self, dataset_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Give the experiments that share each data set, in the order they came."""
+        """Give the experiments that share each data set, by the time they came, then by id."""
         ...
 
     def keep_evaluation_records(self, records: Sequence[EvaluationRecord]) -> None:

@@ -73,13 +73,14 @@ class EvaluationContract:
         with pytest.raises(NotFound):
             store.set_evaluation_dataset("none", records=1)
 
-    def test_tags_and_experiments_come_and_go(self, store: Store) -> None:
+    def test_tags_and_experiments_come_and_go(self, store: Store, clock: ManualClock) -> None:
         one, two = an_experiment(store, "one"), an_experiment(store, "two")
         made = a_dataset(store, tags={"a": "1", "b": "2"}, experiment_ids=(one,))
         store.set_evaluation_tags(made.id, {"a": "3", "c": ""})
         assert store.delete_evaluation_tag(made.id, "b")
         assert not store.delete_evaluation_tag(made.id, "b")
         assert store.list_evaluation_tags([made.id]) == {made.id: {"a": "3", "c": ""}}
+        clock.advance(1)
         store.link_evaluation_dataset(made.id, [two, one])
         store.link_evaluation_dataset(made.id, [])
         assert store.list_evaluation_experiments([made.id]) == {made.id: [one, two]}
