@@ -88,6 +88,7 @@ class QuestionContract:
         assert store.select("SELECT '100 %', ':x', '%s'").rows == (("100 %", ":x", "%s"),)
 
     def test_the_open_tables_hold_no_secret(self, store: Store) -> None:
+        assert {"runs", "traces", "spans", "assessments", "evaluation_records"} <= store.open_tables().keys()
         columns = {f"{table}.{column}" for table, all_ in store.open_tables().items() for column in all_}
         assert "runs.name" in columns
         assert not {column for column in columns if "secret" in column or "token" in column}

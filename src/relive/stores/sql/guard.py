@@ -45,6 +45,14 @@ OPEN_TABLES: Final = (
     "evaluation_records",
     "scorers",
     "scorer_versions",
+    "traces",
+    "trace_tags",
+    "trace_metadata",
+    "trace_numbers",
+    "trace_prompts",
+    "run_traces",
+    "spans",
+    "assessments",
     "events",
 )
 _LONGEST: Final = 20_000
