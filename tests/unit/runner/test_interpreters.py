@@ -40,6 +40,9 @@ def test_what_is_not_there_is_told_with_what_is():
         find_interpreter("3.98", source="uv.lock")
     assert caught.value.source == "uv.lock"
     assert OWN in caught.value.reason
+    # A model that a client registered has no relive.yaml.
+    assert "install Python 3.98, or" in str(caught.value)
+    assert "logged with it" in str(caught.value)
 
 
 def test_a_program_that_is_no_python_is_told(tmp_path):

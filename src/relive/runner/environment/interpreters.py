@@ -149,5 +149,6 @@ def _absent(request: str, source: str) -> EnvironmentFailed:
     return EnvironmentFailed(
         source=source,
         reason=f"it needs Python {request}, which is not on this machine; found: {found}",
-        hint=f"install Python {request}, or set env.python in relive.yaml",
+        hint=f"install Python {request}, or ask for one that is there: a stage by env.python in relive.yaml, "
+        "a model of MLflow's by being logged with it",
     )
