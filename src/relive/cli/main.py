@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "endpoint": "endpoint",
     "pool": "pool",
     "project": "project",
+    "traces": "traces",
     "webhook": "webhook",
     "token": "token",
     "key": "key",

@@ -7,11 +7,12 @@ from relive.client.calls.models import ModelCalls
 from relive.client.calls.pipelines import PipelineCalls
 from relive.client.calls.reading import RunReadingCalls
 from relive.client.calls.runs import RunCalls
+from relive.client.calls.traces import TraceCalls
 from relive.client.credentials import find_hub, find_token
 from relive.client.transport import Transport
 
 
-class HubClient(AdminCalls, JobCalls, ModelCalls, PipelineCalls, RunCalls, RunReadingCalls):
+class HubClient(AdminCalls, JobCalls, ModelCalls, PipelineCalls, RunCalls, RunReadingCalls, TraceCalls):
     """Everything a program can ask the hub.
 
     Each method raises `HubUnreachable` if the hub does not answer, and `HubRefused` with the hub's own

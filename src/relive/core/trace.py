@@ -1,5 +1,6 @@
 """Traces of applications: what one request made happen, span by span, and what was said of it since."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -156,3 +157,25 @@ def total(spans: list[Usage]) -> dict[str, float]:
         if not span.amounts:
             left += children.get(span.span_id, ())
     return sums
+
+
+def as_tree(spans: Sequence[Span]) -> list[tuple[Span, int]]:
+    """Lay spans out as a tree: each before those that lie in it, with how deep it lies, 0 for a root.
+
+    What has no parent here is at the top, and so is one of those that name one another as parents.
+    """
+    ids = {span.id for span in spans}
+    children: dict[str, list[Span]] = {}
+    for span in sorted(spans, key=lambda it: it.started_ns, reverse=True):
+        children.setdefault(span.parent_id if span.parent_id in ids else "", []).append(span)
+    found: list[tuple[Span, int]] = []
+    seen: set[str] = set()
+    for top in [*reversed(children.get("", ())), *spans]:
+        left = [(top, 0)]
+        while left:
+            span, depth = left.pop()
+            if span.id not in seen:
+                seen.add(span.id)
+                found.append((span, depth))
+                left += [(child, depth + 1) for child in children.get(span.id, ())]
+    return found

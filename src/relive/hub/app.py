@@ -40,7 +40,7 @@ from relive.hub.git.slots import PackSlots
 from relive.hub.http import HubRequest, only_known, read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
-from relive.hub.routes import admin, blobs, jobs, models, pipelines, runs, sql, webhooks
+from relive.hub.routes import admin, blobs, jobs, models, pipelines, runs, sql, traces, webhooks
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
 from relive.hub.web import pages
@@ -196,7 +196,7 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
     from litestar.openapi import OpenAPIConfig
     from litestar.openapi.plugins import JsonRenderPlugin
 
-    modules = (admin, blobs, jobs, models, pipelines, runs, sql, webhooks)
+    modules = (admin, blobs, jobs, models, pipelines, runs, sql, traces, webhooks)
     handlers = [handler for module in modules for handler in module.ROUTES]
     for handler in handlers:
         handler.responses = PROBLEMS

@@ -102,6 +102,8 @@ TABLE: dict[str, str] = {
     "GET /api/v1/runs/{run_id:str}/log": KNOWN,
     "GET /api/v1/runs/{run_id:str}/recipe": KNOWN,
     "GET /api/v1/runs/{run_id:str}/file": KNOWN,
+    "GET /api/v1/traces": KNOWN,
+    "GET /api/v1/traces/{trace_id:str}": KNOWN,
     "POST /api/v1/runs/{run_id:str}/verdicts": MEMBERS,
     "GET /api/2.0/mlflow-artifacts/artifacts": CLIENTS,
     "PUT /api/2.0/mlflow-artifacts/artifacts/{path:path}": "cma",
@@ -374,6 +376,7 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     return {
         "webhook_id": "w1",
         "trace_id": "tr-1",
+        "trace_id:str": "tr-1",
         "request_id": "tr-1",
         "assessment_id": "a-1",
         "dataset_id": dataset.id,
@@ -419,7 +422,7 @@ def world() -> Iterator[World]:
 
 def narrowed(route: str) -> str:
     """Name the project where a list of everything is not for everyone."""
-    lists = {"GET /api/v1/models", "GET /api/v1/endpoints", "GET /api/v1/pipelines", "GET /api/v1/runs"}
+    lists = {f"GET /api/v1/{each}" for each in ("models", "endpoints", "pipelines", "runs", "traces")}
     if route in lists:
         return f"{route}?project=digits"
     if "/pipelines/{ref" in route:
@@ -490,6 +493,34 @@ def test_the_table_holds_every_route_of_the_api(bench: Bench) -> None:
     }
 
 
+def test_mlflows_other_routes_let_in_its_clients(world: World) -> None:
+    kind = {"content_type": "application/x-protobuf", "x_mlflow_experiment_id": "0"}
+    for caller in CALLERS:
+        for method, path in (
+            ("POST", "/v1/traces"),
+            ("POST", "/graphql"),
+            ("GET", "/graphql?query={test{output}}"),
+            ("GET", "/ajax-api/2.0/mlflow/get-trace-artifact?request_id=tr-1"),
+        ):
+            body = b"" if path == "/v1/traces" else b'{"query": "{ test { output } }"}'
+            named = kind if path == "/v1/traces" else {}
+            token = world.tokens[caller]
+            answer = world.live.ask(
+                method, path, body=None if method == "GET" else body, token=token, **named
+            )
+            judge(answer, caller, CLIENTS, f"{method} {path}")
+        for page in ("/p/digits/traces", "/p/digits/evaluation"):
+            answer = world.live.ask("GET", page, token=world.tokens[caller])
+            assert (answer.status == 200) == (caller[0] in PEOPLE), f"{caller} at {page}: {answer.status}"
+
+
+def test_a_page_of_another_site_records_no_spans_and_asks_nothing(world: World) -> None:
+    for path in ("/v1/traces", "/graphql"):
+        for named in ({"origin": "https://elsewhere.example"}, {"host": "elsewhere.example"}):
+            answer = world.live.ask("POST", path, body=b"{}", token=world.tokens["member"], **named)
+            assert answer.status == 403, (path, named)
+
+
 @pytest.mark.parametrize("caller", ["command", "runner"])
 def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, caller: str) -> None:
     with served(bench.services, auth="token") as live:
@@ -529,7 +560,7 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
 
 
 def test_a_list_without_a_project_is_for_people(world: World) -> None:
-    for path in ("models", "endpoints", "pipelines", "runs"):
+    for path in ("models", "endpoints", "pipelines", "runs", "traces"):
         assert world.ask("runner", f"GET /api/v1/{path}").status == 403
         assert world.ask("member", f"GET /api/v1/{path}").status == 200
 

@@ -18,6 +18,7 @@ from relive.core.trace import (
     AssessmentKind,
     Span,
     Trace,
+    as_tree,
 )
 from relive.core.trace_filter import parse_trace_filter
 from relive.errors import InvalidInput, NotFound
@@ -196,30 +197,9 @@ def tree_of(spans: Sequence[Span]) -> list[SpanLine]:
     """Give spans as a tree laid flat; what has no parent here is at the top, however it is named."""
     if not spans:
         return []
-    ids = {span.id for span in spans}
-    children: dict[str, list[Span]] = {}
-    for span in spans:
-        children.setdefault(span.parent_id if span.parent_id in ids else "", []).append(span)
     begin = min(span.started_ns for span in spans)
     room = max(1, max(span.ended_ns or span.started_ns for span in spans) - begin)
-    lines: list[SpanLine] = []
-    seen: set[str] = set()
-
-    def lay(left: list[tuple[Span, int]]) -> None:
-        while left:
-            span, depth = left.pop()
-            if span.id not in seen:
-                seen.add(span.id)
-                lines.append(_span_line(span, depth, begin, room))
-                below = sorted(children.get(span.id, ()), key=lambda it: it.started_ns, reverse=True)
-                left += [(child, depth + 1) for child in below]
-
-    top = sorted(children.get("", ()), key=lambda it: it.started_ns, reverse=True)
-    lay([(span, 0) for span in top])
-    # Spans that name one another as parents hang on no root.
-    for span in spans:
-        lay([(span, 0)])
-    return lines
+    return [_span_line(span, depth, begin, room) for span, depth in as_tree(spans)]
 
 
 def _lines(services: Services, traces: Sequence[Trace]) -> list[TraceLine]:
