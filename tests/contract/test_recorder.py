@@ -15,6 +15,7 @@ from relive.core.run import FailureReason, RunStatus
 from relive.runner.masking import Mask
 from relive.runner.output import OutputLog, Sink
 from relive.runner.process import Ended, Process, Terms
+from tests.conftest import require
 from tests.contract.test_runner import dep, log, recipe, stage
 from tests.support.fake_hub import running_hub, wait_for
 from tests.support.jobs import Jobs
@@ -106,6 +107,18 @@ WAYS = {
     ),
     "asyncio": ("a.txt", "import asyncio; asyncio.run(asyncio.to_thread(open, 'a.txt'))"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel():
+    """Hold all of it to a kernel that lets calls be looked at."""
+    require(can_listen(), "the kernel has no user notification of seccomp, or forbids it here (Linux 5.0)")
+
+
+def can_listen() -> bool:
+    """Tell whether a process of its own gets a listener."""
+    install = "from relive.capture.recorder.seccomp import calls, install; install(calls())"
+    return subprocess.run([sys.executable, "-c", install], capture_output=True).returncode == 0
 
 
 @pytest.fixture
@@ -210,6 +223,82 @@ def test_a_dead_recorder_ends_the_run_as_lost_and_not_as_the_users_fault(place):
     ended = place.end(process)
     assert ended.is_recorder_lost
     assert not ended.is_good
+
+
+def test_a_recorder_that_is_held_up_does_not_keep_the_run(place):
+    process = place.start(sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(1)")
+    wait_for(lambda: "ready" in place.printed(), "the command is ready")
+    (pid,) = recorders(place.kept)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    process.stop(grace_s=0.2)
+    ended = place.end(process)
+    assert not ended.is_recorder_lost
+    assert not recorders(place.kept)
+    assert not read_opened(place.record).is_whole
+
+
+def test_the_recorder_is_the_trees_ancestor_or_yama_would_not_let_it_look(place):
+    process = place.start(sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)")
+    wait_for(lambda: "ready" in place.printed(), "the command is ready")
+    above, parents = process.pid, []
+    while above > 1:
+        above = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
+        parents.append(above)
+    assert recorders(place.kept)[0] in parents
+    process.stop(grace_s=1)
+    place.end(process)
+
+
+ODD = """
+import ctypes, os, socket, struct
+libc = ctypes.CDLL(None)
+socket = socket.socket()
+for address, size in ((struct.pack("=H", 2), 2), (struct.pack("=HH", 10, 5), 4), (ctypes.c_void_p(-1), 16)):
+    libc.connect(socket.fileno(), address, size)
+for path in (-1, 0, 1):
+    libc.open(ctypes.c_void_p(path), 0)
+    libc.execve(ctypes.c_void_p(path), None, None)
+libc.open(b"/" + b"y" * 5000, 0)
+open(b"n\\xff", "wb").close()
+os.chdir("/")
+open(f"/proc/self/fd/{os.open(HERE + '/a.txt', os.O_PATH)}").read()
+"""
+
+
+def test_what_makes_no_sense_is_no_harm(place):
+    ended, opened = place.run(sys.executable, "-c", ODD.replace("HERE", repr(str(place.folder))))
+    assert ended.is_good, place.printed()
+    assert opened.is_whole
+    assert str(place.folder / "a.txt") in opened.reads
+    assert str(place.folder / "n\udcff") in opened.made
+
+
+HELD_UP = """
+import os, socket, time
+from relive.capture.recorder import listening, looking, seccomp
+listening._LOOK_S, listening._WATCH_MS = 0.2, 100
+looking.Look.note = lambda *_: time.sleep(60)
+ours, theirs = socket.socketpair()
+child = os.fork()
+if child == 0:
+    seccomp.hand_over(theirs)
+    for _ in range(12):
+        os.close(os.open("/dev/null", os.O_RDONLY))
+    os._exit(0)
+_, (listener,), _, _ = socket.recv_fds(ours, 256, 1)
+out = os.open("opened.jsonl", os.O_WRONLY | os.O_CREAT)
+listening.Listener(listener, looking.Record(out), seccomp.calls()).run(ours)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_look_that_does_not_come_back_does_not_hold_up_the_tree(tmp_path):
+    """As at a dead mount, or at files that are served by a process of the tree."""
+    subprocess.run([sys.executable, "-c", HELD_UP], cwd=tmp_path, check=True, timeout=50)
+    opened = read_opened(tmp_path / "opened.jsonl")
+    assert opened.blind == {"looking at a path took more than 0.2 s"}
+    assert (opened.begun, opened.ended, opened.is_whole) == (1, 1, False)
 
 
 def test_stopping_ends_tree_and_recorder(place):

@@ -9,7 +9,7 @@ from typing import Any
 from relive.capture.environment import imported_modules, read_distributions, read_interpreter
 from relive.capture.hardware import read_hardware
 from relive.capture.libraries import read_libraries
-from relive.capture.recorder.reads import Opened
+from relive.capture.recorder.reads import Opened, printable
 from relive.capture.secrets import mask_text, recorded_variables
 from relive.capture.threads import read_threads
 from relive.core.recipe import Hardware, Observed, UndeclaredRead
@@ -59,7 +59,7 @@ def observe(
     if prefix is None and first is not None and first.prefix:
         prefix = Path(first.prefix)
     paths = {path for process in started if process.exit for path in process.exit.libraries}
-    paths |= {path for path in outside.opened.reads if _LIBRARY.search(path)}  # also of what is not Python
+    paths |= {path for path in outside.opened.reads if _is_library(path)}  # also of what is not Python
     return Observed(
         hardware=hardware or read_hardware(),
         interpreter=read_interpreter(prefix, first.python if first else "") if prefix else None,
@@ -75,6 +75,10 @@ def observe(
         isolation=outside.isolation,
         notes=_notes(spool, started),
     )
+
+
+def _is_library(path: str) -> bool:
+    return bool(_LIBRARY.search(path)) and printable(path) == path
 
 
 def _completeness(opened: Opened, started: list[SpooledProcess]) -> str:

@@ -204,7 +204,7 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
     for name, value in seen.variables.items():
         yield Fact(group=_of_variable(name), name=name, value=value)
     for read in seen.reads:
-        yield Fact(group=FactGroup.READS, name=read.path, value=read.digest or "changed while it ran")
+        yield Fact(group=FactGroup.READS, name=read.path, value=read.digest or "not digested")
     if not has_lock:
         yield from _found(seen)
 

@@ -162,7 +162,7 @@ class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: Relative to the checkout if it lies there, else absolute.
-        digest: Over all bytes; empty if it changed after it was read, or cannot be read by us.
+        digest: Over all bytes; empty if it changed after it was read, cannot be read by us, or is a secret.
         belongs: "commit" (in the code, but in no dep), "ignored" (in the folder, not in the code), "outside".
     """
 

@@ -59,7 +59,8 @@ def _notes(opened: Opened) -> Iterator[str]:
     if opened.unavailable:
         yield f"Opens were not recorded: {opened.unavailable}."
     elif not opened.is_whole:
-        yield "Not every open was recorded: some may have been read that are not listed."
+        why = f" ({'; '.join(sorted(opened.blind)[:_SHOWN])})" if opened.blind else ""
+        yield f"Not every open was recorded: some may have been read that are not listed{why}."
     if opened.folders:
         yield f"So many files were opened that of {len(opened.folders)} folders only the name is known."
 

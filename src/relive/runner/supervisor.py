@@ -27,14 +27,15 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from relive.capture.recorder.seccomp import hand_over
+from relive.capture.recorder.seccomp import DONE, READY, hand_over
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _MEMORY_LOOK_S: Final = 0.1  # a tree may grow beyond its limit in between
 _LEFT_BEHIND_GRACE_S: Final = 2.0
 _KILL_ROUNDS: Final = 20
-_RECORDER_GRACE_S: Final = 2.0
+_RECORDER_START_S: Final = 60.0
+_RECORDER_GRACE_S: Final = 5.0
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -54,23 +55,22 @@ class Supervisor:
         self._cpu_s = 0.0
         self._max_rss_bytes = 0
         self._left_behind = 0
-        self._recorder = 0
+        self._recorder: socket.socket | None = None
+        self._recorder_pid = 0
         self._is_recorder_lost = False
 
     def run(self, order: dict[str, Any]) -> None:
         """Start the command, and stay until the last process of its tree has ended."""
         self._memory_bytes = order.get("memory_bytes")
-        handing: socket.socket | None = None
         try:
             if order.get("opened"):
-                self._recorder, handing = _start_recorder(order["opened"])
-            self._child = _start(order["argv"], order["cwd"], order["environment"], handing)
+                self._recorder = _leave_recorder(order["opened"])
+                self._recorder_pid = os.getppid()
+            _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # only now: a fork does not hand it on
+            self._child = _start(order["argv"], order["cwd"], order["environment"], self._recorder)
         except OSError as error:
             self._tell(error=f"{order['argv'][0]} cannot be started: {error.strerror}")
             return
-        finally:
-            if handing is not None:
-                handing.close()
         self._tell(pid=self._child)
         wakeup, writing = socket.socketpair()
         wakeup.setblocking(False)
@@ -78,16 +78,26 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         while self._reap():
-            heard = [self._control, wakeup] if self._runner_is_there else [wakeup]
-            ready, _, _ = select.select(heard, [], [], self._patience_s())
+            ready, _, _ = select.select(self._heard(wakeup), [], [], self._patience_s())
             if wakeup in ready:
                 wakeup.recv(4096)
+            if self._recorder in ready:
+                self._listen_to_recorder()
             if self._control in ready:
                 self._listen()
             self._look_at_memory()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 _kill(self._tree, signal.SIGKILL)
+        self._dismiss_recorder()
         self._report()
+
+    def _heard(self, wakeup: socket.socket) -> list[socket.socket]:
+        heard = [wakeup]
+        if self._runner_is_there:
+            heard.append(self._control)
+        if self._recorder is not None:
+            heard.append(self._recorder)
+        return heard
 
     def _patience_s(self) -> float | None:
         if self._kill_at is not None or self._memory_bytes is not None:
@@ -96,7 +106,7 @@ class Supervisor:
 
     def _tree(self) -> list[int]:
         """Give the command's processes that have not ended."""
-        return [pid for pid in _descendants() if pid != self._recorder]
+        return _descendants()
 
     def _listen(self) -> None:
         received = self._control.recv(4096)
@@ -122,9 +132,6 @@ class Supervisor:
                 return False
             if pid == 0:
                 return True
-            if pid == self._recorder:
-                self._recorder_ended(status)
-                continue
             self._cpu_s += usage.ru_utime + usage.ru_stime
             self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
             if pid == self._child:
@@ -133,12 +140,32 @@ class Supervisor:
                 if self._left_behind:
                     self._end(_LEFT_BEHIND_GRACE_S)
 
-    def _recorder_ended(self, status: int) -> None:
-        self._recorder = 0
-        if status and self._tree():
+    def _listen_to_recorder(self) -> None:
+        """Hear that the recorder has nothing more to do; if it is gone without a word, end the tree."""
+        assert self._recorder is not None
+        said = _receive(self._recorder)
+        self._recorder.close()
+        self._recorder = None
+        if said != DONE and self._tree():
             # Every further open of the tree fails, and would look like the user's mistake.
             self._is_recorder_lost = True
             self._kill_at = 0.0
+
+    def _dismiss_recorder(self) -> None:
+        """Tell the recorder that the tree has ended, and wait for its last line, but not for ever."""
+        if self._recorder is None:
+            return
+        with self._recorder as recorder:
+            recorder.settimeout(_RECORDER_GRACE_S)
+            try:
+                recorder.shutdown(socket.SHUT_WR)
+                is_gone = recorder.recv(16) in (DONE, b"")
+            except TimeoutError:
+                is_gone = False
+            except OSError:
+                is_gone = True
+        if not is_gone and os.getppid() == self._recorder_pid:
+            os.kill(self._recorder_pid, signal.SIGKILL)  # it was stopped, or its disk does not answer
 
     def _look_at_memory(self) -> None:
         limit = self._memory_bytes
@@ -171,19 +198,33 @@ class Supervisor:
             self._kill_at = 0.0  # the runner is gone
 
 
-def _start_recorder(opened: str) -> tuple[int, socket.socket]:
-    """Start the process that will answer the command's system calls; give it, and the way to it."""
+def _leave_recorder(opened: str) -> socket.socket | None:
+    """Become the recorder, and go on as its child; give the way to it, None if it could not start.
+
+    It must be the ancestor of the tree, or kernels with Yama do not let it read what the tree asks for.
+    """
     ours, theirs = socket.socketpair()
-    with theirs:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                theirs.set_inheritable(True)
-                argv = [*start_line("capture.recorder.listening"), str(theirs.fileno()), opened]
-                os.execv(sys.executable, argv)  # noqa: S606  # no shell is wanted here
-            finally:
-                os._exit(127)
-    return pid, ours
+    if os.fork():
+        try:
+            theirs.set_inheritable(True)
+            argv = [*start_line("capture.recorder.listening"), str(theirs.fileno()), opened]
+            os.execv(sys.executable, argv)  # noqa: S606  # no shell is wanted here
+        finally:
+            os._exit(127)
+    theirs.close()
+    ours.settimeout(_RECORDER_START_S)
+    if _receive(ours) != READY:
+        ours.close()
+        return None
+    ours.settimeout(None)
+    return ours
+
+
+def _receive(recorder: socket.socket) -> bytes:
+    try:
+        return recorder.recv(16)
+    except OSError:
+        return b""  # it is gone, or does not answer
 
 
 def start_line(module: str) -> list[str]:
@@ -300,7 +341,6 @@ def main(argv: list[str]) -> None:
     # A signal to the runner's group is the runner's to answer: it tells us what is to be done.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     order = b""
     while not order.endswith(b"\n"):
         received = control.recv(65536)

@@ -1,9 +1,11 @@
 """What the recorder's lines mean."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from relive.capture.recorder.reads import (
@@ -16,6 +18,7 @@ from relive.capture.recorder.reads import (
     read_opened,
 )
 from relive.capture.recorder.seccomp import calls, filter_program
+from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 BEGAN_NS = 1_000_000_000_000
@@ -97,6 +100,39 @@ def test_an_undeclared_read_has_the_digest_of_what_was_read(tree: Path) -> None:
     assert (one.path, one.digest, one.size_bytes) == ("changed.csv", "", 4)
     assert (other.path, other.belongs) == ("kept.csv", "ignored")
     assert other.digest == HashCache().digest_of(kept)[0]
+
+
+def test_a_secret_is_named_and_not_digested(tree: Path) -> None:
+    known = borders(tree, began_at_ns=2**62)
+    reads = {}
+    for name in (".env", "rows.csv"):
+        (tree / name).write_text("PIN=1234")
+        found = (tree / name).stat()
+        reads[str(tree / name)] = (found.st_size, found.st_ctime_ns, found.st_ino)
+    one, other = find_undeclared(Opened(reads=reads), known, HashCache())
+    assert (one.path, one.digest) == (".env", "")
+    assert other.digest
+
+
+def test_a_path_that_is_no_text_is_read_and_can_be_stored(tree: Path) -> None:
+    path = os.fsdecode(os.fsencode(tree) + b"/n\xff.csv")
+    Path(path).write_text("1")
+    found = os.stat(path)
+    line = {"r": path, "s": [found.st_size, found.st_ctime_ns, found.st_ino]}
+    file = tree / "opened.jsonl"
+    file.write_text('{"begin": true}\n' + json.dumps(line) + '\n{"end": 1, "dropped": 0}\n')
+    opened = read_opened(file)
+    assert opened.is_whole
+    (read,) = find_undeclared(opened, borders(tree, began_at_ns=2**62), HashCache())
+    assert (read.path, bool(read.digest)) == ("n\\xff.csv", True)
+    assert msgspec.json.decode(msgspec.json.encode(read), type=UndeclaredRead) == read
+
+
+def test_what_was_not_seen_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "opened.jsonl"
+    file.write_text('{"begin": true}\n{"blind": "looking: denied"}\n{"end": 1, "dropped": 0}\n')
+    assert not read_opened(file).is_whole
+    assert read_opened(file).blind == {"looking: denied"}
 
 
 def test_programs_and_what_lies_beside_them_are_no_data(tree: Path) -> None:

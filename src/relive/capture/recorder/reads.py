@@ -1,5 +1,6 @@
 """What the recorder's lines mean: which files a run read that nobody had declared."""
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from relive.capture.secrets import secret_file
 from relive.core.paths import is_within, overlap
 from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
@@ -50,6 +52,7 @@ class Opened:
         unavailable: Why the kernel would not have it; empty if it did.
         begun: How many trees began.
         ended: How many of them were recorded to their end.
+        blind: Why something was not seen.
         is_leaky: Whether opens may have gone past: io_uring was used, or lines found no room.
     """
 
@@ -61,12 +64,14 @@ class Opened:
     unavailable: str = ""
     begun: int = 0
     ended: int = 0
+    blind: set[str] = field(default_factory=set)
     is_leaky: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Tell whether every open was seen."""
-        return self.begun > 0 and self.begun == self.ended and not (self.unavailable or self.is_leaky)
+        is_gap = self.unavailable or self.blind or self.is_leaky
+        return self.begun > 0 and self.begun == self.ended and not is_gap
 
 
 def read_opened(path: Path) -> Opened:
@@ -78,10 +83,21 @@ def read_opened(path: Path) -> Opened:
         return found
     for line in lines:
         try:
-            _take(found, msgspec.json.decode(line))
+            _take(found, _decoded(line))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError):
             found.is_leaky = True
     return found
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    # A path that is no UTF-8 holds half surrogates, which only the slower decoder takes.
+    found: dict[str, Any] = json.loads(line) if b"\\ud" in line else msgspec.json.decode(line)
+    return found
+
+
+def printable(path: str) -> str:
+    """Give a path as text that can be stored, also one whose bytes are no UTF-8."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _take(found: Opened, line: dict[str, Any]) -> None:
@@ -102,6 +118,8 @@ def _take(found: Opened, line: dict[str, Any]) -> None:
     elif "end" in line:
         found.ended += 1
         found.is_leaky = found.is_leaky or bool(line.get("dropped"))
+    elif "blind" in line:
+        found.blind.add(printable(str(line["blind"])))
     elif "unavailable" in line:
         found.unavailable = str(line["unavailable"])
     else:
@@ -165,7 +183,7 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
     """Find the files that were read and not declared, by path, each with a digest over its bytes now.
 
     At most `MOST_READS` are looked at. One that has changed since it was read has no digest: what was read
-    is not known any more.
+    is not known any more; nor has one whose name says that it holds a secret, which could be guessed by it.
     """
     roots = program_roots(opened.programs, keep_out=(str(borders.tree), os.path.expanduser("~")))
     found: list[UndeclaredRead] = []
@@ -175,8 +193,8 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
             continue
         if len(found) == MOST_READS:
             break
-        digest = _digest(path, stamp, hashes)
-        shown = borders.shown(path)
+        shown = printable(borders.shown(path))
+        digest = "" if secret_file(shown) else _digest(path, stamp, hashes)
         found.append(UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs.value))
     return found
 

@@ -12,6 +12,10 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+# What the recorder says to the supervisor.
+READY: Final = b"ready"
+DONE: Final = b"done"
+
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _SET_MODE_FILTER: Final = 1
 _NEW_LISTENER: Final = 1 << 3
@@ -94,9 +98,9 @@ def hand_over(receiver: socket.socket) -> None:
             raise OSError(0, f"its system calls on {platform.machine()} are not known")
         listener = install(known)
     except OSError as error:
-        receiver.send(str(error.strerror).encode())
+        receiver.send(str(error.strerror).encode(), socket.MSG_NOSIGNAL)
         return
-    socket.send_fds(receiver, [b"listen"], [listener])
+    socket.send_fds(receiver, [b"listen"], [listener], socket.MSG_NOSIGNAL)
     os.close(listener)
 
 

@@ -1,0 +1,238 @@
+"""What a stopped system call asks for: read from its process's memory, and written down once.
+
+Standard library only, as all that the recorder runs.
+"""
+
+import errno
+import json
+import os
+import socket
+import stat
+import sys
+from typing import Any, Final
+
+from relive.capture.recorder.seccomp import Calls
+
+_AT_FDCWD: Final = -100 & 0xFFFFFFFF
+_PAGE: Final = 4096
+_MOST_PATHS: Final = 100_000
+_MOST_PROCESSES: Final = 4096
+_INET: Final = socket.AF_INET
+_INET6: Final = socket.AF_INET6
+_LONGEST_ADDRESS: Final = 28
+# It ended, or gave an address that is none; all else is ours to answer for.
+_ITS_OWN: Final = {errno.ENOENT, errno.ESRCH, errno.EIO, errno.EFAULT}
+# Names that mean another file in each process.
+_RELATED: Final = {
+    b"/proc/self": "",
+    b"/proc/thread-self": "",
+    b"/dev/fd": "/fd",
+    b"/dev/stdin": "/fd/0",
+    b"/dev/stdout": "/fd/1",
+    b"/dev/stderr": "/fd/2",
+}
+_MAYBE_RELATED: Final = (b"/proc/self", b"/proc/thread-self", b"/dev/fd", b"/dev/std")
+_NARROW_ELF: Final = b"\x7fELF\x01"
+
+
+class Record:
+    """What was seen so far, each thing once; its lines go to a file.
+
+    Args:
+        out: Takes the lines; opened to append.
+    """
+
+    def __init__(self, out: int) -> None:
+        self._out = out
+        self._seen: set[tuple[str, str]] = set()
+        self.asked: set[tuple[bytes, int]] = set()
+        self.opens = 0
+        self.dropped = 0
+
+    def has(self, kind: str, path: str) -> bool:
+        """Tell whether this was written."""
+        return (kind, path) in self._seen
+
+    def once(self, kind: str, path: str, line: dict[str, Any]) -> None:
+        """Write a line, unless it was; of too many paths only the folders."""
+        if len(self._seen) >= _MOST_PATHS and kind in ("r", "w"):
+            path = os.path.dirname(path)
+            line = {"folder": True, kind: path}
+            kind += "/"
+        if (kind, path) in self._seen:
+            return
+        if len(self._seen) >= 2 * _MOST_PATHS:
+            self.dropped += 1  # of folders and addresses, too, there is an end
+            return
+        self._seen.add((kind, path))
+        self.write(line)
+
+    def ask(self, asked: tuple[bytes, int]) -> None:
+        """Remember a call of which all is said."""
+        if len(self.asked) < _MOST_PATHS:
+            self.asked.add(asked)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Write a line."""
+        try:
+            os.write(self._out, json.dumps(line).encode() + b"\n")
+        except OSError:  # a full disk must not hold up the tree
+            self.dropped += 1
+
+    def blind(self, why: str) -> None:
+        """Write that something was not seen."""
+        self.once("blind", why, {"blind": why})
+
+
+class Look:
+    """Looks at calls, one after the other."""
+
+    def __init__(self, record: Record, known: Calls) -> None:
+        self._record = record
+        self._known = known
+        self._memory: tuple[int, int] | None = None
+        self._roots: dict[int, str] = {}
+        self._own = _place_of("self")
+
+    def note(self, pid: int, number: int, arguments: list[int]) -> None:
+        """Write down what a call asks for; never raises for what a program did."""
+        try:
+            self._note(pid, number, arguments)
+        except OSError as error:
+            if error.errno not in _ITS_OWN:
+                self._record.blind(f"looking at a process: {error.strerror}")
+        except (ValueError, OverflowError):
+            return  # arguments that no call takes: it will fail
+
+    def _note(self, pid: int, number: int, arguments: list[int]) -> None:
+        known = self._known
+        if number == known.openat:
+            self._opened(pid, arguments[0], arguments[1], arguments[2])
+        elif number == known.open:
+            self._opened(pid, _AT_FDCWD, arguments[0], arguments[1])
+        elif number == known.openat2:
+            how = self._read(pid, arguments[2], 8)
+            self._opened(pid, arguments[0], arguments[1], int.from_bytes(how, sys.byteorder))
+        elif number == known.execve:
+            self._started(pid, _AT_FDCWD, arguments[0])
+        elif number == known.execveat:
+            self._started(pid, arguments[0], arguments[1])
+        elif number == known.connect:
+            self._connected(self._read(pid, arguments[1], min(arguments[2], _LONGEST_ADDRESS)))
+        else:
+            self._record.once("uring", "", {"uring": True})
+
+    def _opened(self, pid: int, folder: int, pointer: int, flags: int) -> None:
+        record = self._record
+        record.opens += 1
+        access = flags & os.O_ACCMODE
+        text = self._text(pid, pointer)
+        asked = (text, access)
+        if asked in record.asked or flags & os.O_PATH:
+            return  # nothing to say that was not said: most opens of a training are of this kind
+        path = self._path(pid, folder, text)
+        root = self._roots.get(pid, "")
+        is_told = True
+        if access != os.O_RDONLY:
+            self._opened_to_write(path, root)
+        if access != os.O_WRONLY and not flags & os.O_TRUNC:
+            is_told = self._opened_to_read(path, root)
+        if is_told and not root and text.startswith(b"/") and not text.startswith(_MAYBE_RELATED):
+            record.ask(asked)
+
+    def _opened_to_write(self, path: str, root: str) -> None:
+        if not self._record.has("w", path):
+            is_new = not os.path.lexists(root + path)
+            self._record.once("w", path, {"w": path, "new": True} if is_new else {"w": path})
+
+    def _opened_to_read(self, path: str, root: str) -> bool:
+        """Note a file; tell whether it was there, for what is only looked for may come to be there."""
+        if self._record.has("r", path):
+            return True
+        try:
+            found = os.stat(root + path)
+        except OSError:
+            return False
+        if stat.S_ISREG(found.st_mode):
+            stamp = [found.st_size, found.st_ctime_ns, found.st_ino]
+            self._record.once("r", path, {"r": path, "s": stamp})
+        return True
+
+    def _started(self, pid: int, folder: int, pointer: int) -> None:
+        path = self._path(pid, folder, self._text(pid, pointer))
+        root = self._roots.pop(pid, "")
+        self._forget_memory()  # after a vfork it is the parent's, and would go on being read
+        if not self._record.has("x", path) and os.path.isfile(root + path):
+            self._record.once("x", path, {"x": path})
+            if _is_narrow(root + path):
+                self._record.blind(f"{path} is a program of 32 bits")
+
+    def _connected(self, address: bytes) -> None:
+        family = int.from_bytes(address[:2], sys.byteorder)
+        port = int.from_bytes(address[2:4], "big")
+        if family == _INET:
+            host = socket.inet_ntop(_INET, address[4:8])
+        elif family == _INET6:
+            host = f"[{socket.inet_ntop(_INET6, address[8:24])}]"
+        else:
+            return  # a socket of this machine
+        self._record.once("c", f"{host}:{port}", {"c": f"{host}:{port}"})
+
+    def _path(self, pid: int, folder: int, text: bytes) -> str:
+        path = os.fsdecode(text)
+        if not path.startswith("/"):
+            number = folder & 0xFFFFFFFF  # an int: what the register's upper half holds says nothing
+            base = f"/proc/{pid}/cwd" if number == _AT_FDCWD else f"/proc/{pid}/fd/{number}"
+            return os.path.normpath(os.path.join(os.readlink(base), path))
+        if text.startswith(_MAYBE_RELATED):
+            for start, means in _RELATED.items():
+                if text == start or text.startswith(start + b"/"):
+                    return os.path.realpath(f"/proc/{pid}{means}{path[len(start) :]}")
+        return os.path.normpath(path)
+
+    def _text(self, pid: int, pointer: int) -> bytes:
+        """Read up to the NUL: first to the end of its page, because the next may not be there."""
+        found = self._read(pid, pointer, _PAGE - pointer % _PAGE)
+        if b"\0" not in found:
+            found += self._read(pid, pointer + len(found), _PAGE)
+        return found.partition(b"\0")[0]
+
+    def _read(self, pid: int, pointer: int, size: int) -> bytes:
+        """Read another process's memory; the descriptor is kept, as it mostly asks again."""
+        if self._memory is not None and self._memory[0] == pid:
+            found = os.pread(self._memory[1], size, pointer)
+            if found:
+                return found
+        self._forget_memory()
+        self._memory = (pid, os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC))
+        self._look_where(pid)
+        return os.pread(self._memory[1], size, pointer)
+
+    def _look_where(self, pid: int) -> None:
+        """Find out whether a process sees other files than we do: then its paths begin at its own root."""
+        if pid in self._roots:
+            return
+        if len(self._roots) >= _MOST_PROCESSES:
+            self._roots.clear()
+        is_elsewhere = _place_of(pid) != self._own
+        self._roots[pid] = f"/proc/{pid}/root" if is_elsewhere else ""
+        if is_elsewhere:
+            self._record.blind("a process had a file system of its own (chroot, container)")
+
+    def _forget_memory(self) -> None:
+        if self._memory is not None:
+            os.close(self._memory[1])
+            self._memory = None
+
+
+def _place_of(pid: int | str) -> tuple[int, str]:
+    """Give what tells a process's view of the file systems from another's."""
+    return os.stat(f"/proc/{pid}/ns/mnt").st_ino, os.readlink(f"/proc/{pid}/root")
+
+
+def _is_narrow(program: str) -> bool:
+    try:
+        with open(program, "rb") as file:
+            return file.read(len(_NARROW_ELF)) == _NARROW_ELF
+    except OSError:
+        return False  # one that may be started and not read
