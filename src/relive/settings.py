@@ -69,6 +69,11 @@ SETTINGS: tuple[Setting, ...] = (
         "RELIVE_POLL_S", "60", "Seconds between looks for pushes that neither a hook nor a webhook told of."
     ),
     Setting(
+        "RELIVE_PRESIGN",
+        "off",
+        "Whether MLflow's clients read artifacts from the bucket itself, by signed addresses: on or off.",
+    ),
+    Setting(
         "RELIVE_RECORDER", "on", "Whether each file that a run opens is recorded below Python: on or off."
     ),
     Setting(

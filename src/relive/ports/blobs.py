@@ -103,6 +103,9 @@ class BlobStore(Protocol):
       from any call.
     """
 
+    can_presign: bool
+    """Whether `presign` gives addresses."""
+
     def check(self) -> None:
         """Make sure that the store can be used now, by listing it.
 
@@ -180,6 +183,14 @@ class BlobStore(Protocol):
         Raises:
             BlobNotFound: It is not here.
             InvalidRange: The start lies behind the blob's end or behind `end`, or a number is negative.
+        """
+        ...
+
+    def presign(self, digest: Digest, *, lifetime_s: float) -> str | None:
+        """Give an address from which anybody can read a blob for so long, ranges too; None if it has none.
+
+        Raises:
+            BlobNotFound: It is not here.
         """
         ...
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -208,6 +209,18 @@ class BlobStoreContract(BlobEndurance):
             with pytest.raises(InvalidDigest):
                 call(value)
         assert list(store.list()) == []
+
+    def test_a_signed_address_gives_the_blob_to_anybody(self, store: BlobStore) -> None:
+        info = store.put(b"0123456789")
+        address = store.presign(info.digest, lifetime_s=60)
+        assert (address is not None) == store.can_presign
+        with pytest.raises(BlobNotFound):
+            store.presign(ABSENT, lifetime_s=60)
+        if address is None:
+            return
+        http = urllib3.PoolManager(retries=False)
+        assert http.request("GET", address).data == b"0123456789"
+        assert http.request("GET", address, headers={"Range": "bytes=2-4"}).data == b"234"
 
     def test_missing_gives_each_once_in_the_order_asked(self, store: BlobStore) -> None:
         """A question about many blobs has one ordered answer."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from relive import settings
 from relive.core.access import Caller
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Artifact, Run
@@ -11,12 +12,13 @@ from relive.errors import Conflict, ReliveError
 from relive.ports.blobs import BlobInfo
 from relive.services.context import Services
 from relive.services.inputs import keep_manifest, load_manifest
-from relive.services.mlflow.faults import invalid, missing
+from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.places import UPLOADS, Place, check_writer, safe_path
 from relive.services.mlflow.rights import maker_name
 from relive.services.runs import may_write
 
 _ARTIFACT = "artifact"
+_PRESIGNED_S = 3600.0
 
 
 def record_file(services: Services, caller: Caller, place: Place, blob: BlobInfo) -> None:
@@ -129,6 +131,25 @@ def open_file(services: Services, place: Place) -> BlobInfo:
     if digest:
         return services.blobs.get(digest)
     raise _no_file(services, place)
+
+
+def presigns(services: Services) -> bool:
+    """Tell whether clients get signed addresses: the store can give them, and the hub's owner lets it."""
+    return services.blobs.can_presign and settings.get("RELIVE_PRESIGN") == "on"
+
+
+def presign_file(services: Services, place: Place) -> dict[str, Any]:
+    """Give a signed address of a stored file, for an hour, and the file's size.
+
+    Raises:
+        MlflowFault: There is no such file, or no address is given.
+    """
+    if not presigns(services):
+        message = "Multipart download is not supported for the current artifact repository"
+        raise MlflowFault(error_code="NOT_IMPLEMENTED", message=message)
+    info = open_file(services, place)
+    address = services.blobs.presign(info.digest, lifetime_s=_PRESIGNED_S)
+    return {"url": address, "headers": {}, "file_size": info.size_bytes}
 
 
 def manifest_of(services: Services, place: Place) -> Manifest:

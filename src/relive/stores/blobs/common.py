@@ -130,6 +130,8 @@ class HashingWriter(ABC):
 class BlobStoreBase(ABC):
     """The calls of `ports.blobs.BlobStore` that follow from a few others."""
 
+    can_presign = False
+
     @abstractmethod
     def writer(
         self, *, expected: Digest | None = None, size_hint: int | None = None, sha256: bool = False
@@ -150,6 +152,10 @@ class BlobStoreBase(ABC):
     @abstractmethod
     def _stream(self, info: BlobInfo, start: int, end: int, chunk_bytes: int) -> Iterator[bytes]:
         """Give the bytes of a range that is not empty and lies within the blob."""
+
+    def presign(self, digest: Digest, *, lifetime_s: float) -> str | None:
+        self.get(digest)
+        return None
 
     def put(self, data: Bytes, *, expected: Digest | None = None, sha256: bool = False) -> BlobInfo:
         size_hint = memoryview(data).nbytes

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -49,6 +50,8 @@ class S3BlobStore(BlobStoreBase):
     Raises:
         StoreUnavailable: The settings cannot be used. Whether the bucket answers is said by `check`.
     """
+
+    can_presign = True
 
     def __init__(self, address: S3Address, options: OpenOptions | None = None) -> None:
         options = options or OpenOptions()
@@ -93,6 +96,11 @@ class S3BlobStore(BlobStoreBase):
         info = self.get(digest)
         reader = ChunkReader(lambda start: self._pieces(digest, start, info.size_bytes), info.size_bytes)
         return io.BufferedReader(reader, CHUNK_BYTES)
+
+    def presign(self, digest: Digest, *, lifetime_s: float) -> str:
+        self.get(digest)
+        with s3_errors(self.address):
+            return obstore.sign(self._client, "GET", self._key(digest), timedelta(seconds=lifetime_s))
 
     def delete(self, digest: Digest, *, stored_before: float | None = None) -> bool:
         info = self.find(digest)

@@ -202,6 +202,24 @@ def test_addresses_are_not_signed(registry: Any) -> None:
         assert presigned == (501, "NOT_IMPLEMENTED", said)
 
 
+def test_a_bucket_may_be_read_by_signed_addresses(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = registry.run(weights=b"0123456789")
+    store = type(registry.bench.services.blobs)
+    monkeypatch.setattr(store, "can_presign", True)
+    monkeypatch.setattr(
+        store, "presign", lambda _, digest, lifetime_s: f"http://bucket/{digest}?{lifetime_s}"
+    )
+    path = f"/api/2.0/mlflow-artifacts/presigned/{run['artifact_uri'].partition(':/')[2]}/model/weights"
+    assert registry.refused("GET", path)[0] == 501  # nobody has said that they may
+    monkeypatch.setenv("RELIVE_PRESIGN", "on")
+    found = registry.get(path)
+    assert found["file_size"] == 10
+    assert found["url"].startswith("http://bucket/blake3:")
+    assert registry.refused("GET", f"{path}.no")[0] == 404
+    info = registry.get("/api/3.0/mlflow/server-info")
+    assert info["multipart_downloads_enabled"] is True
+
+
 def test_browsers_store_and_read_small_files(registry: Any) -> None:
     run_id = registry.run()["run_id"]
     upload = "/ajax-api/2.0/mlflow/upload-artifact"

@@ -9,6 +9,7 @@ from relive.core.access import Caller
 from relive.hub.http import OPEN, HubRequest
 from relive.hub.routes.mlflow.table import Query, Table
 from relive.services.context import Services
+from relive.services.mlflow.artifacts import presigns
 
 # The version whose protocol is served: clients compare it with the one that brought what they want to use.
 MLFLOW_VERSION: Final = "3.17.2"
@@ -18,14 +19,14 @@ _WORKSPACES: Final = (
 )
 
 
-def _get_server_info(_services: Services, _caller: Caller, _query: Query) -> dict[str, Any]:
+def _get_server_info(services: Services, _caller: Caller, _query: Query) -> dict[str, Any]:
     """Tell what this server can do besides the protocol itself."""
     return {
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_downloads_enabled": presigns(services),
         "presigned_upload_run_id_supported": False,
         "presigned_upload_model_id_supported": False,
         "features_enabled": {"gateway": False},

@@ -16,7 +16,7 @@ from relive.hub.routes.mlflow.reading import read_body
 from relive.hub.routes.mlflow.table import Table, client_of
 from relive.services.context import Services
 from relive.services.mlflow import uploads
-from relive.services.mlflow.artifacts import record_file
+from relive.services.mlflow.artifacts import presign_file, record_file
 from relive.services.mlflow.faults import MlflowFault, invalid
 from relive.services.mlflow.logged_models import find_model
 from relive.services.mlflow.places import address_of, check_writer, safe_path
@@ -94,10 +94,9 @@ async def abort_upload(request: HubRequest, path: FromPath[str]) -> Response[Any
 @get([f"{root}/presigned/{{path:path}}" for root in _ROOTS], include_in_schema=False)
 @in_mlflows_words
 async def presign(request: HubRequest, path: FromPath[str]) -> Response[Any]:
-    """Say that files are downloaded from the hub itself, not from signed addresses."""
-    await located(request, path.removeprefix("/"), "read artifacts")
-    message = "Multipart download is not supported for the current artifact repository"
-    raise MlflowFault(error_code="NOT_IMPLEMENTED", message=message)
+    """Give a signed address of a file in the bucket, if there is a bucket and it may be shown."""
+    place = await located(request, path.removeprefix("/"), "read artifacts")
+    return Response(await asyncio.to_thread(presign_file, services_of(request), place))
 
 
 @post("/ajax-api/2.0/mlflow/upload-artifact", include_in_schema=False, status_code=HTTP_200_OK)
