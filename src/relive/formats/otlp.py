@@ -7,12 +7,14 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from relive.errors import InvalidInput
 
+# Packed, millions fit into a small message. Exporters send 512 at once.
+MOST_SPANS: Final = 50_000
 _HEX_IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 
@@ -58,7 +60,7 @@ def read_spans(body: bytes, *, is_json: bool) -> list[OtlpSpan]:
     """Read a request to export spans.
 
     Raises:
-        InvalidInput: It is none, or a span has no id.
+        InvalidInput: It is none, or has more than 50,000 spans, or a span has no id.
     """
     # Imported on first use: it would add a tenth to every start of a hub.
     from google.protobuf import json_format
@@ -73,6 +75,9 @@ def read_spans(body: bytes, *, is_json: bool) -> list[OtlpSpan]:
             request.ParseFromString(body)
     except (DecodeError, json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(field="spans", value=str(error), wanted="an OTLP export request") from error
+    count = sum(len(of_scope.spans) for it in request.resource_spans for of_scope in it.scope_spans)
+    if count > MOST_SPANS:
+        raise InvalidInput(field="spans", value=count, wanted=f"at most {MOST_SPANS:,} in one request")
     return list(_spans(request))
 
 

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 
 from relive.core.access import Scope
+from relive.formats import otlp
 from tests.unit.hub.mlflow_registry.conftest import Registry
 from tests.unit.hub.mlflow_traces.otlp import PROTOBUF, SECOND, a_span, request_of, send, sent, trace_id
 
@@ -195,6 +196,16 @@ def test_a_bad_body_is_refused_and_nothing_kept(
     assert answer.status == 400, answer.body
     assert said in answer.json["message"]
     assert registry.refused("GET", f"traces/{trace_id(9)}")[0] == 404
+
+
+def test_a_small_message_cannot_fill_the_hub_with_spans(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp, "MOST_SPANS", 2)
+    sent(registry, a_span(301, 1), a_span(301, 2))
+    answer = send(registry, request_of(*(a_span(302, span) for span in (1, 2, 3))).SerializeToString())
+    assert (answer.status, "at most 2 in one request" in answer.json["message"]) == (400, True)
+    assert registry.refused("GET", f"traces/{trace_id(302)}")[0] == 404
 
 
 def test_the_experiment_must_be_named_and_be_there(registry: Registry) -> None:
