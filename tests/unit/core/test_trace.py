@@ -3,7 +3,7 @@
 import pytest
 
 from relive.core.search import And, Comparison, Field, Not, Or, Order, Side
-from relive.core.trace import NAME_TAG, RUN_KEY, Usage, total
+from relive.core.trace import NAME_TAG, RUN_KEY, Span, Usage, as_tree, total
 from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
 from relive.errors import InvalidFilter
 
@@ -97,3 +97,39 @@ def test_orders_name_what_traces_have() -> None:
     for text in ("prompt", "text", "span.name", "metadata.mlflow.trace.tokenUsage"):
         with pytest.raises(InvalidFilter):
             parse_trace_orders([text])
+
+
+def step(name: str, parent: str = "", at: int = 0) -> Span:
+    """Make a span of a trace."""
+    return Span(trace_id="tr-1", id=name, parent_id=parent, started_ns=at, content="{}")
+
+
+@pytest.mark.parametrize(
+    ("spans", "laid"),
+    [
+        ([], []),
+        # As they began, each before what lies in it.
+        (
+            [
+                step("late", at=9),
+                step("b", "root", 3),
+                step("root", at=1),
+                step("a", "root", 2),
+                step("in b", "b", 4),
+            ],
+            [("root", 0), ("a", 1), ("b", 1), ("in b", 2), ("late", 0)],
+        ),
+        # What came without its parent is at the top.
+        ([step("child", "not here", 1), step("below", "child", 2)], [("child", 0), ("below", 1)]),
+        # Each once, also where they name one another, or themselves.
+        ([step("a", "b", 1), step("b", "a", 2)], [("a", 0), ("b", 1)]),
+        ([step("own", "own", 1), step("root", at=2)], [("root", 0), ("own", 0)]),
+    ],
+)
+def test_spans_are_laid_out_as_a_tree(spans: list[Span], laid: list[tuple[str, int]]) -> None:
+    assert [(span.id, depth) for span, depth in as_tree(spans)] == laid
+
+
+def test_a_deep_tree_is_laid_out_without_end_of_the_stack() -> None:
+    spans = [step(str(n), str(n - 1) if n else "", n) for n in range(5000)]
+    assert [depth for _, depth in as_tree(spans)] == list(range(5000))

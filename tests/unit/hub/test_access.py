@@ -559,6 +559,39 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
         assert found.status in (403, 404)
 
 
+ASKED_BY_POST = (
+    "traces/search",
+    "traces/batchGetInfos",
+    "traces/metrics",
+    "traces/calculate-filter-correlation",
+    "traces/link-to-run",
+    "traces/{trace_id}/assessments",
+    "scorers/register",
+)
+
+
+def test_a_command_asks_by_post_for_nothing_of_another_project(bench: Bench) -> None:
+    with served(bench.services, auth="token") as live:
+        names = one_of_everything(bench)
+        command = bench.by_hand(project="other").token
+        world = World(live, names, {"command": command})
+        for path in ASKED_BY_POST:
+            answer = world.ask("command", f"POST /api/2.0/mlflow/{path}")
+            assert answer.status == 403, (path, answer.body)
+        for path in ("datasets/search", "experiments/search-datasets"):
+            found = world.ask("command", f"POST /api/2.0/mlflow/{path}")
+            assert (found.status, found.json) == (200, {}), path
+        own = live.ask("POST", "/api/2.0/mlflow/datasets/create", {"name": "own"}, token=command)
+        assert own.status == 200
+        for path in ("traces", "evaluation"):
+            assert live.ask("GET", f"/p/digits/{path}", token=command).status == 403
+        picture = f"{names['experiment']}/traces/tr-1/artifacts/attachments/a.png"
+        at = f"/api/2.0/mlflow-artifacts/artifacts/{picture}"
+        assert live.ask("PUT", at, body=b"picture", token=command).status == 403
+        assert live.ask("PUT", at, body=b"picture").status == 200
+        assert live.ask("GET", at, token=command).status == 403
+
+
 def test_a_list_without_a_project_is_for_people(world: World) -> None:
     for path in ("models", "endpoints", "pipelines", "runs", "traces"):
         assert world.ask("runner", f"GET /api/v1/{path}").status == 403

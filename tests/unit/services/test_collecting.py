@@ -9,6 +9,8 @@ import pytest
 from relive.core.artifact import Manifest
 from relive.core.digest import canonical_json
 from relive.core.run import Artifact
+from relive.core.stored_file import StoredFile
+from relive.core.trace import Span, Trace
 from relive.errors import Conflict, InvalidDigest, NotFound
 from relive.formats.hashing import blake3_digest
 from relive.services.collecting import DAY_S, collect, find_missing
@@ -170,6 +172,31 @@ def test_a_purged_run_takes_its_blobs_along(bench):
     assert all(
         has(bench, it) for it in (shared, *Manifest.from_bytes(bench.services.blobs.read(shared)).digests)
     )
+
+
+def test_a_purged_experiment_gives_back_what_its_traces_held(bench):
+    store = bench.services.store
+    gone, stays = (store.ensure_experiment(bench.project.id, name) for name in ("gone", "stays"))
+    kept = {}
+    for experiment in (gone, stays):
+        trace = Trace(id=f"tr-{experiment.id}", experiment_id=experiment.id, started_ms=1)
+        store.create_trace(trace)
+        # What a span says is nobody's reference, however it looks.
+        said = put(bench, f"told of by {experiment.name}".encode())
+        store.record_spans([Span(trace_id=trace.id, id="1", started_ns=1, content=f'"{said}"')])
+        attached = put(bench, f"picture of {experiment.name}".encode())
+        path = f"{experiment.id}/traces/{trace.id}/artifacts/attachments/a.png"
+        store.record_file(StoredFile(path=path, digest=attached, size_bytes=1))
+        kept[experiment.name] = (attached, said)
+    store.delete_experiment(gone.id)
+    let_age(bench)
+    report = collected(bench)
+    assert report.experiments == 1
+    assert {name: tuple(has(bench, it) for it in both) for name, both in kept.items()} == {
+        "gone": (False, False),
+        "stays": (True, False),
+    }
+    assert store.find_trace(f"tr-{gone.id}") is None
 
 
 def test_uploads_and_questions_during_collections_lose_nothing(bench):
