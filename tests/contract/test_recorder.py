@@ -266,6 +266,22 @@ open(f"/proc/self/fd/{os.open(HERE + '/a.txt', os.O_PATH)}").read()
 """
 
 
+def test_a_path_is_seen_wherever_it_lies_in_memory(place):
+    code = (
+        "import ctypes, mmap; libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p\n"
+        "pages = libc.mmap(None, 3 * 4096, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)\n"
+        "assert libc.munmap(ctypes.c_void_p(pages + 8192), 4096) == 0\n"
+        "def at(place, path):\n"
+        "    ctypes.memmove(pages + place, path + b'\\0', len(path) + 1)\n"
+        "    assert libc.open(ctypes.c_void_p(pages + place), 0) > 0\n"
+        "at(8192 - 6, b'a.bin'); at(4096 - 2, b'a.txt'); at(0, b'./' * 2000 + b'a.csv')\n"
+    )
+    ended, opened = place.run(sys.executable, "-c", code)
+    assert ended.is_good, place.printed()
+    assert opened.is_whole
+    assert {str(place.folder / name) for name in ("a.bin", "a.txt", "a.csv")} <= set(opened.reads)
+
+
 def test_what_makes_no_sense_is_no_harm(place):
     ended, opened = place.run(sys.executable, "-c", ODD.replace("HERE", repr(str(place.folder))))
     assert ended.is_good, place.printed()

@@ -15,6 +15,7 @@ from relive.capture.recorder.seccomp import Calls
 
 _AT_FDCWD: Final = -100 & 0xFFFFFFFF
 _PAGE: Final = 4096
+_MOSTLY: Final = 256  # bytes of a path: to copy a page for each costs more than to look twice at a long one
 _MOST_PATHS: Final = 100_000
 _MOST_PROCESSES: Final = 4096
 _INET: Final = socket.AF_INET
@@ -126,18 +127,18 @@ class Look:
         record = self._record
         record.opens += 1
         access = flags & os.O_ACCMODE
-        text = self._text(pid, pointer)
+        text = self._whole(pid, folder, self._text(pid, pointer))
         asked = (text, access)
         if asked in record.asked or flags & os.O_PATH:
             return  # nothing to say that was not said: most opens of a training are of this kind
-        path = self._path(pid, folder, text)
+        path = _path(pid, text)
         root = self._roots.get(pid, "")
         is_told = True
         if access != os.O_RDONLY:
             self._opened_to_write(path, root)
         if access != os.O_WRONLY and not flags & os.O_TRUNC:
             is_told = self._opened_to_read(path, root)
-        if is_told and not root and text.startswith(b"/") and not text.startswith(_MAYBE_RELATED):
+        if is_told and not root and not text.startswith(_MAYBE_RELATED):
             record.ask(asked)
 
     def _opened_to_write(self, path: str, root: str) -> None:
@@ -159,7 +160,7 @@ class Look:
         return True
 
     def _started(self, pid: int, folder: int, pointer: int) -> None:
-        path = self._path(pid, folder, self._text(pid, pointer))
+        path = _path(pid, self._whole(pid, folder, self._text(pid, pointer)))
         root = self._roots.pop(pid, "")
         self._forget_memory()  # after a vfork it is the parent's, and would go on being read
         if not self._record.has("x", path) and os.path.isfile(root + path):
@@ -178,24 +179,25 @@ class Look:
             return  # a socket of this machine
         self._record.once("c", f"{host}:{port}", {"c": f"{host}:{port}"})
 
-    def _path(self, pid: int, folder: int, text: bytes) -> str:
-        path = os.fsdecode(text)
-        if not path.startswith("/"):
-            number = folder & 0xFFFFFFFF  # an int: what the register's upper half holds says nothing
-            base = f"/proc/{pid}/cwd" if number == _AT_FDCWD else f"/proc/{pid}/fd/{number}"
-            return os.path.normpath(os.path.join(os.readlink(base), path))
-        if text.startswith(_MAYBE_RELATED):
-            for start, means in _RELATED.items():
-                if text == start or text.startswith(start + b"/"):
-                    return os.path.realpath(f"/proc/{pid}{means}{path[len(start) :]}")
-        return os.path.normpath(path)
+    @staticmethod
+    def _whole(pid: int, folder: int, text: bytes) -> bytes:
+        """Put before a relative path what it is relative to."""
+        if text.startswith(b"/"):
+            return text
+        number = folder & 0xFFFFFFFF  # an int: what the register's upper half holds says nothing
+        base = b"/proc/%d/cwd" % pid if number == _AT_FDCWD else b"/proc/%d/fd/%d" % (pid, number)
+        return os.readlink(base) + b"/" + text
 
     def _text(self, pid: int, pointer: int) -> bytes:
-        """Read up to the NUL: first to the end of its page, because the next may not be there."""
-        found = self._read(pid, pointer, _PAGE - pointer % _PAGE)
-        if b"\0" not in found:
-            found += self._read(pid, pointer + len(found), _PAGE)
-        return found.partition(b"\0")[0]
+        """Read up to the NUL, and no further than its page: the next may not be there."""
+        found = b""
+        for most in (_MOSTLY, _PAGE, _PAGE):
+            at = pointer + len(found)
+            found += self._read(pid, at, min(most, _PAGE - at % _PAGE))
+            text, end, _ = found.partition(b"\0")
+            if end:
+                return text
+        return found
 
     def _read(self, pid: int, pointer: int, size: int) -> bytes:
         """Read another process's memory; the descriptor is kept, as it mostly asks again."""
@@ -223,6 +225,15 @@ class Look:
         if self._memory is not None:
             os.close(self._memory[1])
             self._memory = None
+
+
+def _path(pid: int, text: bytes) -> str:
+    path = os.fsdecode(text)
+    if text.startswith(_MAYBE_RELATED):
+        for start, means in _RELATED.items():
+            if text == start or text.startswith(start + b"/"):
+                return os.path.realpath(f"/proc/{pid}{means}{path[len(start) :]}")
+    return os.path.normpath(path)
 
 
 def _place_of(pid: int | str) -> tuple[int, str]:
