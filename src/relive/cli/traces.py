@@ -1,6 +1,5 @@
 """`relive traces`: what one request to an application made happen, and what was said of it."""
 
-import json
 import time
 
 import click
@@ -21,10 +20,10 @@ from relive.core.trace import (
     COST_KEY,
     SESSION_KEY,
     USAGE_KEY,
-    Assessment,
-    AssessmentKind,
     TraceState,
+    amount_of,
     as_tree,
+    text_of,
 )
 from relive.wire.traces import TraceDetail, TraceItem
 
@@ -82,7 +81,7 @@ def list_(project: str, experiment: str, filter_text: str, limit: int, as_json: 
                 _took(item.trace.duration_ms),
                 _part(item.metadata.get(USAGE_KEY, ""), "total_tokens"),
                 item.n_spans,
-                _short(", ".join(f"{it.name}: {_value(it)}" for it in item.said if it.is_valid)),
+                _short(", ".join(f"{it.name}: {text_of(it)}" for it in item.said if it.is_valid)),
                 _short(item.trace.request_preview),
                 ago(item.trace.started_ms / 1000, now),
             )
@@ -156,7 +155,7 @@ def _print_said(detail: TraceDetail) -> None:
             (
                 it.name if it.is_valid else f"{it.name} (replaced)",
                 it.kind.value,
-                _short(_value(it)),
+                _short(text_of(it)),
                 " ".join(filter(None, (it.source_type.lower(), it.source_id))),
                 names.get(it.span_id, it.span_id),
                 _short(it.rationale),
@@ -167,23 +166,9 @@ def _print_said(detail: TraceDetail) -> None:
     )
 
 
-def _value(said: Assessment) -> str:
-    """Write what was said: of an error why there is no value, of an issue its name."""
-    if said.error:
-        return said.error.get("error_message") or said.error.get("error_code") or "error"
-    value = json.loads(said.value)
-    if said.kind is AssessmentKind.ISSUE and isinstance(value, dict):
-        return str(value.get("issue_name", ""))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _part(said: str, name: str) -> str:
-    """Give one number of those that a trace's metadata says; empty if it says none."""
-    try:
-        found = json.loads(said).get(name)
-    except (ValueError, AttributeError):
-        return ""
-    return number(found) if isinstance(found, int | float) else ""
+    found = amount_of(said, name)
+    return "" if found is None else number(found)
 
 
 def _took(milliseconds: float | None) -> str:

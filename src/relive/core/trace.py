@@ -1,5 +1,6 @@
 """Traces of applications: what one request made happen, span by span, and what was said of it since."""
 
+import json
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -125,6 +126,25 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     is_valid: bool = True
     created_ms: int = 0
     updated_ms: int = 0
+
+
+def text_of(said: Assessment) -> str:
+    """Write what was said as people read it: of a failure why there is no value, of an issue its name."""
+    if said.error:
+        return said.error.get("error_message") or said.error.get("error_code") or "error"
+    value = json.loads(said.value)
+    if said.kind is AssessmentKind.ISSUE and isinstance(value, dict):
+        return str(value.get("issue_name", ""))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def amount_of(said: str, part: str) -> float | None:
+    """Read one number of what metadata says under `USAGE_KEY` or `COST_KEY`; None if it says none."""
+    try:
+        found = json.loads(said).get(part)
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, int | float) else None
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -3,7 +3,18 @@
 import pytest
 
 from relive.core.search import And, Comparison, Field, Not, Or, Order, Side
-from relive.core.trace import NAME_TAG, RUN_KEY, Span, Usage, as_tree, total
+from relive.core.trace import (
+    NAME_TAG,
+    RUN_KEY,
+    Assessment,
+    AssessmentKind,
+    Span,
+    Usage,
+    amount_of,
+    as_tree,
+    text_of,
+    total,
+)
 from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
 from relive.errors import InvalidFilter
 
@@ -133,3 +144,29 @@ def test_spans_are_laid_out_as_a_tree(spans: list[Span], laid: list[tuple[str, i
 def test_a_deep_tree_is_laid_out_without_end_of_the_stack() -> None:
     spans = [step(str(n), str(n - 1) if n else "", n) for n in range(5000)]
     assert [depth for _, depth in as_tree(spans)] == list(range(5000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "error", "text"),
+    [
+        (AssessmentKind.FEEDBACK, '"yes"', {}, "yes"),
+        (AssessmentKind.FEEDBACK, "true", {}, "true"),
+        (AssessmentKind.EXPECTATION, '{"a": "ü"}', {}, '{"a": "ü"}'),
+        (AssessmentKind.ISSUE, '{"issue_name": "slow"}', {}, "slow"),
+        (AssessmentKind.FEEDBACK, "null", {"error_code": "TIMEOUT", "error_message": "too slow"}, "too slow"),
+        (AssessmentKind.FEEDBACK, "null", {"error_code": "TIMEOUT"}, "TIMEOUT"),
+    ],
+)
+def test_what_was_said_is_written_for_people(
+    kind: AssessmentKind, value: str, error: dict[str, str], text: str
+) -> None:
+    said = Assessment(id="a", trace_id="tr-1", name="n", kind=kind, value=value, error=error)
+    assert text_of(said) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "amount"),
+    [("", None), ("{", None), ("[1]", None), ('{"n": "2"}', None), ('{"n": 2}', 2), ('{"n": 0.5}', 0.5)],
+)
+def test_a_number_is_read_where_one_is_said(said: str, amount: float | None) -> None:
+    assert amount_of(said, "n") == amount

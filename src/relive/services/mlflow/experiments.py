@@ -15,6 +15,7 @@ from relive.services.ids import new_number
 from relive.services.mlflow import keys
 from relive.services.mlflow.faults import MlflowFault, invalid, invalid_state, missing, taken
 from relive.services.mlflow.places import check_machine, is_proxied
+from relive.services.mlflow.rights import maker_name, require_maker
 from relive.services.mlflow.values import lifecycle, milliseconds, pairs
 from relive.services.projects import find_or_create
 from relive.wire.mlflow import tracking as wire
@@ -202,7 +203,7 @@ def _create(
         project_id=project_id,
         name=named.name,
         artifact_location=location,
-        created_by=_maker(caller),
+        created_by=maker_name(caller),
     )
     try:
         with services.store.transaction():
@@ -235,14 +236,8 @@ def _find_experiment(services: Services, name: str, caller: Caller) -> Experimen
 
 def _writable(services: Services, experiment_id: str, caller: Caller, action: str) -> Experiment:
     experiment = get_experiment(services, experiment_id, caller)
-    if caller.scope not in (Scope.ADMIN, Scope.MEMBER) and experiment.created_by != _maker(caller):
-        raise AccessDenied(action=action, who=caller.name, needs="a user's token, or to have made it")
+    require_maker(caller, experiment.created_by, action)
     return experiment
-
-
-def _maker(caller: Caller) -> str:
-    """Give the name under which what a caller makes is kept: a command's is its run."""
-    return f"run:{caller.run_id}" if own_project(caller) else caller.name
 
 
 def _active(services: Services, experiment_id: str, caller: Caller) -> Experiment:

@@ -15,10 +15,11 @@ from relive.core.trace import (
     SESSION_KEY,
     USAGE_KEY,
     Assessment,
-    AssessmentKind,
     Span,
     Trace,
+    amount_of,
     as_tree,
+    text_of,
 )
 from relive.core.trace_filter import parse_trace_filter
 from relive.errors import InvalidInput, NotFound
@@ -269,11 +270,10 @@ def _span_line(span: Span, depth: int, begin: int, room: int) -> SpanLine:
 
 
 def _judgement(said: Assessment, names: dict[str, str]) -> Judgement:
-    value = said.error.get("error_message") or said.error.get("error_code") or _value_of(said)
     return Judgement(
         name=said.name,
         kind=said.kind,
-        value=clip(value, 600),
+        value=clip(text_of(said), 600),
         source=" ".join(filter(None, (said.source_type, said.source_id))),
         rationale=clip(said.rationale, 2000),
         span=names.get(said.span_id, ""),
@@ -283,14 +283,7 @@ def _judgement(said: Assessment, names: dict[str, str]) -> Judgement:
 
 
 def _shortly(said: Assessment) -> str:
-    return clip(f"{said.name}: {_value_of(said)}", 40)
-
-
-def _value_of(said: Assessment) -> str:
-    value = json.loads(said.value)
-    if said.kind is AssessmentKind.ISSUE and isinstance(value, dict):
-        return str(value.get("issue_name", ""))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return clip(f"{said.name}: {text_of(said)}", 40)
 
 
 def _pretty(text: Any) -> str:
@@ -317,8 +310,5 @@ def _took(milliseconds: float | None) -> str:
 
 
 def _amount(said: str, part: str) -> str:
-    try:
-        found = json.loads(said).get(part)
-    except (ValueError, AttributeError):
-        return ""
-    return number(found) if isinstance(found, int | float) else ""
+    found = amount_of(said, part)
+    return "" if found is None else number(found)
