@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from relive.core.event import Event
-from relive.core.ids import short_id
 from relive.hub.web.marks import Mark
 from relive.hub.web.words import branch, clip, short
 
@@ -154,9 +153,3 @@ def _url(kind: str, subject: str, event: Event) -> str:
     if kind == "project":
         return f"/p/{event.project}" if event.project else ""
     return {"pipeline": f"/pipelines/{subject}", "run": f"/r/{subject}"}.get(kind, "")
-
-
-def subject_text(subject: str) -> str:
-    """Shorten an event's subject for a table."""
-    kind, _, name = subject.partition(":")
-    return f"{kind} {short_id(name)}"
