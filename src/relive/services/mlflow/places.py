@@ -1,9 +1,9 @@
-"""What an artifact's address means: a run's files, a logged model's, a version's, or files of their own.
+"""What an artifact's address means: files of a run, a logged model, a version, a trace, or of their own.
 
 Clients name artifacts by addresses below one root, `mlflow-artifacts:/`. The one that the hub gives them
-for a run is EXPERIMENT/RUN/artifacts, for a logged model EXPERIMENT/models/MODEL/artifacts, for a model
-version that a pipeline made versions/VERSION/artifacts. Under others files are kept as they come, as MLflow
-keeps them.
+for a run is EXPERIMENT/RUN/artifacts, for a logged model EXPERIMENT/models/MODEL/artifacts, for a trace
+EXPERIMENT/traces/TRACE/artifacts, for a model version that a pipeline made versions/VERSION/artifacts. Under
+others files are kept as they come, as MLflow keeps them.
 """
 
 import pathlib
@@ -16,6 +16,7 @@ from relive.core.access import Caller, Scope
 from relive.core.logged_model import LoggedModel
 from relive.core.model import ModelVersion
 from relive.core.run import Run
+from relive.core.trace import Trace
 from relive.errors import AccessDenied, NotFound
 from relive.services.accounts import require_reader
 from relive.services.context import Services
@@ -32,6 +33,7 @@ UPLOADS: Final = ".uploads"
 _RUN: Final = re.compile(r"(?:.*?/)?([0-9a-f]{32})/artifacts(?:/(.*))?")
 _MODEL: Final = re.compile(r"(?:.*?/)?models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?")
 _VERSION: Final = re.compile(r"versions/([0-9a-f]{32})/artifacts(?:/(.*))?")
+_TRACE: Final = re.compile(r"(.+)/traces/([^/]+)/artifacts(?:/.*)?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -40,13 +42,14 @@ class Place:
     """Where an address points.
 
     Attributes:
-        path: Within what it belongs to; of a place that belongs to nothing the whole address.
+        path: Within what it belongs to; the whole address of a place that is a trace's, or nobody's.
     """
 
     path: str
     run: Run | None = None
     model: LoggedModel | None = None
     version: ModelVersion | None = None
+    trace: Trace | None = None
 
     @property
     def address(self) -> str:
@@ -136,6 +139,8 @@ def check_writer(services: Services, caller: Caller, place: Place) -> None:
         may_write(services, caller, place.run.id)
     elif place.model is not None:
         require_model_writer(caller, place.model)
+    elif place.trace is not None:
+        require_maker(caller, place.trace.created_by, "change a trace's files")
     elif (earlier := services.store.find_file(place.address)) is not None:
         require_maker(caller, earlier.created_by, "replace a file")
 
@@ -162,7 +167,18 @@ def _place(services: Services, address: str) -> Place:
             return Place(path=found[2] or "", run=store.get_run(found[1]))
     except NotFound:
         pass  # MLflow keeps files under any address
-    return Place(path=address)
+    return Place(path=address, trace=_trace_at(services, address))
+
+
+def _trace_at(services: Services, address: str) -> Trace | None:
+    """Give the trace whose files lie there; None if it is no trace's own place."""
+    found = _TRACE.fullmatch(address)
+    trace = services.store.find_trace(found[2]) if found else None
+    if found is None or trace is None:
+        return None
+    experiment = services.store.get_experiment(trace.experiment_id)
+    own = experiment.artifact_location.removeprefix(SCHEME).strip("/") or experiment.id
+    return trace if found[1] == own else None
 
 
 def _check_reader(services: Services, caller: Caller, place: Place) -> None:
@@ -173,6 +189,8 @@ def _check_reader(services: Services, caller: Caller, place: Place) -> None:
         require_reader(caller, store.get_experiment(place.model.experiment_id).project_id)
     elif place.version is not None:
         require_reader(caller, store.get_model(place.version.model).project_id)
+    elif place.trace is not None:
+        require_reader(caller, store.get_experiment(place.trace.experiment_id).project_id)
     elif caller.scope is Scope.COMMAND:
         require_reader(caller, _project_of(services, place.path))
 

@@ -197,6 +197,33 @@ def test_files_go_with_their_trace_wherever_its_experiment_keeps_artifacts(regis
     assert left == ["own/place/traces/tr-p2/artifacts/attachments/a.txt"]
 
 
+def test_files_are_attached_by_who_may_change_the_trace(registry: Registry) -> None:
+    run = registry.bench.by_hand(project="digits")
+    command = Registry(registry.bench, registry.live, run.token)
+    place = {"name": "attached", "artifact_location": "mlflow-artifacts:/own/other"}
+    experiment = str(command.post("experiments/create", **place)["experiment_id"])
+    for who, trace in ((command, "tr-of-run"), (registry, "tr-of-admin")):
+        started(who, trace, experiment)
+
+    def attach(who: Registry, trace: str, folder: str = "own/other") -> int:
+        at = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/traces/{trace}/artifacts/attachments/a.txt"
+        return who.live.ask("PUT", at, body=b"hello", token=who.token).status
+
+    def read(who: Registry, trace: str) -> int:
+        asked = f"/ajax-api/2.0/mlflow/get-trace-artifact?request_id={trace}&path=a.txt"
+        return who.ask("GET", asked).status
+
+    assert attach(registry.local(), "tr-of-run") == 403
+    assert attach(command, "tr-of-admin") == 403
+    # Only where its experiment keeps them is a place the trace's own.
+    assert attach(command, "tr-of-run", "elsewhere") == 403
+    assert attach(command, "tr-of-run") == 200
+    assert attach(registry, "tr-of-run") == 200
+    assert (read(command, "tr-of-run"), read(registry.local(), "tr-of-run")) == (200, 200)
+    stranger = Registry(registry.bench, registry.live, registry.bench.by_hand(project="other").token)
+    assert read(stranger, "tr-of-run") == 403
+
+
 def test_whoever_has_no_login_deletes_what_it_made(registry: Registry) -> None:
     local = registry.local()
     experiment = new_experiment(registry, "local traces")
