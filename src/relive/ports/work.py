@@ -32,8 +32,10 @@ class PipelineStore(Protocol):
         limit: int = 50,
         offset: int = 0,
     ) -> list[Pipeline]: ...
-    def list_later_pipelines(self, project_id: str, ref: str, *, number: int) -> list[Pipeline]:
-        """List those of one ref that have a greater number, the greatest first."""
+    def list_later_pipelines(
+        self, project_id: str, ref: str, *, number: int, below: int | None = None, limit: int = 100
+    ) -> list[Pipeline]:
+        """List those of one ref that have a greater number, the greatest first; a page of them."""
         ...
 
     def set_pipeline(self, pipeline_id: str, **changes: Any) -> Pipeline: ...

@@ -61,13 +61,21 @@ def find_later_deployment(
 
 
 def _later_stages(services: Services, view: PipelineView, action: Action) -> Iterator[tuple[Pipeline, Stage]]:
+    """Give the stages of later pushes, the latest first; one that was found ends the search."""
     mine = _order(services, view.pipeline)
-    for later in services.store.list_later_pipelines(view.project.id, view.pipeline.ref, number=int(mine)):
-        if _order(services, later) <= mine:
-            continue
-        for stage in services.store.list_stages(later.id):
-            if stage.action is action:
-                yield later, stage
+    for later in _later_numbers(services, view.pipeline, above=int(mine)):
+        stages = [stage for stage in services.store.list_stages(later.id) if stage.action is action]
+        if stages and _order(services, later) > mine:
+            yield from ((later, stage) for stage in stages)
+
+
+def _later_numbers(services: Services, pipeline: Pipeline, *, above: int) -> Iterator[Pipeline]:
+    below: int | None = None
+    while page := services.store.list_later_pipelines(
+        pipeline.project_id, pipeline.ref, number=above, below=below
+    ):
+        yield from page
+        below = page[-1].number
 
 
 def _order(services: Services, pipeline: Pipeline) -> float:

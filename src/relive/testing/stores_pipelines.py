@@ -47,6 +47,10 @@ class PipelineContract:
         a_pipeline(store, number=5, ref="refs/heads/try")
         found = store.list_later_pipelines(later[0].project_id, later[0].ref, number=2)
         assert found == later
+        page = store.list_later_pipelines(later[0].project_id, later[0].ref, number=1, limit=2)
+        assert page == later
+        rest = store.list_later_pipelines(later[0].project_id, later[0].ref, number=1, below=3)
+        assert [pipeline.number for pipeline in rest] == [2]
         assert store.list_later_pipelines(other.id, later[0].ref, number=1) == []
 
     def test_a_failed_creation_takes_no_number(self, store: Store) -> None:

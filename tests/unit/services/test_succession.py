@@ -1,12 +1,21 @@
 """Two pipelines of one branch that overlap: the later push has the say, whichever ends first."""
 
-import pytest
+from typing import Any
 
-from relive.core.pipeline import Pipeline, PipelineStatus, StageStatus
+import pytest
+from msgspec.structs import replace
+
+from relive.core.endpoint import RevisionState
+from relive.core.pipeline import Pipeline, PipelineStatus, Stage, StageStatus
+from relive.services.context import Services
 from relive.services.endpoints import note_routed
+from relive.services.ids import new_id
 from relive.services.pipelines import start
 from relive.services.pushes import Push, record_push
 from relive.services.scheduling import cancel_pipeline
+from relive.services.stages import deploy
+from relive.services.succession import find_later_deployment
+from relive.services.view import PipelineView, load_view
 from relive.wire.hub import StartPipeline
 from tests.support.bench import Bench
 
@@ -62,7 +71,7 @@ def test_a_pipeline_that_ends_after_one_of_a_later_push_changes_nothing(bench: B
     stages = bench.stages(older)
     assert stages["deploy"].status is StageStatus.SKIPPED
     assert stages["deploy"].reason == (
-        "pipeline #2 of a later push has the traffic; to deploy this one all the same: "
+        "pipeline #2 of a later push has deployed to it; to deploy this one all the same: "
         "relive deploy digits@2 digits"
     )
     assert "champion stays where pipeline #2 of a later push has moved it" in stages["register"].reason
@@ -89,9 +98,58 @@ def test_it_deploys_if_the_later_one_does_not_come_to_it(bench: Bench) -> None:
     trained(bench, older)
     cancel_pipeline(bench.services, newer.id, by="ada")
     bench.tick()
+    stage = bench.stages(older)["deploy"]
+    assert (stage.status, stage.reason) == (StageStatus.RUNNING, "")
     assert deployed(bench, older).status is PipelineStatus.SUCCEEDED
     assert bench.stages(older)["deploy"].status is StageStatus.SUCCEEDED
     assert served(bench)[0] == 2
+
+
+def test_what_another_hub_begins_in_between_is_yielded_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = begun(bench, "1"), begun(bench, "2")
+    begin, store = deploy._begin, bench.services.store
+    left: list[Stage] = []
+
+    def overtaken(services: Services, view: PipelineView, *rest: Any) -> None:
+        if view.pipeline.id == older.id and not left:  # this hub has looked, and now comes another
+            other = bench.stages(newer)["deploy"]
+            store.set_stage(other.id, status=StageStatus.RUNNING)
+            begin(services, view, *rest)
+            left.append(bench.stages(older)["deploy"])
+            store.set_stage(other.id, status=StageStatus.WAITING)
+        else:
+            begin(services, view, *rest)
+
+    monkeypatch.setattr(deploy, "_begin", overtaken)
+    trained(bench, older)
+    assert [(stage.status, "revision_id" in stage.result) for stage in left] == [(StageStatus.WAITING, False)]
+
+
+def test_a_revert_is_served_though_the_push_before_is_ready_after_it(bench: Bench) -> None:
+    deployed(bench, trained(bench, begun(bench, "1")))
+    older = begun(bench, "2")
+    trained(bench, older)
+    revert = begun(bench, "1")
+    trained(bench, revert)
+    slow = str(bench.stages(older)["deploy"].result["revision_id"])
+    assert deployed(bench, revert).status is PipelineStatus.SUCCEEDED
+    assert bench.services.store.get_revision(slow).state is RevisionState.STOPPED
+    assert bench.again(older).status is PipelineStatus.SUCCEEDED
+    assert bench.stages(older)["deploy"].status is StageStatus.SKIPPED
+    assert served(bench) == (1, 1)
+
+
+def test_the_latest_of_many_is_found_page_by_page(bench: Bench) -> None:
+    older, newer = begun(bench, "1"), begun(bench, "2")
+    deployed(bench, trained(bench, newer))
+    for number in range(3, 110):  # of pushes that came to nothing
+        bench.services.store.create_pipeline(replace(newer, id=new_id(), number=number))
+    view = load_view(bench.services, older.id)
+    found = find_later_deployment(bench.services, view, "digits")
+    assert found is not None
+    assert (found[0].number, found[1]) == (2, True)
 
 
 def test_a_version_given_back_to_a_later_push_keeps_alias_and_traffic(bench: Bench) -> None:

@@ -50,6 +50,8 @@ def _begin(
     services: Services, view: PipelineView, stage: Stage, endpoint_name: str, version: ModelVersion
 ) -> None:
     with services.store.transaction():
+        if find_later_deployment(services, view, endpoint_name) is not None:
+            return  # of two hubs the other has just begun it: the next look yields to it
         endpoint = services.store.ensure_endpoint(view.project.id, endpoint_name, version.model)
         running = find_running(services, endpoint, version)
         revision = running or create_revision(services, endpoint, version, stage_id=stage.id)
@@ -61,6 +63,7 @@ def _begin(
             expect=StageStatus.WAITING,
             status=StageStatus.RUNNING,
             started_at=services.store.now(),
+            reason="",  # it may have waited for another
             result=stage.result | found,
         )
         if moved is not None and running is not None:
@@ -72,7 +75,7 @@ def _begin(
 def _yield_to(services: Services, stage: Stage, later: Pipeline, is_live: bool, *, by_hand: str) -> None:
     """Leave the endpoint to a later push; while that one may fail yet, wait for it."""
     if is_live:
-        told = f"pipeline #{later.number} of a later push has the traffic"
+        told = f"pipeline #{later.number} of a later push has deployed to it"
         skip(services, stage, f"{told}; to deploy this one all the same: relive deploy {by_hand}")
         return
     waits = f"waits for pipeline #{later.number} of a later push, which is being deployed"

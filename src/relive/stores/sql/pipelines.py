@@ -67,10 +67,15 @@ class SqlPipelines(StorePart):
         with self._db.read() as connection:
             return _PIPELINES.all(connection, query)
 
-    def list_later_pipelines(self, project_id: str, ref: str, *, number: int) -> list[Pipeline]:
-        later = (pipelines.c.project_id == project_id, pipelines.c.ref == ref, pipelines.c.number > number)
+    def list_later_pipelines(
+        self, project_id: str, ref: str, *, number: int, below: int | None = None, limit: int = 100
+    ) -> list[Pipeline]:
+        where = [pipelines.c.project_id == project_id, pipelines.c.ref == ref, pipelines.c.number > number]
+        if below is not None:
+            where.append(pipelines.c.number < below)
+        query = _PIPELINES.select(*where).order_by(pipelines.c.number.desc()).limit(limit)
         with self._db.read() as connection:
-            return _PIPELINES.all(connection, _PIPELINES.select(*later).order_by(pipelines.c.number.desc()))
+            return _PIPELINES.all(connection, query)
 
     def set_pipeline(self, pipeline_id: str, **changes: Any) -> Pipeline:
         with self._db.write() as connection:
