@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from relive import settings
-from relive.core.access import Caller
+from relive.core.access import Caller, Scope
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Artifact, Run
 from relive.core.stored_file import StoredFile
@@ -14,7 +14,7 @@ from relive.services.context import Services
 from relive.services.inputs import keep_manifest, load_manifest
 from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.places import UPLOADS, Place, check_writer, safe_path
-from relive.services.mlflow.rights import maker_name
+from relive.services.mlflow.rights import maker_name, require_maker
 from relive.services.runs import may_write
 
 _ARTIFACT = "artifact"
@@ -73,12 +73,15 @@ def delete_files(services: Services, caller: Caller, place: Place) -> None:
     """Delete a file, or a folder with all that lies in it; nothing if there is nothing.
 
     Raises:
-        AccessDenied: The caller may not write there.
+        AccessDenied: The caller may not write there, or a file in the folder is another's.
         Conflict: It is an out of a stage, which the run's record is made of.
     """
     check_writer(services, caller, place)
     if place.run is None:
-        services.store.delete_files(place.address)
+        with services.store.transaction():
+            if place.is_loose:
+                _check_makers(services, caller, place)
+            services.store.delete_files(place.address)
         return
     inside = f"{place.path}/"
     of_run = services.store.list_artifacts(place.run.id)
@@ -86,6 +89,13 @@ def delete_files(services: Services, caller: Caller, place: Place) -> None:
     if any(it.kind != _ARTIFACT for it in named):
         raise Conflict(subject=place.path, reason="it is an out of the run, which its record is made of")
     services.store.delete_artifacts(place.run.id, [it.path for it in named])
+
+
+def _check_makers(services: Services, caller: Caller, place: Place) -> None:
+    """Refuse whoever would delete another's file with a folder: many have files below it."""
+    if caller.scope not in (Scope.ADMIN, Scope.MEMBER):
+        for maker in {file.created_by for file in services.store.list_files(place.address)}:
+            require_maker(caller, maker, "delete a folder")
 
 
 def list_artifacts(services: Services, run_id: str, folder: str) -> list[dict[str, Any]]:

@@ -52,6 +52,11 @@ class Place:
     trace: Trace | None = None
 
     @property
+    def is_loose(self) -> bool:
+        """Tell whether it belongs to nothing: its files are of whoever stored them."""
+        return self.run is None and self.model is None and self.version is None and self.trace is None
+
+    @property
     def address(self) -> str:
         """Give the whole address; that of files of their own is the path alone."""
         root = ""

@@ -240,3 +240,25 @@ def test_browsers_store_and_read_small_files(registry: Any) -> None:
     ):
         answer = registry.live.ask("POST", f"{upload}?{query}", body=body)
         assert (answer.status, answer.json["message"]) == (400, said)
+
+
+def test_a_folder_goes_only_with_files_of_who_deletes_it(registry: Any) -> None:
+    local, store = registry.local(), registry.bench.services.store
+    experiment = registry.post("experiments/create", name="folders")["experiment_id"]
+    model = registry.post("logged-models", experiment_id=experiment, name="net")["model"]["info"]["model_id"]
+    theirs = f"{experiment}/models/{model}/artifacts/MLmodel"
+    registry.put(theirs, b"a model")
+    registry.put("shared/of-admin.txt", b"1")
+    local.put("shared/own/a.txt", b"2")
+    begun = registry.live.ask(
+        "POST", "/api/2.0/mlflow-artifacts/mpu/create/big.bin", {"path": "big.bin", "num_parts": 1}
+    )
+    assert begun.status == 200, begun.body
+    before = store.list_files("")
+    for folder in (experiment, f"{experiment}/models", f"{experiment}/models/{model}", "shared", ".uploads"):
+        assert local.ask("DELETE", f"{FILES}/{folder}").status == 403, folder
+    assert store.list_files("") == before
+    local.delete(f"{FILES}/shared/own")
+    assert [file.path for file in store.list_files("shared")] == ["shared/of-admin.txt"]
+    registry.delete(f"{FILES}/{experiment}/models")
+    assert store.find_file(theirs) is None
