@@ -19,7 +19,7 @@ import msgspec
 
 from relive import settings
 from relive.capture.observed import Outside, observe
-from relive.capture.recorder.reads import Borders
+from relive.capture.recorder.reads import Borders, file_time_ns
 from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
@@ -159,7 +159,7 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     streamer = Streamer(desk.reports, desk.lease, desk.sink.log, desk.spool)
     streamer.start()
     desk.say("command", execution.declared.command[:500])
-    began_at_ns = time.time_ns()
+    began_at_ns = file_time_ns(desk.folder)
     outcome = run_commands(execution.plan, desk.sink, desk.lease)
     changed = execution.inputs.changed()
     watched = look_at_opened(execution.plan.opened, _borders(execution, desk, began_at_ns))

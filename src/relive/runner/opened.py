@@ -7,6 +7,7 @@ from typing import Final
 
 from relive import settings
 from relive.capture.recorder.reads import (
+    MOST_READS,
     Borders,
     Opened,
     environment_folders,
@@ -52,10 +53,12 @@ def look_at_opened(file: Path | None, borders: Borders) -> Watched:
     hashes = HashCache(Path(settings.cache()) / "hashes.msgpack")
     reads = tuple(find_undeclared(opened, borders, hashes))
     hashes.save()
-    return Watched(opened, reads, tuple(_notes(opened)))
+    return Watched(opened, reads, tuple(_notes(opened, reads)))
 
 
-def _notes(opened: Opened) -> Iterator[str]:
+def _notes(opened: Opened, reads: tuple[UndeclaredRead, ...]) -> Iterator[str]:
+    if len(reads) == MOST_READS:
+        yield f"Of the files that were read without being declared only {MOST_READS} are listed."
     if opened.unavailable:
         yield f"Opens were not recorded: {opened.unavailable}."
     elif not opened.is_whole:

@@ -2,17 +2,20 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from relive.capture.recorder import reads
 from relive.capture.recorder.reads import (
     Belongs,
     Borders,
     Opened,
     environment_folders,
+    file_time_ns,
     find_undeclared,
     program_roots,
     read_opened,
@@ -61,6 +64,11 @@ def borders(tree: Path, **changes) -> Borders:
         ("/usr/lib/libc.so.6", Belongs.SYSTEM),
         ("/proc/cpuinfo", Belongs.SYSTEM),
         ("/srv/data.parquet", Belongs.OUTSIDE),
+        ("/dev/null", Belongs.SYSTEM),
+        ("/dev/shm/data.bin", Belongs.OUTSIDE),
+        ("/run/media/ann/disk/data.csv", Belongs.OUTSIDE),
+        ("/usr/local/lib/libx.so", Belongs.SYSTEM),
+        ("/usr/local/data/x.csv", Belongs.OUTSIDE),
     ],
 )
 def test_a_file_belongs_where_it_lies(tree: Path, path: str, belongs: Belongs) -> None:
@@ -143,7 +151,41 @@ def test_programs_and_what_lies_beside_them_are_no_data(tree: Path) -> None:
 
 def test_a_programs_folder_is_never_one_with_the_code_or_the_home_in_it() -> None:
     programs = {"/people/ann/bin/x", "/bin/sh", "/srv/tree/bin/y", "/opt/tool/shims/z", "/opt/run.sh"}
-    assert program_roots(programs, keep_out=("/srv/tree/src", "/people/ann")) == {"/opt/tool"}
+    roots = program_roots(programs, keep_out=("/srv/tree/src", "/people/ann"))
+    assert {root.rpartition("/")[0] for root in roots} == {"/opt/tool"}
+    assert {"/opt/tool/shims", "/opt/tool/lib"} < roots
+
+
+def test_data_beside_a_program_is_data(tree: Path) -> None:
+    seen = {"/mnt/project/train.csv": BEFORE, "/mnt/project/lib/x.so": BEFORE}
+    opened = Opened(reads=seen, programs={"/mnt/project/bin/fetch"})
+    assert [read.path for read in find_undeclared(opened, borders(tree), HashCache())] == [
+        "/mnt/project/train.csv"
+    ]
+
+
+def test_only_so_many_bytes_are_digested(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "_MOST_BYTES", 10)
+    opened = Opened()
+    for name, size in (("a", 6), ("b", 6), ("c", 4)):
+        (tree / name).write_bytes(bytes(size))
+        found = (tree / name).stat()
+        opened.reads[str(tree / name)] = (found.st_size, found.st_ctime_ns, found.st_ino)
+    found_reads = find_undeclared(opened, borders(tree, began_at_ns=2**62), HashCache())
+    assert [(read.path, bool(read.digest)) for read in found_reads] == [
+        ("a", True),
+        ("b", False),
+        ("c", True),
+    ]
+
+
+def test_the_time_of_files_is_between_what_was_there_and_what_comes(tmp_path: Path) -> None:
+    (tmp_path / "before").write_text("")
+    began = file_time_ns(tmp_path)
+    assert (tmp_path / "before").stat().st_ctime_ns <= began
+    time.sleep(0.02)  # a command takes longer to start
+    (tmp_path / "after").write_text("")
+    assert (tmp_path / "after").stat().st_ctime_ns > began
 
 
 def test_the_interpreter_below_an_environment_is_its_own(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import os
-import time
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,17 @@ from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 MOST_READS: Final = 1000
-# File systems stamp with a clock that is read a few times a hundredth of a second, never ahead.
-_CLOCK_STEP_NS: Final = 20_000_000
+# Hashing what nobody declared must not take longer than the run.
+_MOST_BYTES: Final = 32 * 1024**3
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run")
+# Below these people keep data all the same.
+_NOT_SYSTEM: Final = ("/dev/shm", "/run/media", "/usr/local")  # noqa: S108  # looked at, not written to
+_LOCAL_SYSTEM: Final = tuple(
+    f"/usr/local/{name}"
+    for name in ("bin", "etc", "games", "include", "lib", "lib32", "lib64", "libexec", "man", "sbin", "share")
+)
+# Of a program's own folder, what lies beside its `bin`.
+_INSTALLED: Final = ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "shims")
 _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 _TREE_NOISE: Final = (".git", "__pycache__")
 
@@ -136,7 +145,7 @@ class Borders:
         declared: Declared inputs, relative to the tree; "." for the whole code.
         written: What the run declares to write, relative to the tree.
         environment: Folders of its packages, its interpreter and of relive.
-        began_at_ns: When its command was started, since the epoch.
+        began_at_ns: When its command was started, as `file_time_ns` gives it.
     """
 
     tree: Path
@@ -152,11 +161,10 @@ class Borders:
         if any(_lies_in(one, folder) for one in (path, real) for folder in self.environment):
             return Belongs.ENVIRONMENT
         inside = self._inside(real)
-        if path in opened.made or stamp[1] >= self.began_at_ns - _CLOCK_STEP_NS:
+        if path in opened.made or stamp[1] > self.began_at_ns:
             return Belongs.OWN
         if inside is None:
-            is_system = any(_lies_in(real, folder) for folder in _SYSTEM)
-            return Belongs.SYSTEM if is_system else Belongs.OUTSIDE
+            return Belongs.SYSTEM if _is_system(real) else Belongs.OUTSIDE
         return self._in_tree(inside)
 
     def _in_tree(self, inside: str) -> Belongs:
@@ -170,9 +178,12 @@ class Borders:
             return Belongs.IGNORED
         return Belongs.DECLARED if "." in self.declared else Belongs.COMMIT
 
+    @cached_property
+    def _root(self) -> str:
+        return os.path.realpath(self.tree)
+
     def _inside(self, real: str) -> str | None:
-        root = os.path.realpath(self.tree)
-        return os.path.relpath(real, root) if _lies_in(real, root) else None
+        return os.path.relpath(real, self._root) if _lies_in(real, self._root) else None
 
     def shown(self, path: str) -> str:
         """Give a path as people know it: relative to the tree if it lies there."""
@@ -182,11 +193,13 @@ class Borders:
 def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list[UndeclaredRead]:
     """Find the files that were read and not declared, by path, each with a digest over its bytes now.
 
-    At most `MOST_READS` are looked at. One that has changed since it was read has no digest: what was read
-    is not known any more; nor has one whose name says that it holds a secret, which could be guessed by it.
+    At most `MOST_READS` are given, and some tens of GB digested. One that has changed since it was read has no
+    digest: what was read is not known any more; nor has one whose name says that it holds a secret, which could
+    be guessed by it.
     """
     roots = program_roots(opened.programs, keep_out=(str(borders.tree), os.path.expanduser("~")))
     found: list[UndeclaredRead] = []
+    room = _MOST_BYTES
     for path, stamp in sorted(opened.reads.items()):
         belongs = borders.of(path, stamp, opened)
         if belongs not in UNDECLARED or path in opened.programs or _lies_in_any(path, roots):
@@ -194,19 +207,28 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
         if len(found) == MOST_READS:
             break
         shown = printable(borders.shown(path))
-        digest = "" if secret_file(shown) else _digest(path, stamp, hashes)
+        is_wanted = stamp[0] <= room and not secret_file(shown)
+        digest = _digest(path, stamp, hashes) if is_wanted else ""
+        room -= stamp[0] if is_wanted else 0
         found.append(UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs.value))
     return found
 
 
 def program_roots(programs: Iterable[str], *, keep_out: Iterable[str]) -> set[str]:
-    """Give the folders that programs are installed in: that which a `bin` lies in, if it holds nothing else.
+    """Give the folders that programs are installed in: the `bin`, and what belongs beside one.
 
     Args:
         programs: Paths of programs that were started.
         keep_out: Folders that are never taken for one, nor what they lie in.
     """
-    return {root for root in map(_root_of, programs) if root and not _holds_any(root, keep_out)}
+    roots = {root for root in map(_root_of, programs) if root and not _holds_any(root, keep_out)}
+    return {os.path.join(root, name) for root in roots for name in _INSTALLED}
+
+
+def _is_system(path: str) -> bool:
+    if _lies_in_any(path, _NOT_SYSTEM):
+        return _lies_in_any(path, _LOCAL_SYSTEM)
+    return _lies_in_any(path, _SYSTEM)
 
 
 def _root_of(program: str) -> str:
@@ -250,6 +272,11 @@ def _with_bases(prefixes: Iterable[Path]) -> Iterator[Path]:
             yield Path(os.path.realpath(python)).parent.parent
 
 
-def now_ns() -> int:
-    """Give the time as file systems stamp it, for `Borders.began_at_ns`."""
-    return time.time_ns()
+def file_time_ns(folder: Path) -> int:
+    """Give the time as file systems stamp it, by a file that is made in a folder.
+
+    Their clock stands still for some milliseconds: what was there before is stamped no later than this, and
+    what a command makes, which takes longer to start, is stamped after it.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        return os.stat(file.name).st_ctime_ns
