@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from relive.core.access import Caller
 from relive.core.evaluation import EvaluationDataset, EvaluationRecord
+from relive.core.event import Event
 from relive.core.search import Field, Order, Side
 from relive.core.search_grammars import EVALUATION_DATASETS
 from relive.core.search_parser import parse_filter, parse_orders
@@ -92,7 +93,18 @@ def delete_dataset(services: Services, dataset_id: str, caller: Caller) -> None:
     """
     if (dataset := _find(services, dataset_id, caller)) is not None:
         require_maker(caller, dataset.created_by, "delete an evaluation data set")
-        services.store.delete_evaluation_dataset(dataset.id)
+        store = services.store
+        with store.transaction():
+            store.delete_evaluation_dataset(dataset.id)
+            store.record_event(
+                Event(
+                    kind="evaluation_dataset.deleted",
+                    actor=caller.name,
+                    subject=f"evaluation_dataset:{dataset.id}",
+                    project=store.get_project(dataset.project_id).name,
+                    facts={"name": dataset.name, "records": dataset.records},
+                )
+            )
 
 
 def search_datasets(

@@ -110,7 +110,7 @@ def rename_experiment(services: Services, message: wire.UpdateExperiment, caller
         renamed = services.store.set_experiment(experiment.id, name=message.new_name)
     except Conflict:
         raise _taken(message.new_name) from None
-    _tell(services, "renamed", renamed, caller)
+    tell(services, "experiment.renamed", renamed, caller)
 
 
 def delete_experiment(services: Services, experiment_id: str, caller: Caller) -> None:
@@ -208,7 +208,7 @@ def _create(
     try:
         with services.store.transaction():
             made = services.store.create_experiment(new, tags)
-            _tell(services, "created", made, caller)
+            tell(services, "experiment.created", made, caller)
     except Conflict:
         raise _taken(named.name) from None
     return made
@@ -254,17 +254,18 @@ def _set_aside(services: Services, experiment_id: str, caller: Caller, *, delete
     store = services.store
     with store.transaction():
         changed = (store.delete_experiment if delete else store.restore_experiment)(experiment.id)
-        _tell(services, "deleted" if delete else "restored", changed, caller)
+        tell(services, f"experiment.{'deleted' if delete else 'restored'}", changed, caller)
 
 
-def _tell(services: Services, what: str, experiment: Experiment, caller: Caller) -> None:
+def tell(services: Services, kind: str, experiment: Experiment, caller: Caller, **facts: Any) -> None:
+    """Note what happened to an experiment, or to what belongs to it."""
     services.store.record_event(
         Event(
-            kind=f"experiment.{what}",
+            kind=kind,
             actor=caller.name,
             subject=f"experiment:{experiment.id}",
             project=services.store.get_project(experiment.project_id).name,
-            facts={"name": experiment.name},
+            facts={"name": experiment.name} | facts,
         )
     )
 

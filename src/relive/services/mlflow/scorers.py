@@ -10,7 +10,7 @@ from relive.core.access import Caller
 from relive.core.evaluation import ScorerVersion
 from relive.core.project import Experiment
 from relive.services.context import Services
-from relive.services.mlflow.experiments import check_active, get_experiment, own_project
+from relive.services.mlflow.experiments import check_active, get_experiment, own_project, tell
 from relive.services.mlflow.faults import MlflowFault, invalid, missing
 from relive.services.mlflow.rights import maker_name, require_maker
 from relive.services.mlflow.values import milliseconds
@@ -111,8 +111,12 @@ def delete_scorer(services: Services, message: wire.NamedScorer, caller: Caller)
     """
     found = _versions(services, message.experiment_id, message.name, caller)
     require_maker(caller, found[0].created_by, "delete a scorer")
-    if not services.store.delete_scorer(found[0].experiment_id, message.name, message.version):
-        raise _no_version(message)
+    store, experiment_id = services.store, found[0].experiment_id
+    with store.transaction():
+        if not store.delete_scorer(experiment_id, message.name, message.version):
+            raise _no_version(message)
+        what = {"scorer": message.name, "version": message.version}
+        tell(services, "scorer.deleted", store.get_experiment(experiment_id), caller, **what)
 
 
 def _active(services: Services, experiment_id: str, caller: Caller) -> Experiment:

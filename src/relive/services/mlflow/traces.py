@@ -15,7 +15,7 @@ from relive.services.accounts import require_reader
 from relive.services.context import Services
 from relive.services.mlflow import keys
 from relive.services.mlflow.assessment_values import assessment_of
-from relive.services.mlflow.experiments import check_active, get_experiment, location_of
+from relive.services.mlflow.experiments import check_active, get_experiment, location_of, tell
 from relive.services.mlflow.faults import SEE_DOCS, invalid, invalid_value, missing, missing_value
 from relive.services.mlflow.places import SCHEME
 from relive.services.mlflow.rights import maker_name, require_maker
@@ -171,7 +171,10 @@ def delete_traces(services: Services, message: wire.DeleteTraces, caller: Caller
     with store.transaction():
         for trace in found:
             store.delete_files(f"{below}/{trace.id}")
-        return store.delete_traces([trace.id for trace in found])
+        n_deleted = store.delete_traces([trace.id for trace in found])
+        if n_deleted:
+            tell(services, "traces.deleted", experiment, caller, count=n_deleted)
+    return n_deleted
 
 
 def set_tag(services: Services, message: wire.SetTraceTag, caller: Caller) -> None:

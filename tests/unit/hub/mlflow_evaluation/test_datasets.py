@@ -288,3 +288,15 @@ def test_a_command_keeps_its_own_in_its_project(registry: Registry) -> None:
     assert other.ask("POST", f"datasets/{own}/records", {"records": "[]"}).status == 403
     member = Registry(registry.bench, registry.live, registry.live.token(Scope.MEMBER, "mia"))
     assert member.delete(f"datasets/{own}") == {}
+
+
+def test_who_deleted_a_data_set_is_written_down(registry: Registry) -> None:
+    dataset = made(registry, "to be deleted")
+    kept(registry, dataset, {"inputs": {"q": 1}}, {"inputs": {"q": 2}})
+    subject = f"evaluation_dataset:{dataset}"
+    assert registry.local().ask("DELETE", f"datasets/{dataset}").status == 403
+    for _ in range(2):  # the second time there is nothing to delete
+        assert registry.delete(f"datasets/{dataset}") == {}
+    (told,) = registry.bench.services.store.list_events(subject=subject)
+    assert (told.kind, told.project) == ("evaluation_dataset.deleted", "mlflow")
+    assert told.facts == {"name": "to be deleted", "records": 2}

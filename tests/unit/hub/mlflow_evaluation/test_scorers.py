@@ -79,6 +79,9 @@ def test_a_scorer_goes_a_version_at_a_time_or_whole(registry: Registry) -> None:
     text = f"Scorer with name 'exact' not found for experiment {one}."
     for method, call in (("GET", "get"), ("GET", "versions"), ("DELETE", "delete")):
         assert registry.refused(method, f"scorers/{call}", **asked) == (404, ABSENT, text)
+    told = registry.bench.services.store.list_events(kind="scorer.deleted", subject=f"experiment:{one}")
+    assert [event.facts["version"] for event in told] == [2, None]
+    assert {(event.facts["scorer"], event.facts["name"]) for event in told} == {("exact", "going")}
 
 
 @pytest.mark.parametrize(

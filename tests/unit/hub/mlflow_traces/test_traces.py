@@ -172,6 +172,11 @@ def test_traces_are_deleted_by_name_or_by_age(registry: Registry) -> None:
 
     assert delete(request_ids=["tr-d3", "tr-one", "none"]) == 1
     assert delete(max_timestamp_millis=2000, max_traces=1) == 1
+    assert delete(request_ids=["none"]) == 0
+    told = registry.bench.services.store.list_events(kind="traces.deleted")
+    assert [(event.subject, event.facts) for event in told] == [
+        (f"experiment:{experiment}", {"name": "deleted", "count": 1})
+    ] * 2
     assert found(registry, experiment) == ["tr-d2", "tr-d1"]
     assert (
         registry.bench.services.store.find_file(f"{experiment}/traces/tr-d0/artifacts/attachments/a.txt")
