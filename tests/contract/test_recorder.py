@@ -238,12 +238,34 @@ def test_a_recorder_that_is_held_up_does_not_keep_the_run(place):
     assert not read_opened(place.record).is_whole
 
 
+def test_a_killed_supervisor_leaves_neither_tree_nor_recorder(place):
+    process = place.start(sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)")
+    wait_for(lambda: "ready" in place.printed(), "the command is ready")
+    os.kill(parent(process.pid), signal.SIGKILL)
+    ended = place.end(process)
+    assert not ended.is_known
+    wait_for(lambda: not (is_alive(process.pid) or recorders(place.kept)), "all of it is gone")
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process has not ended, whoever has still to take note of that."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
+def parent(pid: int) -> int:
+    """Give the process that a process is a child of."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_the_recorder_is_the_trees_ancestor_or_yama_would_not_let_it_look(place):
     process = place.start(sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)")
     wait_for(lambda: "ready" in place.printed(), "the command is ready")
     above, parents = process.pid, []
     while above > 1:
-        above = int(Path(f"/proc/{above}/stat").read_text().rpartition(")")[2].split()[1])
+        above = parent(above)
         parents.append(above)
     assert recorders(place.kept)[0] in parents
     process.stop(grace_s=1)

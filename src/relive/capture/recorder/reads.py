@@ -193,9 +193,8 @@ class Borders:
 def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list[UndeclaredRead]:
     """Find the files that were read and not declared, by path, each with a digest over its bytes now.
 
-    At most `MOST_READS` are given, and some tens of GB digested. One that has changed since it was read has no
-    digest: what was read is not known any more; nor has one whose name says that it holds a secret, which could
-    be guessed by it.
+    At most `MOST_READS` are given, and some tens of GB digested. One that has changed since has no digest:
+    what was read is not known any more; nor has one that by its name holds a secret, which could be guessed.
     """
     roots = program_roots(opened.programs, keep_out=(str(borders.tree), os.path.expanduser("~")))
     found: list[UndeclaredRead] = []
