@@ -1,13 +1,16 @@
 """What the pages of traces show."""
 
+import html
 import json
+import re
 from typing import Any
 
 import pytest
 
-from relive.core.trace import Span
+from relive.core.trace import SESSION_KEY, Span
 from relive.hub.web.views.traces import MOST_SPANS, TracePage, get_trace, list_traces, tree_of
 from tests.support.bench import Bench
+from tests.support.live import served
 from tests.support.seed_traces import ANSWERED, tell_traces
 
 NOW = 1_800_000_000.0
@@ -128,3 +131,14 @@ def test_a_page_of_very_many_spans_says_what_it_leaves_out(told: Bench) -> None:
     told.services.store.record_spans(moved)
     page = get_trace(told.services, name_of(told), "tr-2")
     assert (len(page.spans), page.left_out) == (MOST_SPANS, 5)
+
+
+@pytest.mark.parametrize("session", ["s-ann", "ann's own", 'the "first"'])
+def test_a_session_leads_to_its_traces(told: Bench, session: str) -> None:
+    told.services.store.set_trace_metadata(ANSWERED, {SESSION_KEY: session})
+    with served(told.services) as live:
+        text = live.ask("GET", f"/p/{name_of(told)}/traces/{ANSWERED}").body.decode()
+        (link,) = re.findall(r'session <a href="([^"]+)"', text)
+        found = live.ask("GET", html.unescape(link)).body.decode()
+    assert ANSWERED in found
+    assert "tr-2" not in found
