@@ -493,25 +493,24 @@ def test_the_table_holds_every_route_of_the_api(bench: Bench) -> None:
     }
 
 
-def test_mlflows_other_routes_let_in_its_clients(world: World) -> None:
-    kind = {"content_type": "application/x-protobuf", "x_mlflow_experiment_id": "0"}
-    for caller in CALLERS:
-        for method, path in (
-            ("POST", "/v1/traces"),
-            ("POST", "/graphql"),
-            ("GET", "/graphql?query={test{output}}"),
-            ("GET", "/ajax-api/2.0/mlflow/get-trace-artifact?request_id=tr-1"),
-        ):
-            body = b"" if path == "/v1/traces" else b'{"query": "{ test { output } }"}'
-            named = kind if path == "/v1/traces" else {}
-            token = world.tokens[caller]
-            answer = world.live.ask(
-                method, path, body=None if method == "GET" else body, token=token, **named
-            )
-            judge(answer, caller, CLIENTS, f"{method} {path}")
-        for page in ("/p/digits/traces", "/p/digits/evaluation"):
-            answer = world.live.ask("GET", page, token=world.tokens[caller])
-            assert (answer.status == 200) == (caller[0] in PEOPLE), f"{caller} at {page}: {answer.status}"
+OUTSIDE_THE_TABLES: tuple[tuple[str, str, bytes | None, dict[str, str]], ...] = (
+    ("POST", "/v1/traces", b"", {"content_type": "application/x-protobuf", "x_mlflow_experiment_id": "0"}),
+    ("POST", "/graphql", b'{"query": "{ test { output } }"}', {}),
+    ("GET", "/graphql?query={test{output}}", None, {}),
+    ("GET", "/ajax-api/2.0/mlflow/get-trace-artifact?request_id=tr-1", None, {}),
+)
+
+
+def test_mlflows_other_routes_let_in_its_clients(bench: Bench) -> None:
+    with served(bench.services, auth="token") as live:
+        names = one_of_everything(bench)
+        for caller, token in tokens(bench, live, names["token"], names["job_id:str"]).items():
+            for method, path, body, headers in OUTSIDE_THE_TABLES:
+                answer = live.ask(method, path, body=body, token=token, **headers)
+                judge(answer, caller, CLIENTS, f"{method} {path}")
+            for path in ("/p/digits/traces", "/p/digits/evaluation"):
+                answer = live.ask("GET", path, token=token)
+                assert (answer.status == 200) == (caller[0] in PEOPLE), f"{caller} at {path}: {answer.status}"
 
 
 def test_a_page_of_another_site_records_no_spans_and_asks_nothing(world: World) -> None:
