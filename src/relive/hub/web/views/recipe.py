@@ -176,7 +176,9 @@ def _reads(seen: Observed) -> Iterator[Group]:
             value=f"{size(read.size_bytes)}, {_WHERE[read.belongs][0]}",
             mark=_LOOSE,
             identity=read.digest,
-            hint=_WHERE[read.belongs][1] if read.digest else "not digested: it holds a secret, or changed since",
+            hint=_WHERE[read.belongs][1]
+            if read.digest
+            else "not digested: it holds a secret, or changed since",
         )
         for read in seen.reads
     )
