@@ -103,17 +103,28 @@ def _record(
         is_newest = seen == push.old or _actual(services, project, push.ref) != seen
         with services.store.transaction():
             if _seen(services, project, push.ref) == seen:
-                if is_newest:
-                    services.store.set_ref(project.id, push.ref, old=seen, new=push.new)
+                if not is_newest:
+                    return _write_down_late(services, project, push, seen, actor=actor, trigger=trigger)
+                services.store.set_ref(project.id, push.ref, old=seen, new=push.new)
                 # What a lost push changed belongs to this one's changes, too.
-                push = msgspec.structs.replace(push, old=seen) if is_newest else push
-                later = None if is_newest else _find_plan(services, project, push.ref, seen)
-                behind = int(later.payload.get("number", 0)) if later else 0
-                return _write_down(services, project, push, actor=actor, trigger=trigger, behind=behind)
+                push = msgspec.structs.replace(push, old=seen)
+                return _write_down(services, project, push, actor=actor, trigger=trigger)
+
+
+def _write_down_late(
+    services: Services, project: Project, push: Push, seen: str, *, actor: str, trigger: str
+) -> Job | None:
+    """Write down a push that is told after a later one; reconciling may have found it before both."""
+    told = _find_plan(services, project, push.ref, push.new)
+    if told is not None:
+        return told
+    later = _find_plan(services, project, push.ref, seen)
+    behind = int(later.payload.get("number", 0)) if later else 0
+    return _write_down(services, project, push, actor=actor, trigger=trigger, behind=behind)
 
 
 def _write_down(
-    services: Services, project: Project, push: Push, *, actor: str, trigger: str, behind: int
+    services: Services, project: Project, push: Push, *, actor: str, trigger: str, behind: int = 0
 ) -> Job | None:
     branch = branch_of(push.ref)
     services.record(

@@ -203,6 +203,13 @@ def test_a_push_whose_hook_comes_late_is_the_older_one(bench: Bench) -> None:
     assert served(bench) == (1, 1)
 
 
+def test_a_push_that_was_found_before_its_hook_came_is_not_planned_again(bench: Bench) -> None:
+    first, second = two_pushes(bench)
+    told = [record_push(bench.services, bench.project, [push], actor="ada")[0] for push in (first, second)]
+    (again,) = record_push(bench.services, bench.project, [first], actor="ada")
+    assert again.id == told[0].id
+
+
 def two_pushes(bench: Bench) -> tuple[Push, Push]:
     """Move the branch twice, and tell nobody."""
     one = bench.commit({"relive.yaml": FILE, "train.py": "1"})
