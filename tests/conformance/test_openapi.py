@@ -90,6 +90,7 @@ def test_every_operation_says_what_it_does_and_what_it_takes(described: Any) -> 
         "POST /api/v1/keys/rotate",
         "POST /api/v1/login-link",
         "POST /api/v1/models/{name}/versions/{ref}/verify",
+        "POST /api/v1/endpoints/{name}/cancel",
         "POST /api/v1/endpoints/{name}/rollback",
         "POST /api/v1/pipelines/{ref}/cancel",
         "POST /api/v1/runs/{run_id}/cancel",

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from relive.core.artifact import Manifest
 from relive.core.digest import canonical_json
 from relive.core.endpoint import Endpoint, Revision, RevisionState
 from relive.core.job import Job, JobKind, JobState
@@ -49,7 +50,8 @@ def want(services: Services, endpoint: Endpoint, **changes: Any) -> Revision:
     """Make a revision that can be served."""
     recipe = Recipe(declared=Declared(command="true", code=Code(manifest="")))
     run = a_run(services.store, recipe=services.blobs.put(canonical_json(recipe)).digest)
-    version = a_version(services.store, run_id=run.id)
+    folder = services.blobs.put(Manifest(()).to_bytes()).digest
+    version = a_version(services.store, run_id=run.id, manifest=folder, contract=folder)
     return a_revision(services.store, endpoint, version_id=version.id, **changes)
 
 

@@ -273,7 +273,7 @@ def settle_promotions(services: Services, view: PipelineView) -> bool:
         if due.decision not in (Decision.PROMOTE, Decision.REJECT):
             continue
         version = version_of(services, view.stages[due.key])
-        if version is not None and not is_settled(services, view.stages[due.key]):
+        if version is not None and not is_settled(view.stages[due.key], version):
             try:
                 changed = _settle(services, view, due, version) or changed
             except ReliveError as error:
@@ -286,7 +286,8 @@ def _settle(services: Services, view: PipelineView, due: Promotion, version: Mod
     store, promoted = services.store, due.decision is Decision.PROMOTE
     with store.transaction():
         stage = store.get_stage(view.stages[due.key].id)
-        if is_settled(services, stage):
+        version = store.get_version_by_id(version.id)
+        if is_settled(stage, version):
             return False  # of two hubs that both believe to hold the lock one moves the alias
         if version.stage_id == stage.id:
             store.set_version(version.id, status="promoted" if promoted else "rejected")

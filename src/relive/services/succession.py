@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from relive.core.model import ModelVersion
 from relive.core.pipeline import Action, Pipeline, Stage, StageStatus
 from relive.errors import NotFound
 from relive.services.context import Services
@@ -18,11 +19,8 @@ from relive.services.view import PipelineView, version_of
 SETTLED = "settled"
 
 
-def is_settled(services: Services, stage: Stage) -> bool:
+def is_settled(stage: Stage, version: ModelVersion) -> bool:
     """Tell whether it was decided, by this register stage's gates, what its version is good for."""
-    version = version_of(services, stage)
-    if version is None:
-        return False
     if version.stage_id == stage.id:
         return version.status != "candidate"
     return bool(stage.result.get(SETTLED))
@@ -35,7 +33,7 @@ def find_later_promotion(services: Services, view: PipelineView, model: str, ali
         if register is None or (register.model, register.alias) != (model, alias):
             continue
         version = version_of(services, stage)
-        if version is not None and version.status == "promoted" and is_settled(services, stage):
+        if version is not None and version.status == "promoted" and is_settled(stage, version):
             return later
     return None
 

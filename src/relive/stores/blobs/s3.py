@@ -35,6 +35,7 @@ _PART_BYTES: Final = 8 * 1024 * 1024  # of an upload in parts, and of one reques
 _MOST_PARTS: Final = 9_000  # S3 takes 10,000
 _PARTS_AT_ONCE: Final = 4  # so an upload holds at most four parts in memory
 _LOOKUPS_AT_ONCE: Final = 16
+_LOOKS_S: Final = (0.05, 0.2, 1.0)
 
 
 class S3BlobStore(BlobStoreBase):
@@ -134,12 +135,21 @@ class S3BlobStore(BlobStoreBase):
                 chunk_size=max(_PART_BYTES, size_bytes // _MOST_PARTS + 1),
                 max_concurrency=_PARTS_AT_ONCE,
             )
-        after = self.find(digest)
+        after = self._find_soon(digest)
         if after is None or after.size_bytes != size_bytes:
             self.delete(digest)
             kept = f"{after.size_bytes} of {size_bytes} bytes" if after else "nothing"
             raise StoreUnavailable(store=str(self.address), reason=f"it kept {kept} of {digest}")
         return Kept(after.stored_at, is_new=before is None)
+
+    def _find_soon(self, digest: Digest) -> BlobInfo | None:
+        """Find what was just uploaded: some servers hide an object while another one uploads it."""
+        for pause_s in _LOOKS_S:
+            found = self.find(digest)
+            if found is not None:
+                return found
+            time.sleep(pause_s)
+        return self.find(digest)
 
     def _free_bytes(self) -> int | None:
         return self._budget.quota_free_bytes()
