@@ -204,6 +204,8 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
     for name, value in seen.variables.items():
         yield Fact(group=_of_variable(name), name=name, value=value)
     for read in seen.reads:
+        if read.belongs == "commit":
+            continue  # one of the code's files, whether a dep names it or not
         yield Fact(group=FactGroup.READS, name=read.path, value=read.digest or "not digested")
     if not has_lock:
         yield from _found(seen)

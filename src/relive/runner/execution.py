@@ -188,12 +188,13 @@ def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:
     prefixes = [Path(sys.base_prefix)] if execution.prefix is None else [execution.prefix]
     started = [process.start for process in read_spool(desk.spool).processes if process.start is not None]
     prefixes += [Path(start.prefix) for start in started if start.prefix]
+    ours = [entry for entry in desk.folder.iterdir() if entry != execution.tree]
     return Borders(
         tree=execution.tree,
         commit=execution.code_files,
         declared=tuple(posixpath.normpath(path) for path in execution.named),
         written=tuple(posixpath.normpath(path) for path in execution.expected.paths),
-        environment=environment_of(prefixes, desk.spool, desk.folder / "project"),
+        environment=environment_of(prefixes, *ours),
         began_at_ns=began_at_ns,
     )
 

@@ -110,7 +110,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         declared=_declared(work, declared),
         prefix=prefix,
         code_files=frozenset(entry.path for entry in code.entries),
-        named=_named(work),
+        named=(ROOT,) if rebuild else _named(work),  # no cache depends on what a replay reads
     )
 
 

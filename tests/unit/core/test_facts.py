@@ -150,6 +150,11 @@ def test_files_are_compared_one_by_one_where_they_are_known() -> None:
     ]
 
 
+def test_a_read_of_a_file_in_the_commit_says_nothing_that_the_code_does_not_say() -> None:
+    read = UndeclaredRead(path="helper.py", size_bytes=1, digest=digest("a"), belongs="commit")
+    assert changed(recipe({"reads": (read,)}), recipe({})) == []
+
+
 def test_a_program_and_a_link_are_other_things_than_a_file() -> None:
     plain = Manifest.of([ManifestEntry("a", digest("1"), 1)])
     program = Manifest.of([ManifestEntry("a", digest("1"), 1, executable=True)])
