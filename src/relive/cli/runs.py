@@ -5,7 +5,7 @@ import time
 
 import click
 
-from relive.cli.output import ago, duration, escape, json_option, number, out, print_json, print_table
+from relive.cli.output import ago, duration, escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
 from relive.core.recipe import Observed
@@ -136,7 +136,7 @@ def _undeclared(observed: Observed) -> str:
         return "nothing was read that is not declared" if is_known else "what else it read is not known"
     first = ", ".join(read.path for read in observed.reads[:_READS_SHOWN])
     more = ", …" if len(observed.reads) > _READS_SHOWN else ""
-    return f"{len(observed.reads)} files were read that are not declared: {first}{more}"
+    return f"{plural(len(observed.reads), 'file')} read, not declared: {first}{more}"
 
 
 def _took(run: Run) -> float | None:

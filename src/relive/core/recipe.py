@@ -4,7 +4,7 @@ It has a declared part, fixed before the start, and an observed part, closed at 
 the declared part names the set of inputs. Times, host names and ids belong to neither digest.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -157,6 +157,13 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     build: str = ""
 
 
+READ_HINTS: Final = {
+    "commit": "a change of it would not run this stage again: add it to deps",
+    "ignored": "it is not in the commit: add it to deps, or have a stage make it",
+    "outside": "it lies outside the repository: relive run --dep, or bring it in",
+}
+
+
 class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was read, and that nobody had declared.
 
@@ -170,6 +177,11 @@ class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     digest: str = ""
     belongs: str = "outside"
+
+    @property
+    def hint(self) -> str:
+        """Say what to do about it."""
+        return READ_HINTS[self.belongs]
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

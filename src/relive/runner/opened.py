@@ -14,15 +14,10 @@ from relive.capture.recorder.reads import (
     find_undeclared,
     read_opened,
 )
-from relive.core.recipe import UndeclaredRead
+from relive.core.recipe import READ_HINTS, UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 _SHOWN: Final = 10
-_HINTS: Final = {
-    "commit": "a change of it would not run this stage again: add it to deps",
-    "ignored": "it is not in the commit: add it to deps, or have a stage make it",
-    "outside": "it lies outside the repository: relive run --dep, or bring it in",
-}
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,8 @@ def told(reads: tuple[UndeclaredRead, ...]) -> str:
     """Say for the run's log what was read and not declared; empty if nothing was."""
     if not reads:
         return ""
-    lines = [f"relive: {len(reads)} files were read that are not declared:"]
-    for belongs, hint in _HINTS.items():
+    lines = ["relive: read, but not declared:"]
+    for belongs, hint in READ_HINTS.items():
         found = [read.path for read in reads if read.belongs == belongs]
         if found:
             more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

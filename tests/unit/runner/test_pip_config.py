@@ -9,6 +9,7 @@ import pytest
 
 from relive.runner.environment.pip_config import index_credentials, pip_options, uv_variables
 from relive.runner.environment.uv import without_logins
+from tests.conftest import require
 
 
 @pytest.fixture
@@ -75,8 +76,7 @@ def test_pip_itself_says_the_same(tmp_path, home):
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], env=variables, capture_output=True, text=True
     )
-    if done.returncode != 0:
-        pytest.skip("this environment has no pip")
+    require(done.returncode == 0, "this environment has no pip (python -m ensurepip)")
     said = dict(line.replace("'", "").split("=", 1) for line in done.stdout.splitlines())
     options = pip_options(variables)
     assert options["index-url"] == [said["global.index-url"]]

@@ -107,6 +107,7 @@ def test_the_environments_own_packages_win(bundle, tmp_path):
 def test_other_pythons_run_it_as_far_as_a_bare_one_can(bundle, name):
     python = shutil.which(name)
     if python is None or subprocess.run([python, "-V"], capture_output=True).returncode:
+        # Not `require`: no one system packages all of them; each that a machine has is tried there.
         pytest.skip(f"{name} is not installed")
     # Without NumPy every module that does without must import, and the rest must be asked for in one line.
     script = (

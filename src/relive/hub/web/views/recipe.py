@@ -159,12 +159,9 @@ def _data(recipe: Recipe) -> Group:
 
 
 _WHERE = {
-    "commit": (
-        "in the commit, but in no dep",
-        "add it to deps: a change of it would not run the stage again",
-    ),
-    "ignored": ("in the folder, but not in the commit", "add it to deps, or have a stage make it"),
-    "outside": ("outside the repository", "declare it: relive run --dep, or bring it in"),
+    "commit": "in the commit, but in no dep",
+    "ignored": "in the folder, but not in the commit",
+    "outside": "outside the repository",
 }
 
 
@@ -173,12 +170,10 @@ def _reads(seen: Observed) -> Iterator[Group]:
     items = tuple(
         Item(
             name=read.path,
-            value=f"{size(read.size_bytes)}, {_WHERE[read.belongs][0]}",
+            value=f"{size(read.size_bytes)}, {_WHERE[read.belongs]}",
             mark=_LOOSE,
             identity=read.digest,
-            hint=_WHERE[read.belongs][1]
-            if read.digest
-            else "not digested: it holds a secret, or changed since",
+            hint=read.hint if read.digest else "not digested: it holds a secret, or changed since",
         )
         for read in seen.reads
     )
