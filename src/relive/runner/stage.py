@@ -110,7 +110,8 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         declared=_declared(work, declared),
         prefix=prefix,
         code_files=frozenset(entry.path for entry in code.entries),
-        named=(ROOT,) if rebuild else _named(work),  # no cache depends on what a replay reads
+        # No cache depends on which of its code a replay reads.
+        named=(ROOT, *_named(work)) if rebuild else _named(work),
     )
 
 
