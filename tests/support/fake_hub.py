@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import msgspec
@@ -18,9 +19,12 @@ import msgspec
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Metric
 from relive.errors import BlobDigestMismatch, NotFound, ReliveError, StoreFull, Superseded
-from relive.formats.hashing import Hasher, blake3_digest
+from relive.formats.hashing import Hashed, Hasher, blake3_digest
 from relive.formats.series import series_of
-from relive.wire.blobs import MissingBlobs, MissingBlobsReply
+from relive.stores.blobs.budget import Budget
+from relive.stores.blobs.common import Kept
+from relive.stores.blobs.uploads import Uploads
+from relive.wire.blobs import BeginUpload, MissingBlobs, MissingBlobsReply, UploadState
 from relive.wire.jobs import (
     Heartbeat,
     HeartbeatReply,
@@ -37,7 +41,13 @@ from relive.wire.problem import Problem
 from relive.wire.runs import CreatedRun, CreateRun
 
 MSGPACK = "application/x-msgpack"
-_STATUS = {"superseded": 409, "store_full": 507, "not_found": 404, "blob_digest_mismatch": 422}
+_STATUS = {
+    "superseded": 409,
+    "store_full": 507,
+    "conflict": 409,
+    "not_found": 404,
+    "blob_digest_mismatch": 422,
+}
 PATIENCE_S = 60.0
 
 
@@ -73,6 +83,10 @@ class FakeHub:
         self.largest_blob: int | None = None  # larger ones find no room
         self.failures: list[int] = []  # statuses that the next requests get instead of an answer
         self.requests: list[tuple[str, str]] = []
+        self.uploads = Uploads(folder.with_name(f"{folder.name}-uploads"), _room(folder), self._keep)
+        self.part_bytes = 0  # of parts that came
+        self.given_bytes = 0  # of blobs that were asked for
+        self.cuts: list[int] = []  # the connection breaks when so many of either have passed
         self.tokens: set[str] = set()
         self._port = 0
         self._server: _Server | None = None
@@ -99,6 +113,10 @@ class FakeHub:
 
     def note(self, request: BaseHTTPRequestHandler) -> None:
         self.requests.append((request.command, request.path))
+
+    def _keep(self, _descriptor: int, path: Path, hashed: Hashed) -> Kept:
+        path.rename(self.path_of(hashed.digest))
+        return Kept(time.time(), is_new=True)
 
     # --- what a test sets up ---------------------------------------------------------------------------
 
@@ -228,7 +246,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, hub: FakeHub, parts: list[str]) -> None:
         body = self._read_body()
-        if parts == ["blobs", "missing"]:
+        if parts[0] == "blobs" and "upload" in parts:
+            self._json(_upload(hub, parts, msgspec.json.decode(body, type=BeginUpload).size_bytes))
+        elif parts == ["blobs", "missing"]:
             digests = msgspec.json.decode(body, type=MissingBlobs).digests
             self._json(MissingBlobsReply(tuple(it for it in digests if not hub.path_of(it).exists())))
         elif parts == ["runs"]:
@@ -239,7 +259,33 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._pack(_TOLD[parts[2]](hub, _state(hub, parts[1]), body))
 
+    def _put_part(self, hub: FakeHub, parts: list[str]) -> None:
+        number, _, query = parts[3].partition("?")
+        about = dict(parse_qsl(query))
+        upload = hub.uploads.open(parts[1], int(about["size_bytes"]), "tests")
+        left = int(self.headers["Content-Length"])
+        with upload.part(int(number), expected=about["part"]) as writer:
+            while left and (piece := self.rfile.read(min(left, 1 << 18))):
+                left -= len(piece)
+                hub.part_bytes += len(piece)
+                writer.write(piece)
+                if hub.cuts and hub.part_bytes >= hub.cuts[0]:
+                    hub.cuts.pop(0)
+                    left = -1
+                    break
+            if left:
+                self.close_connection = True
+                return
+            writer.commit()
+        self._json({})
+
     def _put(self, hub: FakeHub, parts: list[str]) -> None:
+        if "upload" in parts:
+            if hub.full:
+                self._read_body()
+                raise StoreFull(where="the store", free_bytes=0)
+            self._put_part(hub, parts)
+            return
         hasher, left = Hasher(), int(self.headers["Content-Length"])
         partial = hub.folder / f"partial-{uuid4().hex}"
         with open(partial, "wb") as file:
@@ -264,13 +310,21 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def _reply_file(self, path: Path) -> None:
-        self.send_response(200)
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        self.send_response(206 if start else 200)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(path.stat().st_size))
+        self.send_header("Content-Length", str(path.stat().st_size - start))
         self.end_headers()
+        hub = self.server.hub
         with open(path, "rb") as file:
-            while piece := file.read(1 << 20):
+            file.seek(start)
+            while piece := file.read(1 << 18):
                 self.wfile.write(piece)
+                hub.given_bytes += len(piece)
+                if hub.cuts and hub.given_bytes >= hub.cuts[0]:
+                    hub.cuts.pop(0)
+                    self.close_connection = True
+                    return
 
     def _json(self, message: Any) -> None:
         self._reply(200, msgspec.json.encode(message), "application/json")
@@ -287,6 +341,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+
+def _room(folder: Path) -> Budget:
+    return Budget(folder, reserve_bytes=0, quota_bytes=None, count=lambda: 0)
+
+
+def _upload(hub: FakeHub, parts: list[str], size_bytes: int) -> Any:
+    if hub.path_of(parts[1]).exists():
+        return UploadState(is_stored=True)
+    upload = hub.uploads.open(parts[1], size_bytes, "tests")
+    if parts[-1] == "finish":
+        return upload.commit()
+    if hub.full or (hub.largest_blob is not None and size_bytes > hub.largest_blob):
+        raise StoreFull(where="the store", needed_bytes=size_bytes, free_bytes=0)
+    return UploadState(part_bytes=upload.part_bytes, missing=tuple(upload.missing()))
 
 
 def _state(hub: FakeHub, job_id: str) -> JobState:

@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 from relive import settings
+from relive.client.parts import IN_PARTS_FROM_BYTES, PATIENCE_S, send_in_parts
 from relive.client.transport import BLOCK_BYTES, Transport, path_of
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.digest import Digest, hex_of
@@ -25,9 +26,7 @@ _AT_ONCE: Final = 4  # transfers; more do not help on one disk, and each holds a
 _ASKED_AT_ONCE: Final = 2000  # digests in one question, 150 kB
 # Larger ones are fetched again each time: keeping them would double what a big data set takes.
 CACHED_AT_MOST_BYTES: Final = 64 * 1024 * 1024
-_TRIES: Final = 4
-
-T = TypeVar("T")
+_TRIES: Final = 4  # that bring nothing, in the middle of a blob
 
 
 class BlobClient:
@@ -117,15 +116,11 @@ class BlobClient:
             BlobNotFound: The hub has none with this digest.
             BlobDigestMismatch: What came is something else.
         """
-        return self._again(lambda: b"".join(_verified(digest, self._pieces(digest))))
+        return b"".join(_verified(digest, self._pieces(digest)))
 
     def get_file(self, digest: Digest, target: Path, *, executable: bool = False) -> None:
         """Fetch a blob to a file, which appears whole or not at all; raises as `get_bytes` does."""
-
-        def fetch() -> None:
-            _write_whole(target, _verified(digest, self._pieces(digest)), executable=executable)
-
-        self._again(fetch)
+        _write_whole(target, _verified(digest, self._pieces(digest)), executable=executable)
 
     def fetch_manifest(self, digest: Digest) -> Manifest:
         """Fetch a manifest.
@@ -165,15 +160,29 @@ class BlobClient:
         return tree
 
     def _send(self, digest: Digest, source: Callable[[], IO[bytes]], size_bytes: int) -> None:
-        self._transport.put_stream(path_of("blobs", digest), source, size_bytes)
+        if size_bytes >= IN_PARTS_FROM_BYTES:
+            send_in_parts(self._transport, digest, source, size_bytes)
+        else:
+            self._transport.put_stream(path_of("blobs", digest), source, size_bytes)
 
     def _pieces(self, digest: Digest) -> Iterator[bytes]:
-        try:
-            yield from self._transport.stream(path_of("blobs", digest))
-        except HubRefused as error:
-            if error.status == 404:
-                raise BlobNotFound(kind="blob", name=digest) from error
-            raise
+        """Give a blob's bytes; when a connection breaks in the middle, the next one is asked for the rest."""
+        hub, at, stalls = self._transport, 0, 0
+        while True:
+            try:
+                for piece in hub.stream(path_of("blobs", digest), at):
+                    at, stalls = at + len(piece), 0
+                    yield piece
+                return
+            except HubUnreachable:
+                stalls += 1
+                if stalls > (_TRIES if self._transport.retry_for_s else min(at, 1)):
+                    raise
+                hub = self._transport.with_retries(max(PATIENCE_S, self._transport.retry_for_s))
+            except HubRefused as error:
+                if error.status == 404:
+                    raise BlobNotFound(kind="blob", name=digest) from error
+                raise
 
     def _copy_cached(self, entry: ManifestEntry, place: Path) -> None:
         """Copy a blob out of the cache, fetching it first if it is not there or damaged."""
@@ -185,15 +194,6 @@ class BlobClient:
             kept.parent.mkdir(parents=True, exist_ok=True)
             self.get_file(entry.digest, kept)
             _write_whole(place, _verified(entry.digest, _read(kept)), executable=entry.executable)
-
-    def _again(self, fetch: Callable[[], T]) -> T:
-        """Fetch from the beginning if it broke off in the middle; the transport repeats only the start."""
-        for _ in range(_TRIES if self._transport.retry_for_s else 0):
-            try:
-                return fetch()
-            except HubUnreachable:
-                continue
-        return fetch()
 
 
 def _opener(path: Path) -> Callable[[], IO[bytes]]:

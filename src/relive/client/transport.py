@@ -61,18 +61,24 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self.base_url!r})"
 
-    def with_retries(self, retry_for_s: float, *, pause: Callable[[float], None] = time.sleep) -> "Transport":
+    def with_retries(
+        self, retry_for_s: float, *, pause: Callable[[float], None] | None = None
+    ) -> "Transport":
         """Give the same connections with another patience.
 
         Args:
             retry_for_s: How long a call that may be repeated is tried again.
-            pause: Waits between two tries; what it raises ends the call.
+            pause: Waits between two tries; what it raises ends the call. None for the one in use.
         """
         self._connections()
         other = copy.copy(self)
         other.retry_for_s = retry_for_s
-        other._pause = pause
+        other._pause = pause or self._pause
         return other
+
+    def wait(self, pause_s: float) -> None:
+        """Wait as between two tries; raises what the pause raises."""
+        self._pause(pause_s)
 
     def get(self, path: str, reply: type[T], query: Mapping[str, Any] | None = None) -> T:
         """Ask for something.
@@ -172,9 +178,10 @@ class Transport:
         finally:
             response.release_conn()
 
-    def stream(self, path: str) -> Iterator[bytes]:
-        """Give the answer's bytes piece by piece; raises as `get` does, also in the middle."""
-        with self.open("GET", path, repeatable=True) as response:
+    def stream(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """Give the answer's bytes piece by piece, from `start`; raises as `get` does, also in the middle."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with self.open("GET", path, None, headers, repeatable=True) as response:
             yield from response.stream(BLOCK_BYTES, decode_content=False)
 
     def close(self) -> None:

@@ -81,6 +81,49 @@ class BlobWriter(Protocol):
         ...
 
 
+class BlobUpload(Protocol):
+    """A blob that comes in parts, in any order, through many connections and restarts of this program.
+
+    Its parts lie with the process that took them, durably; whoever opens the same upload again there, in
+    any thread or process, goes on with them. Nothing is visible before `commit`.
+
+    Attributes:
+        part_bytes: The size of every part but the last.
+    """
+
+    part_bytes: int
+
+    def missing(self) -> Sequence[int]:
+        """Give the numbers of the parts that are not here, from 0, in order."""
+        ...
+
+    @property
+    def is_committing(self) -> bool:
+        """Tell whether its parts are being put together right now."""
+        ...
+
+    def part(self, number: int, *, expected: Digest) -> BlobWriter:
+        """Begin a part; a second time takes the first's place.
+
+        Its writer also raises `Conflict` once the parts are being put together, and `InvalidInput` for
+        bytes of another number than the part has.
+
+        Raises:
+            InvalidInput: There is no such part.
+        """
+        ...
+
+    def commit(self) -> BlobInfo:
+        """Hash all parts together, and make them the blob; reads them once, in flat memory.
+
+        Raises:
+            Conflict: A part is missing, or another thread or process commits right now.
+            BlobDigestMismatch: Together they are something else; all are thrown away.
+            StoreFull, StoreUnavailable: The store did not take them; they are kept.
+        """
+        ...
+
+
 class BlobStore(Protocol):
     """Bytes by their digest.
 
@@ -134,6 +177,24 @@ class BlobStore(Protocol):
         self, path: str | PathLike[str], *, expected: Digest | None = None, sha256: bool = False
     ) -> BlobInfo:
         """Store a file's bytes, reading it once in flat memory; raises what `BlobWriter` raises."""
+        ...
+
+    def upload(self, digest: Digest, size_bytes: int, *, owner: str) -> BlobUpload:
+        """Begin a blob that comes in parts, or go on with it.
+
+        Args:
+            digest: What the parts together must hash to.
+            size_bytes: How many bytes they are together; at least one.
+            owner: Who sends them: nobody else's parts are mixed with them.
+
+        Raises:
+            InvalidInput: The size is not positive.
+            StoreFull: There is no room for what is missing.
+        """
+        ...
+
+    def drop_uploads(self, *, before: float) -> BlobUsage:
+        """Throw away uploads that got no part since a time; gives how many, and the room they took."""
         ...
 
     def find(self, digest: Digest) -> BlobInfo | None:

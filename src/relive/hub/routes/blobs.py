@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from litestar import Response, get, head, post, put
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_206_PARTIAL_CONTENT
 
@@ -13,9 +13,10 @@ from relive.core.access import Caller, Scope
 from relive.core.digest import parse_digest
 from relive.errors import AccessDenied, InvalidInput, InvalidRange
 from relive.hub.http import HubRequest, allowed, caller_of, read_message, services_of
-from relive.ports.blobs import BlobInfo
+from relive.ports.blobs import BlobInfo, BlobWriter
+from relive.services import uploads
 from relive.services.collecting import find_missing as find_missing_blobs
-from relive.wire.blobs import MissingBlobs, MissingBlobsReply
+from relive.wire.blobs import BeginUpload, MissingBlobs, MissingBlobsReply, UploadState
 
 _BYTES = "application/octet-stream"
 # Uvicorn hands over 64 KiB at a time; one trip to a thread for each would cost more than the write.
@@ -78,12 +79,51 @@ def head_blob(request: HubRequest, digest: FromPath[str]) -> Response[None]:
     return Response(None, headers={"content-length": str(info.size_bytes)})
 
 
+@post("/blobs/{digest:str}/upload", status_code=HTTP_200_OK, include_in_schema=False)
+async def begin_upload(request: HubRequest, digest: FromPath[str]) -> UploadState:
+    """Tell which parts of a large blob are still to be sent."""
+    owner = _writer(request).name
+    asked = await read_message(request, BeginUpload)
+    return await asyncio.to_thread(uploads.begin, services_of(request), digest, asked.size_bytes, owner)
+
+
+@put(
+    "/blobs/{digest:str}/upload/{number:int}",
+    status_code=HTTP_201_CREATED,
+    include_in_schema=False,
+    request_max_body_size=None,  # streamed; more than a part has is refused
+)
+async def put_part(
+    request: HubRequest,
+    digest: FromPath[str],
+    number: FromPath[int],
+    size_bytes: FromQuery[int],
+    part: FromQuery[str],
+) -> BlobInfo:
+    """Store a part of a large blob under its number, if its bytes hash to the digest `part`."""
+    owner, blobs = _writer(request).name, services_of(request).blobs
+    upload = await asyncio.to_thread(lambda: blobs.upload(parse_digest(digest), size_bytes, owner=owner))
+    return await _receive(request, upload.part(number, expected=parse_digest(part)))
+
+
+@post("/blobs/{digest:str}/upload/finish", status_code=HTTP_200_OK, include_in_schema=False)
+async def finish_upload(request: HubRequest, digest: FromPath[str]) -> BlobInfo:
+    """Put the parts of a large blob together."""
+    owner = _writer(request).name
+    asked = await read_message(request, BeginUpload)
+    return await asyncio.to_thread(uploads.finish, services_of(request), digest, asked.size_bytes, owner)
+
+
 async def receive_blob(request: HubRequest, *, expected: str | None) -> BlobInfo:
     """Store a request's body, streaming; with `expected` only if it hashes to that."""
     length = request.headers.get("content-length", "")
     hint = int(length) if length.isdigit() else None
     blobs = services_of(request).blobs
     writer = await asyncio.to_thread(lambda: blobs.writer(expected=expected, size_hint=hint))
+    return await _receive(request, writer)
+
+
+async def _receive(request: HubRequest, writer: BlobWriter) -> BlobInfo:
     with writer:
         buffer = bytearray()
         async for piece in request.stream():
@@ -133,4 +173,4 @@ def _whole(digits: str) -> int:
     return int(digits) if len(digits) < _MOST_DIGITS else 10**_MOST_DIGITS
 
 
-ROUTES = [find_missing, put_blob, get_blob, head_blob]
+ROUTES = [find_missing, put_blob, get_blob, head_blob, begin_upload, put_part, finish_upload]

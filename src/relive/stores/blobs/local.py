@@ -21,10 +21,11 @@ from urllib.parse import unquote, urlsplit
 from relive.core.digest import PREFIX, Digest, hex_of, is_digest, parse_digest
 from relive.errors import InvalidInput, StoreUnavailable
 from relive.formats.hashing import Hashed
-from relive.ports.blobs import BlobInfo, OpenOptions
+from relive.ports.blobs import BlobInfo, BlobUsage, OpenOptions
 from relive.stores.blobs.budget import Budget
 from relive.stores.blobs.common import BlobStoreBase, HashingWriter, Kept, blob_not_found
 from relive.stores.blobs.disk import disk_errors, make_folder, sync_folder, write_all
+from relive.stores.blobs.uploads import PartedUpload, Uploads
 
 _READ_ONLY: Final = 0o444
 _STALE_S: Final = 24 * 3600.0
@@ -61,6 +62,7 @@ class LocalBlobStore(BlobStoreBase):
             quota_bytes=quota_bytes,
             count=lambda: sum(info.size_bytes for info in self.list()),
         )
+        self._uploads = Uploads(self.root / "uploads", self.budget, self.place)
 
     def __repr__(self) -> str:
         return f"LocalBlobStore({str(self.root)!r})"
@@ -81,6 +83,12 @@ class LocalBlobStore(BlobStoreBase):
             size_hint=size_hint,
             sha256=sha256,
         )
+
+    def upload(self, digest: Digest, size_bytes: int, *, owner: str) -> PartedUpload:
+        return self._uploads.open(digest, size_bytes, owner)
+
+    def drop_uploads(self, *, before: float) -> BlobUsage:
+        return self._uploads.drop(before)
 
     def find(self, digest: Digest) -> BlobInfo | None:
         path = self.path_of(digest)

@@ -21,12 +21,13 @@ from obstore.exceptions import GenericError
 from relive.core.digest import PREFIX, Digest, hex_of, is_digest, parse_digest
 from relive.errors import StoreUnavailable
 from relive.formats.hashing import Hashed
-from relive.ports.blobs import CHUNK_BYTES, BlobInfo, OpenOptions
+from relive.ports.blobs import CHUNK_BYTES, BlobInfo, BlobUsage, OpenOptions
 from relive.stores.blobs.budget import Budget
 from relive.stores.blobs.common import FRESH_S, BlobStoreBase, HashingWriter, Kept, blob_not_found
 from relive.stores.blobs.disk import write_all
 from relive.stores.blobs.reader import ChunkReader
 from relive.stores.blobs.s3_client import S3Address, make_client, s3_errors
+from relive.stores.blobs.uploads import PartedUpload, Uploads
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -68,6 +69,7 @@ class S3BlobStore(BlobStoreBase):
             quota_bytes=options.quota_bytes,
             count=lambda: sum(info.size_bytes for info in self.list()),
         )
+        self._uploads = Uploads(self.spool / "relive-uploads", self._budget, self._keep_parts)
 
     def __repr__(self) -> str:
         return f"S3BlobStore({str(self.address)!r})"
@@ -79,6 +81,12 @@ class S3BlobStore(BlobStoreBase):
         self, *, expected: Digest | None = None, size_hint: int | None = None, sha256: bool = False
     ) -> "S3Writer":
         return S3Writer(self._budget, store=self, expected=expected, size_hint=size_hint, sha256=sha256)
+
+    def upload(self, digest: Digest, size_bytes: int, *, owner: str) -> PartedUpload:
+        return self._uploads.open(digest, size_bytes, owner)
+
+    def drop_uploads(self, *, before: float) -> BlobUsage:
+        return self._uploads.drop(before)
 
     def find(self, digest: Digest) -> BlobInfo | None:
         try:
@@ -120,7 +128,7 @@ class S3BlobStore(BlobStoreBase):
                     if is_digest(digest):
                         yield _info(digest, meta)
 
-    def upload(self, part: BinaryIO, hashed: Hashed) -> Kept:
+    def upload_file(self, part: BinaryIO, hashed: Hashed) -> Kept:
         """Store a spooled part under its digest, unless it is there already and young."""
         digest, size_bytes = hashed.digest, hashed.size_bytes
         before = self.find(digest)
@@ -141,6 +149,10 @@ class S3BlobStore(BlobStoreBase):
             kept = f"{after.size_bytes} of {size_bytes} bytes" if after else "nothing"
             raise StoreUnavailable(store=str(self.address), reason=f"it kept {kept} of {digest}")
         return Kept(after.stored_at, is_new=before is None)
+
+    def _keep_parts(self, descriptor: int, _path: Path, hashed: Hashed) -> Kept:
+        with os.fdopen(os.dup(descriptor), "rb") as parts:
+            return self.upload_file(parts, hashed)
 
     def _find_soon(self, digest: Digest) -> BlobInfo | None:
         """Find what was just uploaded: some servers hide an object while another one uploads it."""
@@ -228,7 +240,7 @@ class S3Writer(HashingWriter):
         write_all(self._part.fileno(), view)
 
     def _keep(self, hashed: Hashed) -> Kept:
-        return self._store.upload(self._part, hashed)
+        return self._store.upload_file(self._part, hashed)
 
     def _discard(self) -> None:
         self._part.close()

@@ -1,0 +1,41 @@
+"""Large blobs that come in parts: whoever is cut off asks what is here, and sends the rest."""
+
+from typing import Final
+
+from relive.core.digest import Digest
+from relive.ports.blobs import BlobInfo
+from relive.services.collecting import find_missing
+from relive.services.context import Services
+from relive.wire.blobs import UploadState
+
+_NAMED_AT_MOST: Final = 2000  # parts in one answer
+
+
+def begin(services: Services, digest: Digest, size_bytes: int, owner: str) -> UploadState:
+    """Say how far an upload is; a blob that is here, or comes, stays for a day at least.
+
+    Raises:
+        InvalidDigest, InvalidInput: The digest is none, or there is no such size.
+        StoreFull: There is no room for what is missing.
+    """
+    if not find_missing(services, [digest]):
+        return UploadState(is_stored=True)
+    upload = services.blobs.upload(digest, size_bytes, owner=owner)
+    return UploadState(
+        is_finishing=upload.is_committing,
+        part_bytes=upload.part_bytes,
+        missing=tuple(upload.missing()[:_NAMED_AT_MOST]),
+    )
+
+
+def finish(services: Services, digest: Digest, size_bytes: int, owner: str) -> BlobInfo:
+    """Make the parts the blob; one that is here is given as it is.
+
+    Raises:
+        Conflict: A part is missing, or they are being put together already.
+        BlobDigestMismatch: Together they are something else.
+        StoreFull: There is no room.
+    """
+    if not find_missing(services, [digest]):
+        return services.blobs.get(digest)
+    return services.blobs.upload(digest, size_bytes, owner=owner).commit()
