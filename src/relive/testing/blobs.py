@@ -25,6 +25,7 @@ from relive.formats.hashing import Hasher, blake3_digest
 from relive.ports.blobs import BlobInfo, BlobStore
 from relive.stores.blobs.registry import open_store
 from relive.testing.blob_endurance import BlobEndurance
+from relive.testing.blob_uploads import BlobUploads
 
 ABSENT = blake3_digest(b"no test stores this")
 NO_DIGESTS = [
@@ -38,7 +39,7 @@ NO_DIGESTS = [
 ]
 
 
-class BlobStoreContract(BlobEndurance):
+class BlobStoreContract(BlobEndurance, BlobUploads):
     """The promises of `relive.ports.blobs.BlobStore`, as tests.
 
     A subclass gives the fixture `store_url` and the method `damage`, and may set the numbers.
