@@ -1,17 +1,21 @@
 """`relive replay`: make a run again from its recipe alone, and judge the copy."""
 
+import re
 import sys
 
 import click
 
-from relive.cli.output import escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
+from relive.core.compare import within
 from relive.core.ids import short_id
-from relive.core.trajectory import Verdict, VerdictLevel
-from relive.errors import CommandFailed
+from relive.core.tolerance import parse_tolerance
+from relive.core.trajectory import FirstDivergence, StepPlace, StepWindow, Verdict, VerdictLevel
+from relive.errors import CommandFailed, InvalidInput
 from relive.replay.execute import execute
 from relive.replay.plan import ReplayPlan, make_plan
-from relive.replay.report import judge_replay
+from relive.replay.report import Terms, judge_replay
+from relive.replay.watch import Seen, Stop, Watch
 
 _EXIT = {
     VerdictLevel.BIT_EXACT: 0,
@@ -31,14 +35,33 @@ _WORDS = {
 
 @click.command()
 @click.argument("target")
+@click.option(
+    "--tolerance",
+    "tolerances",
+    multiple=True,
+    metavar="METRIC=LIMIT",
+    help="How far a metric may be off: acc=0.01 in its unit, loss=2% of the recorded value.  [repeatable]",
+)
+@click.option("--steps", "steps", metavar="A..B", help="Judge only these steps, and end after the last one.")
+@click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
 @click.option("--quiet", is_flag=True, help="Do not show what the command prints.")
 @json_option
-def replay(target: str, quiet: bool, as_json: bool) -> None:
+def replay(
+    target: str,
+    tolerances: tuple[str, ...],
+    steps: str | None,
+    until_divergence: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Make a run or a model again from its recipe alone, in an empty place, and judge the copy.
 
     TARGET is a run's id (or its beginning), or a model version: NAME@ALIAS, NAME@NUMBER. Code, data and
-    wheels come from the hub by their digests; no package index is asked. A metric is within tolerance if it
-    differs by at most 2 percentage points where both values lie in [0, 1], else by at most 2 %.
+    wheels come from the hub by their digests; no package index is asked. Steps are compared while it runs.
+
+    A metric is within tolerance if it differs by at most what --tolerance says; else by what the run's own
+    noise explains, once it was repeated twice with equal inputs; else by 2 percentage points where both
+    values lie in [0, 1], and by 2 % elsewhere. The verdict says which of them it was.
 
     \b
     Exit codes: 0 bit-exact or within tolerance, 3 diverged or not comparable, 1 the replay itself failed.
@@ -46,15 +69,23 @@ def replay(target: str, quiet: bool, as_json: bool) -> None:
     \b
     Examples:
       relive replay digits@champion
+      relive replay 7f3a --tolerance accuracy=0.005 --tolerance loss=1%
+      relive replay 7f3a --steps 0..100 --until-divergence
       relive replay 7f3a --json
     """
+    terms = Terms(limits=dict(map(parse_tolerance, tolerances)), window=_window(steps))
     hub = connect(retry_for_s=60.0)
     plan = make_plan(hub, target)
+    terms.check(plan)
     if not as_json:
         _announce(plan)
-    echo = None if quiet or as_json else _show
-    repeated = execute(plan, hub, echo=echo)
-    verdict = judge_replay(plan, repeated, hub)
+    repeated = execute(
+        plan,
+        hub,
+        echo=None if quiet or as_json else _show,
+        watch=_watch(plan, terms, until_divergence=until_divergence, quiet=as_json),
+    )
+    verdict = judge_replay(plan, repeated, hub, terms)
     if as_json:
         print_json(verdict)
     else:
@@ -62,6 +93,55 @@ def replay(target: str, quiet: bool, as_json: bool) -> None:
     if verdict.level is VerdictLevel.UNRESOLVED and not as_json:
         raise CommandFailed(command="relive replay", exit_code=1, reason=verdict.reason)
     raise SystemExit(_EXIT[verdict.level])
+
+
+def _window(text: str | None) -> StepWindow | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise InvalidInput(field="--steps", value=text, wanted="A..B, such as 0..100")
+    return StepWindow(first=int(found[1]), last=int(found[2]))
+
+
+def _watch(plan: ReplayPlan, terms: Terms, *, until_divergence: bool, quiet: bool) -> Watch | None:
+    if plan.trajectory is None:
+        return None
+    steps = (within(plan.trajectory, terms.window) if terms.window else plan.trajectory).steps
+    return Watch(
+        plan.trajectory,
+        window=terms.window,
+        until_divergence=until_divergence,
+        told=(lambda seen: None) if quiet else _Progress(len(steps)).tell,
+    )
+
+
+class _Progress:
+    """Says how far a replay agrees: a line for each tenth of the record, and one where they part."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._tenth = 0
+        self._has_parted = False
+
+    def tell(self, seen: Seen) -> None:
+        """Say it, if it is news; called from another thread than the command's output."""
+        if seen.first is not None and not self._has_parted:
+            self._has_parted = True
+            after = f", the last equal one is {_place(seen.last_equal)}" if seen.last_equal else ""
+            names = ", ".join(seen.first.names)
+            err.print(escape(f"parts from the record in {_place(seen.first)}: {names}{after}"))
+        tenth = 10 * seen.compared // max(1, self._steps)
+        if seen.last_equal is not None and not self._has_parted and tenth > self._tenth:
+            self._tenth = tenth
+            done = f"{seen.compared} of {self._steps} steps equal"
+            err.print(escape(f"{done}, the last one {_place(seen.last_equal)}"))
+        if seen.stop is Stop.ALL_SEEN:
+            err.print("all asked steps were seen; it is ended here")
+
+
+def _place(at: StepPlace | FirstDivergence) -> str:
+    return f"{at.stream} step {at.step}"
 
 
 def _announce(plan: ReplayPlan) -> None:
@@ -77,14 +157,15 @@ def _announce(plan: ReplayPlan) -> None:
 
 def _print(verdict: Verdict, url: str) -> None:
     print_table(
-        ("METRIC", "RECORDED", "REPLAYED", "DIFFERENCE", "LIMIT"),
+        ("METRIC", "RECORDED", "REPLAYED", "DIFFERENCE", "LIMIT", "BY"),
         (
             (
                 item.key,
                 _value(item.recorded),
                 _value(item.replayed),
-                "" if item.difference is None else f"{item.difference:.3g}",
-                "" if item.limit is None else f"{item.limit:g}{' relative' if item.relative else ''}",
+                "" if item.difference is None else _amount(item.difference, relative=item.relative),
+                "" if item.limit is None else _amount(item.limit, relative=item.relative),
+                item.basis,
             )
             for item in verdict.metrics
         ),
@@ -95,10 +176,16 @@ def _print(verdict: Verdict, url: str) -> None:
     if verdict.first_divergence is not None:
         first = verdict.first_divergence
         out.print(escape(f"first difference: {first.stream}, step {first.step}, in {', '.join(first.names)}"))
+    if verdict.last_equal is not None:
+        out.print(escape(f"last equal step: {_place(verdict.last_equal)}"))
     for difference in verdict.inputs_differ[:20]:
         out.print(f"input differs: {escape(difference)}")
     out.print(f"{_WORDS[verdict.level]}  {escape(verdict.reason)}")
     out.print(url)
+
+
+def _amount(value: float, *, relative: bool) -> str:
+    return f"{value * 100:.3g} %" if relative else f"{value:.3g}"
 
 
 def _value(value: float | None) -> str:

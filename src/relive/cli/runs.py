@@ -10,7 +10,7 @@ from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
 from relive.core.recipe import Observed
 from relive.core.run import Run, RunStatus
-from relive.core.trajectory import Verdict
+from relive.core.trajectory import Verdict, latest_verdict
 from relive.wire.hub import RunDetail
 
 _GLYPHS = {
@@ -125,6 +125,7 @@ def show(run: str, as_json: bool) -> None:
         out.print(
             f"software   {len(recipe.observed.distributions)} packages ({imported} imported), "
             f"{len(recipe.observed.libraries)} shared libraries, isolation {recipe.observed.isolation}"
+            + (" (hermetic)" if recipe.observed.hermetic else "")
         )
         out.print(escape(f"recorded   {recipe.observed.completeness}; {_undeclared(recipe.observed)}"))
 
@@ -150,13 +151,25 @@ def _print_head(detail: RunDetail) -> None:
     out.print(f"[bold]{escape(run.name)}[/]  {run.id}")
     reason = f": {run.reason}" if run.reason else ""
     out.print(escape(f"status     {_GLYPHS[run.status]}{reason}"))
-    for verdict in detail.verdicts[-1:]:
+    verdict = latest_verdict(detail.verdicts)
+    if verdict is not None:
         out.print(escape(f"replay     {verdict_line(verdict)}"))
+        out.print(escape(f"           {_judged(detail, verdict)}"))
     out.print(escape(f"command    {run.command}"))
     tainted = "   tainted: an input changed while it ran" if run.tainted else ""
     out.print(escape(f"commit     {run.commit or 'none'}{tainted}"))
     out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
     out.print(f"page       {detail.url}")
+
+
+def _judged(detail: RunDetail, verdict: Verdict) -> str:
+    """Say when and where it was judged, by whom, and how often before."""
+    on = f" on {verdict.machine}" if verdict.machine else ""
+    by = f" by {verdict.by}" if verdict.by else ""
+    accepted = f"; accepted: {', '.join(verdict.substitutes)}" if verdict.substitutes else ""
+    return (
+        f"{ago(verdict.at, time.time())}{by}{on}{accepted}; {plural(len(detail.verdicts), 'verdict')} in all"
+    )
 
 
 def verdict_line(verdict: Verdict) -> str:

@@ -10,19 +10,18 @@ from typing import Final
 
 import msgspec
 
+from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
     FINAL,
     FirstDivergence,
     MetricDifference,
+    StepPlace,
     StepRecord,
+    StepWindow,
     Trajectory,
     Verdict,
     VerdictLevel,
 )
-
-# Until the noise of a project is known: two percentage points of a share, two per cent of anything else.
-SHARE_LIMIT: Final = 0.02
-RELATIVE_LIMIT: Final = 0.02
 
 SAME_BYTES: Final = "same bytes"
 # Every bit of the predictions that were kept at registration, for a file that differs in bytes.
@@ -35,6 +34,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         first_divergence: None if every compared step agrees.
+        last_equal: The last step of the record that agreed before that; None without a divergence.
         steps_compared: Steps of the record that could be compared in all they recorded.
         undigested: Steps whose digests the replay did not take, so that nobody knows whether they agree.
         missing_streams: Recorded, but not there in the replay.
@@ -42,6 +42,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     first_divergence: FirstDivergence | None = None
+    last_equal: StepPlace | None = None
     steps_compared: int = 0
     undigested: int = 0
     missing_streams: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ def compare(recorded: Trajectory, replayed: Trajectory) -> Comparison:
     theirs = {(step.stream, step.step): step for step in replayed.steps}
     ends, their_ends = _ends(recorded), _ends(replayed)
     first: FirstDivergence | None = None
+    equal: StepPlace | None = None
     compared = undigested = 0
     for step in recorded.steps:
         other = theirs.get((step.stream, step.step))
@@ -71,8 +73,12 @@ def compare(recorded: Trajectory, replayed: Trajectory) -> Comparison:
             compared += other is not None
         if first is None and step.stream in their_ends:
             first = _divergence(step, other, their_ends)
+            if first is None and other is not None:
+                equal = StepPlace(stream=step.stream, step=step.step)
+    first = first or _longer(ends, replayed)
     return Comparison(
-        first_divergence=first or _longer(ends, replayed),
+        first_divergence=first,
+        last_equal=equal if first else None,
         steps_compared=compared,
         undigested=undigested,
         missing_streams=tuple(sorted(ends.keys() - their_ends.keys())),
@@ -86,6 +92,7 @@ def judge(
     *,
     steps: Comparison | None = None,
     outs: Mapping[str, str] | None = None,
+    known: Mapping[str, Limit | Noise] | None = None,
 ) -> Verdict:
     """Say how far a replay agrees with the run it repeats.
 
@@ -94,12 +101,14 @@ def judge(
         replayed: The replay's.
         steps: What comparing the trajectories found; None if the run recorded none.
         outs: Out path to "same bytes", "same predictions" or "differs".
+        known: The limit or the noise of metrics; the others may differ by a few points.
 
     Returns:
         The verdict; if steps differ, with the first that does, whatever the level.
     """
     metrics = tuple(
-        _difference(key, recorded.get(key), replayed.get(key)) for key in sorted({*recorded, *replayed})
+        _difference(key, recorded.get(key), replayed.get(key), known or {})
+        for key in sorted({*recorded, *replayed})
     )
     outs = dict(outs or {})
     level, reason = _level(metrics, steps, outs)
@@ -107,10 +116,66 @@ def judge(
         level=level,
         metrics=metrics,
         first_divergence=steps.first_divergence if steps else None,
+        last_equal=steps.last_equal if steps else None,
         outs=outs,
         steps_compared=steps.steps_compared if steps else 0,
         reason=reason,
     )
+
+
+def within(trajectory: Trajectory, window: StepWindow) -> Trajectory:
+    """Keep the steps with numbers in a window; final states are of no step and are left out."""
+    kept = (it for it in trajectory.steps if it.step in window and not it.stream.endswith(FINAL))
+    return Trajectory(steps=tuple(kept))
+
+
+class Follower:
+    """Compares a replay with the record step by step, while both its ends are still open.
+
+    What it finds is where the replay parts from the record; whether it agrees to the end only `compare` can
+    tell, which sees all of it.
+
+    Attributes:
+        first: Where they part; None so far.
+        last_equal: The last step that agreed before that.
+        compared: Steps that were in both so far.
+    """
+
+    def __init__(self, recorded: Trajectory) -> None:
+        self._steps = {(step.stream, step.step): step for step in recorded.steps}
+        self._ends = _ends(recorded)
+        self._open = dict(self._ends)
+        self.first: FirstDivergence | None = None
+        self.last_equal: StepPlace | None = None
+        self.compared = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every stream of the record has come to its last recorded step."""
+        return not self._open
+
+    def take(self, step: StepRecord) -> None:
+        """Compare the next step of the replay."""
+        self.passed(step)
+        recorded = self._steps.get((step.stream, step.step))
+        if recorded is None:
+            # Digests may be taken of more steps; values beyond the end are a longer training.
+            is_longer = bool(step.values) and step.step > self._ends.get(step.stream, step.step)
+            names: tuple[str, ...] = ("beyond the record",) if is_longer else ()
+        else:
+            names = _differing(recorded, step)
+            self.compared += 1
+        if self.first is not None:
+            return
+        if names:
+            self.first = FirstDivergence(stream=step.stream, step=step.step, names=names)
+        elif recorded is not None:
+            self.last_equal = StepPlace(stream=step.stream, step=step.step)
+
+    def passed(self, step: StepRecord) -> None:
+        """Note that a stream has come to a step, without comparing it."""
+        if step.step >= self._open.get(step.stream, math.inf):
+            del self._open[step.stream]
 
 
 def same_bits(one: float, other: float) -> bool:
@@ -173,7 +238,9 @@ def _all_equal(metrics: tuple[MetricDifference, ...], steps: Comparison | None, 
     return reason
 
 
-def _difference(key: str, recorded: float | None, replayed: float | None) -> MetricDifference:
+def _difference(
+    key: str, recorded: float | None, replayed: float | None, known: Mapping[str, Limit | Noise]
+) -> MetricDifference:
     if recorded is None or replayed is None:
         return MetricDifference(
             key=key,
@@ -184,17 +251,18 @@ def _difference(key: str, recorded: float | None, replayed: float | None) -> Met
             relative=False,
             ok=False,
         )
-    relative = not (0 <= recorded <= 1 and 0 <= replayed <= 1)
-    limit = RELATIVE_LIMIT if relative else SHARE_LIMIT
-    difference = _distance(recorded, replayed, relative=relative)
+    limit = limit_for(key, recorded, replayed, known)
+    difference = _distance(recorded, replayed, relative=limit.relative)
     return MetricDifference(
         key=key,
         recorded=recorded,
         replayed=replayed,
         difference=difference,
-        limit=limit,
-        relative=relative,
-        ok=same_bits(recorded, replayed) or (difference is not None and difference <= limit),
+        limit=limit.limit,
+        relative=limit.relative,
+        ok=same_bits(recorded, replayed) or (difference is not None and difference <= limit.limit),
+        basis=limit.basis,
+        noise=limit.noise,
     )
 
 

@@ -147,6 +147,7 @@ _OWN_ATTRIBUTES: Final = _called(
     Attribute("commit"),
     Attribute("actor"),
     Attribute("command"),
+    Attribute("recipe"),
     Attribute("experiment"),
     Attribute("created_at", Kind.MOMENT),
     Attribute("started_at", Kind.MOMENT),

@@ -3,7 +3,9 @@
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from relive.core.ids import short_id
 from relive.core.run import RunKind
 from relive.formats.trajectory import write_digest_steps
 from relive.replay.plan import ReplayPlan, work_of
+from relive.replay.watch import Seen, Watch
 from relive.runner.execution import Desk
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
@@ -26,20 +29,32 @@ _PATIENCE_S: Final = 600.0
 
 
 class Repeated(msgspec.Struct, frozen=True, kw_only=True):
-    """The run that repeated another, and what was reported of it."""
+    """The run that repeated another, and what was reported of it.
+
+    Attributes:
+        seen: What was found while it ran.
+    """
 
     run_id: str
     url: str
     report: StageReport
+    seen: Seen = Seen()
 
 
-def execute(plan: ReplayPlan, hub: HubClient, *, echo: Callable[[bytes], None] | None = None) -> Repeated:
+def execute(
+    plan: ReplayPlan,
+    hub: HubClient,
+    *,
+    echo: Callable[[bytes], None] | None = None,
+    watch: Watch | None = None,
+) -> Repeated:
     """Repeat a run and report it to the hub.
 
     Args:
-        plan: What to repeat.
+        plan: What to repeat; its recipe may be a changed one.
         hub: Takes the record, and gives code, data and wheels.
         echo: Called with what the command prints.
+        watch: Follows it while it runs, and may end it early.
 
     Raises:
         HubUnreachable, HubRefused: The hub went away, or did not take the record.
@@ -61,20 +76,46 @@ def execute(plan: ReplayPlan, hub: HubClient, *, echo: Callable[[bytes], None] |
     desk = Desk.open(
         reports, BlobClient(hub.transport.with_retries(_PATIENCE_S)), lease, folder, [created.token], echo
     )
+    with _interruptible(lease):
+        lease.start()
+        try:
+            work = work_of(plan, created.run_id, created.token)
+            with _followed(watch, desk, lease):
+                report = run_stage(work, desk, hub.transport.base_url, _rebuild(plan, folder))
+            deliver(report, reports, lease)
+        finally:
+            lease.end()
+            shutil.rmtree(folder, ignore_errors=True)
+    seen = watch.seen if watch is not None else Seen()
+    return Repeated(run_id=created.run_id, url=created.url, report=report, seen=seen)
+
+
+@contextmanager
+def _followed(watch: Watch | None, desk: Desk, lease: Lease) -> Iterator[None]:
+    if watch is None:
+        yield
+        return
+    watch.start(desk.spool, lease)
+    try:
+        yield
+    finally:
+        watch.end()
+
+
+@contextmanager
+def _interruptible(lease: Lease) -> Iterator[None]:
+    """Let Ctrl-C end the command and not us; only the main thread may say what a signal does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda *_: lease.lose(Over.CANCELLED))
-    lease.start()
     try:
-        work = work_of(plan, created.run_id, created.token)
-        report = run_stage(work, desk, hub.transport.base_url, _rebuild(plan, folder))
-        deliver(report, reports, lease)
+        yield
     finally:
-        lease.end()
         for number, handler in before.items():
             signal.signal(number, handler)
-        shutil.rmtree(folder, ignore_errors=True)
-    return Repeated(run_id=created.run_id, url=created.url, report=report)
 
 
 def _rebuild(plan: ReplayPlan, folder: Path) -> Rebuild:

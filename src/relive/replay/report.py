@@ -1,51 +1,115 @@
 """Judge a replay against the run it repeats, and say what else was different."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import msgspec
 
 from relive.client.hub import HubClient
-from relive.core.compare import SAME_BYTES, SAME_PREDICTIONS, compare, judge
-from relive.core.facts import differences, facts_of
+from relive.core.compare import SAME_BYTES, SAME_PREDICTIONS, Comparison, compare, judge, within
+from relive.core.facts import Difference, differences, facts_of
+from relive.core.recipe import Hardware, Recipe
 from relive.core.run import Artifact, RunStatus
-from relive.core.trajectory import Verdict, VerdictLevel
+from relive.core.tolerance import Limit, Noise
+from relive.core.trajectory import StepWindow, Trajectory, Verdict, VerdictLevel
+from relive.errors import InvalidInput
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.execute import Repeated
+from relive.replay.noise import are_equal, learn
 from relive.replay.plan import ReplayPlan
 from relive.replay.predictions import predicts_the_same
+from relive.replay.watch import Stop
+from relive.wire.hub import RunDetail
 
 
-def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay is judged by.
+
+    Attributes:
+        limits: Of metrics, as they were asked for.
+        window: Only these steps, and no metric or out; None for all.
+    """
+
+    limits: dict[str, Limit] = {}
+    window: StepWindow | None = None
+
+    def check(self, plan: ReplayPlan) -> None:
+        """Do nothing if the run has what is asked about.
+
+        Raises:
+            InvalidInput: It has no such metric, or no such step.
+        """
+        known = sorted(metric.key for metric in plan.detail.metrics)
+        for key in self.limits:
+            if key not in known:
+                wanted = f"a metric of the run: {', '.join(known) or 'it has none'}"
+                raise InvalidInput(field="--tolerance", value=key, wanted=wanted)
+        if self.window is not None and not within(plan.trajectory or Trajectory(), self.window).steps:
+            steps = plan.trajectory.steps if plan.trajectory else ()
+            wanted = f"recorded steps, 0..{max(it.step for it in steps)}" if steps else "a run with steps"
+            value = f"{self.window.first}..{self.window.last}"
+            raise InvalidInput(field="--steps", value=value, wanted=wanted)
+
+
+def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Terms | None = None) -> Verdict:
     """Compare metrics, steps and outs of a replay with the record, and keep the verdict on the hub."""
-    if repeated.report.status is not RunStatus.FINISHED:
-        verdict = Verdict(
-            level=VerdictLevel.UNRESOLVED, reason=f"The replay itself failed: {repeated.report.reason}"
-        )
-    else:
-        verdict = _judged(plan, repeated, hub)
+    terms = terms or Terms()
+    detail = hub.get_run(repeated.run_id)
+    recipe = hub.get_recipe(repeated.run_id) if repeated.report.recipe else None
+    found = _differences(plan, recipe) if recipe is not None else []
     verdict = msgspec.structs.replace(
-        verdict,
+        _judged(plan, repeated, detail, hub, terms),
         run_id=plan.run_id,
         replay_run_id=repeated.run_id,
-        inputs_differ=tuple(_differences(plan, repeated, hub)),
+        window=terms.window,
+        inputs_differ=tuple(f"{it.name}: {it.before or 'absent'} → {it.after or 'absent'}" for it in found),
+        equal_inputs=recipe is not None and plan.recipe.observed is not None and are_equal(found),
+        machine=_machine(recipe.observed.hardware) if recipe is not None and recipe.observed else "",
         facts={"model": plan.model} if plan.model else {},
     )
     return hub.record_verdict(verdict)
 
 
-def _judged(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Verdict:
-    detail = hub.get_run(repeated.run_id)
-    steps = None
-    if plan.trajectory is not None:
-        data = hub.blobs.get_bytes(detail.run.trajectory) if detail.run.trajectory else None
-        replayed = decode_trajectory(data) if data else type(plan.trajectory)()
-        steps = compare(plan.trajectory, replayed)
+def _judged(plan: ReplayPlan, repeated: Repeated, detail: RunDetail, hub: HubClient, terms: Terms) -> Verdict:
+    seen, status = repeated.seen, repeated.report.status
+    if status is not RunStatus.FINISHED and seen.stop is Stop.DIVERGED and seen.first is not None:
+        first = seen.first
+        where = f"{first.stream} at step {first.step} ({', '.join(first.names)})"
+        return Verdict(
+            level=VerdictLevel.DIVERGED,
+            first_divergence=first,
+            last_equal=seen.last_equal,
+            steps_compared=seen.compared,
+            reason=f"Differs first in {where}; it was ended there, so no metric tells how much it matters.",
+        )
+    if status is not RunStatus.FINISHED and seen.stop is not Stop.ALL_SEEN:
+        reason = f"The replay itself failed: {repeated.report.reason}"
+        return Verdict(level=VerdictLevel.UNRESOLVED, reason=reason)
+    steps = _compared(plan, detail, hub, terms.window)
+    if terms.window is not None:
+        verdict = judge({}, {}, steps=steps)
+        only = f" Judged: steps {terms.window.first} to {terms.window.last}, and nothing else."
+        return msgspec.structs.replace(verdict, reason=verdict.reason + only)
+    known: Mapping[str, Limit | Noise] = {**learn(plan, hub), **terms.limits}
     return judge(
         {metric.key: metric.last for metric in plan.detail.metrics},
         {metric.key: metric.last for metric in detail.metrics},
         steps=steps,
         outs=_compare_outs(plan, detail.artifacts, hub),
+        known=known,
     )
+
+
+def _compared(
+    plan: ReplayPlan, detail: RunDetail, hub: HubClient, window: StepWindow | None
+) -> Comparison | None:
+    """Compare the steps; None if the run recorded none."""
+    if plan.trajectory is None:
+        return None
+    data = hub.blobs.get_bytes(detail.run.trajectory) if detail.run.trajectory else None
+    replayed = decode_trajectory(data) if data else Trajectory()
+    if window is None:
+        return compare(plan.trajectory, replayed)
+    return compare(within(plan.trajectory, window), within(replayed, window))
 
 
 def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClient) -> dict[str, str]:
@@ -64,10 +128,13 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
     return words
 
 
-def _differences(plan: ReplayPlan, repeated: Repeated, hub: HubClient) -> Iterator[str]:
+def _differences(plan: ReplayPlan, now: Recipe) -> list[Difference]:
     """Name what was observed otherwise than in the record: the first suspects if the result differs."""
-    if not repeated.report.recipe or plan.recipe.observed is None:
-        return
-    now = hub.get_recipe(repeated.run_id)
-    for it in differences(facts_of(plan.recipe, plan.lock), facts_of(now, plan.lock)):
-        yield f"{it.name}: {it.before or 'absent'} → {it.after or 'absent'}"
+    if plan.recipe.observed is None:
+        return []
+    return differences(facts_of(plan.recipe, plan.lock), facts_of(now, plan.lock))
+
+
+def _machine(hardware: Hardware) -> str:
+    gpus = "".join(f", {gpu.get('name', 'GPU')}" for gpu in hardware.gpus)
+    return f"{hardware.cpu_model}, {hardware.cores_allowed} cores{gpus}, {hardware.os}"

@@ -291,7 +291,7 @@ def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
     if store.get_run(verdict.replay_run_id).replay_of != run.id:
         wanted = f"a run that replays {run.id}"
         raise InvalidInput(field="replay_run_id", value=verdict.replay_run_id, wanted=wanted)
-    kept = msgspec.structs.replace(verdict, id=new_id(), run_id=run.id, at=store.now())
+    kept = msgspec.structs.replace(verdict, id=new_id(), run_id=run.id, at=store.now(), by=by)
     with store.transaction():
         store.record_verdict(kept)
         services.record(

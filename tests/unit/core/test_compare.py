@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relive.core.compare import Comparison, compare, judge, same_bits
-from relive.core.trajectory import FirstDivergence, StepRecord, Trajectory, VerdictLevel
+from relive.core.compare import Comparison, Follower, compare, judge, same_bits, within
+from relive.core.trajectory import (
+    FirstDivergence,
+    StepRecord,
+    StepWindow,
+    Trajectory,
+    Verdict,
+    VerdictLevel,
+    latest_verdict,
+)
 
 BIT_EXACT, WITHIN, DIVERGED = VerdictLevel.BIT_EXACT, VerdictLevel.WITHIN_TOLERANCE, VerdictLevel.DIVERGED
 UNRESOLVED, NOT_COMPARABLE = VerdictLevel.UNRESOLVED, VerdictLevel.NOT_COMPARABLE
@@ -267,3 +275,50 @@ def test_other_streams_are_not_comparable():
 
 def test_a_run_without_steps_is_judged_by_its_metrics():
     assert judge({"a": 1.0}, {"a": 1.0}, steps=Comparison()).level == BIT_EXACT
+
+
+@given(trajectories)
+def test_who_follows_a_trajectory_to_its_end_finds_nothing(trajectory):
+    follower = Follower(trajectory)
+    for record in trajectory.steps:
+        follower.take(record)
+    assert (follower.first, follower.compared) == (None, len(trajectory.steps))
+    assert follower.is_complete
+
+
+@given(trajectories.filter(lambda it: any(s.values for s in it.steps)), st.data())
+def test_who_follows_finds_the_same_place_as_who_compares_at_the_end(trajectory, data):
+    index = data.draw(st.sampled_from([i for i, s in enumerate(trajectory.steps) if s.values]))
+    replayed = changed(trajectory, index, values={**trajectory.steps[index].values, "new": (0.5).hex()})
+    follower = Follower(trajectory)
+    for record in replayed.steps:
+        follower.take(record)
+    found = compare(trajectory, replayed)
+    assert (follower.first, follower.last_equal) == (found.first_divergence, found.last_equal)
+
+
+def test_a_longer_training_is_noticed_where_the_record_ends():
+    follower = Follower(TRAINING)
+    follower.take(step("weights:SGD#0", 5, d={"0.0": "99"}))  # digests may be taken of more steps
+    assert follower.first is None
+    follower.take(step("loss", 2, loss=1.0))
+    assert follower.first == FirstDivergence(stream="loss", step=2, names=("beyond the record",))
+
+
+def test_a_window_holds_no_final_state_and_is_complete_once_passed():
+    window = StepWindow(first=0, last=1)
+    follower = Follower(within(TRAINING, window))
+    assert {it.stream for it in within(TRAINING, window).steps} == {"batch", "loss", "weights:SGD#0"}
+    for record in TRAINING.steps[:3]:
+        follower.take(record)
+    assert not follower.is_complete
+    follower.passed(step("loss", 2, loss=9.0))
+    assert follower.is_complete
+    assert follower.first is None
+
+
+def test_a_verdict_on_a_few_steps_does_not_stand_for_the_run():
+    whole = Verdict(level=DIVERGED, at=1.0)
+    part = Verdict(level=BIT_EXACT, at=2.0, window=StepWindow(first=0, last=5))
+    assert latest_verdict([whole, part]) == whole
+    assert latest_verdict([part]) is None

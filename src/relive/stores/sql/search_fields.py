@@ -74,6 +74,7 @@ TEXTS: Final = {
     "stage": runs.c.stage,
     "commit": runs.c.commit,
     "command": runs.c.command,
+    "recipe": runs.c.recipe_digest,
     "artifact_uri": type_coerce(_LOCATION, TEXT).concat("/").concat(runs.c.id).concat("/artifacts"),
 }
 TIMES: Final = {

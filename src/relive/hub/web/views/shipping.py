@@ -8,10 +8,9 @@ from relive.core.endpoint import Endpoint
 from relive.core.gates import GateResult
 from relive.core.model import ModelVersion
 from relive.core.pipeline import Action, Stage
-from relive.core.trajectory import Verdict, VerdictLevel
+from relive.core.trajectory import Verdict, VerdictLevel, latest_verdict
 from relive.errors import NotFound, ReliveError
 from relive.hub.web.marks import Mark
-from relive.hub.web.views.verdicts import newest
 from relive.services.context import Services
 from relive.services.describing import check_deployable
 from relive.services.registry import load_recipe, was_seen
@@ -111,7 +110,7 @@ def _gates(stages: Sequence[Stage]) -> Check:
 
 
 def _replayed(version: ModelVersion, verdicts: Sequence[Verdict]) -> Check:
-    question, last, url = "Can it be made again?", newest(verdicts), f"/r/{version.run_id}/replay"
+    question, last, url = "Can it be made again?", latest_verdict(verdicts), f"/r/{version.run_id}/replay"
     if last is None:
         said = f"Never replayed. Try: relive replay {version.model}@{version.version}"
         return Check(question=question, mark=_OPEN, evidence=said, url=url)

@@ -6,7 +6,7 @@ import msgspec
 
 from relive.core.ids import short_id
 from relive.core.run import Run, RunKind
-from relive.core.trajectory import MetricDifference, Verdict
+from relive.core.trajectory import MetricDifference, Verdict, latest_verdict
 from relive.errors import NotFound
 from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
 from relive.services.context import Services
@@ -79,14 +79,9 @@ def _is_replay(run: Run) -> bool:
     return run.kind is RunKind.REPLAY and bool(run.replay_of)
 
 
-def newest(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Give the last verdict, or None."""
-    return max(verdicts, key=lambda verdict: verdict.at, default=None)
-
-
 def mark_of(verdicts: Sequence[Verdict]) -> Mark:
     """Give the mark of the last verdict, for a place whose head says what it is about."""
-    last = newest(verdicts)
+    last = latest_verdict(verdicts)
     return VERDICTS[last.level] if last else _NEVER
 
 
@@ -95,7 +90,7 @@ def banner(run: Run, verdicts: Sequence[Verdict]) -> Banner:
     is_copy = run.kind is RunKind.REPLAY and bool(run.replay_of)
     url = f"/r/{run.replay_of if is_copy else run.id}/replay"
     command = f"relive replay {short_id(run.id)}"
-    last = newest(verdicts)
+    last = latest_verdict(verdicts)
     if last is not None:
         said = f"A copy of {short_id(run.replay_of)}. {_sentence(last)}" if is_copy else _sentence(last)
         return Banner(mark=VERDICTS[last.level], sentence=said, url=url, command=command, at=last.at)

@@ -1,0 +1,169 @@
+"""`relive replay` as typed: runs of a real command are made again from their recipes, and judged."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import Shell
+
+# Its outcome can be moved from outside the recipe, which is how these tests plant what a replay has to find.
+TRAIN = """\
+import json, os, sys, time
+import relive
+
+def read(name, default):
+    try:
+        with open(os.path.join({beside!r}, name)) as file:
+            return float(file.read())
+    except FileNotFoundError:
+        return default
+
+if read("crash", 0):
+    sys.exit("planted")
+weight = 1.0
+for step in range(int(read("length", 12))):
+    weight = weight * 0.5 + (read("push", 0.0) if step == 7 else 0.0)
+    relive.step({{"weight": [weight]}}, loss=weight)
+    time.sleep(read("pause", 0.0))
+with open("metrics.json", "w") as file:
+    chance = time.time_ns() % 9973 / 1e6 if "chance" in sys.argv else 0.0
+    json.dump({{"accuracy": 0.5 + read("noise", 0.0) + chance}}, file)
+"""
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """Give the folder out of which the script is moved."""
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run_id(relive: Shell, beside: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a run that can be replayed."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    Path("train.py").write_text(TRAIN.format(beside=str(beside)))
+    Path("requirements.txt").write_text("")
+    subprocess.run(["git", "init", "-q"], check=True)
+    return recorded(relive)
+
+
+def recorded(relive: Shell, *arguments: str) -> str:
+    command = ("--env", "requirements.txt", "--metrics", "metrics.json", "--", "python", "train.py")
+    run = relive("run", "--json", "--project", "demo", *command, *arguments).json
+    Path("metrics.json").unlink()  # else it lies there as a file of the next run's code
+    return str(run["run_id"])
+
+
+def plant(beside: Path, **values: float) -> None:
+    for name, value in values.items():
+        (beside / name).write_text(str(value))
+
+
+def replayed(relive: Shell, run_id: str, *options: str, code: int | None = 0) -> Any:
+    return relive("replay", run_id, "--json", *options, code=code).json
+
+
+def test_a_run_is_made_again_and_the_verdict_is_kept(relive: Shell, run_id: str) -> None:
+    verdict = replayed(relive, run_id)
+    assert (verdict["level"], verdict["steps_compared"]) == ("bit_exact", 12)
+    assert (verdict["by"], verdict["equal_inputs"]) == ("ada", True)
+    assert "cores" in verdict["machine"]
+    shown = relive("show", run_id)
+    assert "≡ bit-exact" in shown.out
+    assert "by ada" in shown.out
+
+
+def test_the_first_step_that_differs_is_named_with_the_last_one_that_did_not(
+    relive: Shell, run_id: str, beside: Path
+) -> None:
+    plant(beside, push=0.25)
+    verdict = replayed(relive, run_id, code=0)
+    assert verdict["level"] == "within_tolerance"
+    assert verdict["first_divergence"]["step"] == 7
+    assert verdict["last_equal"]["step"] in (6, 7)
+
+
+def test_it_can_end_at_the_first_step_that_differs(relive: Shell, run_id: str, beside: Path) -> None:
+    plant(beside, push=0.25, length=2000, pause=0.05)
+    verdict = replayed(relive, run_id, "--until-divergence", code=3)
+    assert verdict["level"] == "diverged"
+    assert (verdict["first_divergence"]["step"], verdict["metrics"]) == (7, [])
+    assert "ended there" in verdict["reason"]
+
+
+def test_only_the_asked_steps_are_judged(relive: Shell, run_id: str, beside: Path) -> None:
+    plant(beside, push=0.25, pause=0.05, length=2000)
+    verdict = replayed(relive, run_id, "--steps", "0..5")
+    assert (verdict["level"], verdict["window"]) == ("bit_exact", {"first": 0, "last": 5})
+    assert "steps 0 to 5, and nothing else" in verdict["reason"]
+    assert replayed(relive, run_id, "--steps", "6..9", code=3)["first_divergence"]["step"] == 7
+    # What was said of a few steps does not stand for the run.
+    assert "bit-exact" not in relive("show", run_id).out
+
+
+def test_a_replay_that_crashes_is_unresolved_and_never_different(
+    relive: Shell, run_id: str, beside: Path
+) -> None:
+    plant(beside, crash=1)
+    verdict = replayed(relive, run_id, code=1)
+    assert verdict["level"] == "unresolved"
+    assert "planted" in verdict["reason"]
+    assert replayed(relive, run_id, "--until-divergence", code=1)["level"] == "unresolved"
+    assert replayed(relive, run_id, "--steps", "0..3", code=1)["level"] == "unresolved"
+
+
+def test_a_tolerance_can_be_asked_for(relive: Shell, run_id: str, beside: Path) -> None:
+    plant(beside, noise=0.015)
+    assert replayed(relive, run_id)["level"] == "within_tolerance"
+    strict = replayed(relive, run_id, "--tolerance", "accuracy=1%", code=3)
+    assert strict["level"] == "diverged"
+    assert strict["metrics"][0]["basis"] == "as asked"
+    said = relive("replay", run_id, "--tolerance", "acc=1%", code=2)
+    assert "accuracy" in said.err
+
+
+def test_the_noise_of_repeats_and_earlier_replays_is_the_limit(relive: Shell, run_id: str) -> None:
+    first = recorded(relive, "chance")
+    recorded(relive, "chance")  # nobody called it a replay, but its recipe is the same
+    assert replayed(relive, first, code=None)["metrics"][0]["basis"] == "a few points"
+    (metric,) = replayed(relive, first, code=None)["metrics"]
+    assert metric["basis"].startswith("noise of 3 runs with equal inputs: mean 0.50")
+    assert (metric["noise"]["n"], metric["relative"]) == (3, False)
+    assert 0 < metric["limit"] == pytest.approx(9.925 * metric["noise"]["sd"] * 2**0.5)
+
+
+def test_a_replay_with_other_inputs_tells_nothing_about_noise(
+    relive: Shell, run_id: str, beside: Path
+) -> None:
+    plant(beside, noise=0.001)
+    for _ in range(3):
+        verdict = replayed(relive, run_id)
+        assert (verdict["equal_inputs"], verdict["metrics"][0]["basis"]) == (False, "a few points")
+
+
+def test_where_nothing_ever_differed_the_usual_points_hold_and_it_is_said(relive: Shell, run_id: str) -> None:
+    for _ in range(2):
+        assert replayed(relive, run_id)["level"] == "bit_exact"
+    (metric,) = replayed(relive, run_id)["metrics"]
+    assert (metric["basis"], metric["noise"]) == ("a few points", {"n": 3, "mean": 0.5, "sd": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--steps", "5..2"), "A..B"),
+        (("--steps", "x"), "A..B"),
+        (("--steps", "100..200"), "0..11"),
+        (("--tolerance", "accuracy"), "METRIC=0.01"),
+        (("--tolerance", "accuracy=-1"), "METRIC=0.01"),
+        (("--tolerance", "accuracy=nan%"), "METRIC=0.01"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    relive: Shell, run_id: str, options: tuple[str, ...], told: str
+) -> None:
+    assert told in relive("replay", run_id, *options, code=2).err
