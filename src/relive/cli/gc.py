@@ -63,6 +63,8 @@ def _tell(report: GcReport) -> None:
     out.print(
         f"{plural(report.deleted, 'blob')} of {report.blobs:,} {verb} deleted: {size(report.freed_bytes)}."
     )
+    if report.uploads:
+        out.print(f"{plural(report.uploads, 'upload')} that nobody went on with {verb} thrown away.")
     kept = f"{report.referred:,} referred to, {report.young:,} too young, {report.pinned:,} pinned"
     out.print(f"Kept: {kept}.")
     if report.database_bytes:

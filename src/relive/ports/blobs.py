@@ -193,8 +193,11 @@ class BlobStore(Protocol):
         """
         ...
 
-    def drop_uploads(self, *, before: float) -> BlobUsage:
-        """Throw away uploads that got no part since a time; gives how many, and the room they took."""
+    def drop_uploads(self, *, before: float, dry_run: bool = False) -> BlobUsage:
+        """Throw away uploads that got no part since a time, or with `dry_run` only count them.
+
+        Gives how many, and the room they took; those whose parts lie with other processes are left to them.
+        """
         ...
 
     def find(self, digest: Digest) -> BlobInfo | None:

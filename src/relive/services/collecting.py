@@ -32,6 +32,8 @@ from relive.wire.housekeeping import GcLine, GcProgress, GcReport
 DAY_S: Final = 86_400.0
 # Work that is still open after so long is taken for abandoned: it keeps nothing that it did not name.
 ABANDONED_S: Final = 30 * DAY_S
+# Whoever sends a large file in parts may be away for so long, and then goes on with it.
+IDLE_UPLOAD_S: Final = 7 * DAY_S
 _LOCK: Final = "gc"
 # Longer than any single step takes.
 _LEASE_S: Final = 600.0
@@ -118,6 +120,8 @@ def _steps(services: Services, report: GcReport, deleted_before: float, before: 
             report = msgspec.structs.replace(report, **counted)
             yield GcProgress(phase="purge", done=report.runs)
         store.release_blobs(before=before)  # also what a collection left that was killed
+    idle = services.blobs.drop_uploads(before=time.time() - IDLE_UPLOAD_S, dry_run=report.dry_run)
+    report = msgspec.structs.replace(report, uploads=idle.n_blobs, freed_bytes=idle.size_bytes)
     with Marks(services.place.data_dir) as marks:
         yield from _mark(services, marks)
         for grown in _sweep(services, marks, report, before):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from relive.errors import NotFound, ReliveError
-from relive.services.collecting import DAY_S, purge
+from relive.services.collecting import DAY_S, IDLE_UPLOAD_S, purge
 from relive.services.context import Services
 from relive.services.mlflow.places import UPLOADS
 
@@ -41,14 +41,15 @@ class Retention:
         deleted_days: Runs and experiments after they were deleted; they can be restored until then.
         jobs_days: Folders of jobs that have ended.
         logs_days: Logs of runs that were lost and that others took over.
-        uploads_days: Parts of files, since the last of them came; their blobs go with the next collection.
+        uploads_days: Parts of files, since the last of them came; where a part is a blob, that goes with the
+            next collection.
         deliveries_days: What became of the messages of webhooks.
     """
 
     deleted_days: float = 30.0
     jobs_days: float = 14.0
     logs_days: float = 90.0
-    uploads_days: float = 7.0
+    uploads_days: float = IDLE_UPLOAD_S / DAY_S
     deliveries_days: float = 30.0
 
     def deleted_before(self, now: float) -> float:
@@ -125,7 +126,9 @@ class Housekeeper:
         store, now = self.services.store, self.services.store.now()
         store.drop_superseded_logs(before=now - self.retention.logs_days * DAY_S)
         store.delete_expired(tokens_before=now, batches_before=now - _BATCHES_DAYS * DAY_S)
-        store.delete_idle_folders(UPLOADS, before=now - self.retention.uploads_days * DAY_S)
+        idle_since = now - self.retention.uploads_days * DAY_S
+        store.delete_idle_folders(UPLOADS, before=idle_since)
+        self.services.blobs.drop_uploads(before=idle_since)
         store.delete_deliveries(before=now - self.retention.deliveries_days * DAY_S)
         store.tidy()
         return False

@@ -35,7 +35,8 @@ class GcReport(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
         young: Blobs that nothing refers to yet: they came within the last day, or while open work went on.
         pinned: Blobs that somebody was told are there.
         deleted: Blobs that are gone.
-        freed_bytes: Their size.
+        uploads: Uploads in parts that got nothing for a week, and are thrown away.
+        freed_bytes: What both took.
         database_bytes: What the database gave back to the file system.
     """
 
@@ -47,6 +48,7 @@ class GcReport(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
     young: int = 0
     pinned: int = 0
     deleted: int = 0
+    uploads: int = 0
     freed_bytes: int = 0
     database_bytes: int = 0
 

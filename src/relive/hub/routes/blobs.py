@@ -97,8 +97,8 @@ async def put_part(
     request: HubRequest,
     digest: FromPath[str],
     number: FromPath[int],
-    size_bytes: FromQuery[int],
-    part: FromQuery[str],
+    size_bytes: FromQuery[int] = 0,
+    part: FromQuery[str] = "",
 ) -> BlobInfo:
     """Store a part of a large blob under its number, if its bytes hash to the digest `part`."""
     owner, blobs = _writer(request).name, services_of(request).blobs

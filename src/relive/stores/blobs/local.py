@@ -87,8 +87,8 @@ class LocalBlobStore(BlobStoreBase):
     def upload(self, digest: Digest, size_bytes: int, *, owner: str) -> PartedUpload:
         return self._uploads.open(digest, size_bytes, owner)
 
-    def drop_uploads(self, *, before: float) -> BlobUsage:
-        return self._uploads.drop(before)
+    def drop_uploads(self, *, before: float, dry_run: bool = False) -> BlobUsage:
+        return self._uploads.drop(before, dry_run=dry_run)
 
     def find(self, digest: Digest) -> BlobInfo | None:
         path = self.path_of(digest)

@@ -85,8 +85,8 @@ class S3BlobStore(BlobStoreBase):
     def upload(self, digest: Digest, size_bytes: int, *, owner: str) -> PartedUpload:
         return self._uploads.open(digest, size_bytes, owner)
 
-    def drop_uploads(self, *, before: float) -> BlobUsage:
-        return self._uploads.drop(before)
+    def drop_uploads(self, *, before: float, dry_run: bool = False) -> BlobUsage:
+        return self._uploads.drop(before, dry_run=dry_run)
 
     def find(self, digest: Digest) -> BlobInfo | None:
         try:

@@ -60,7 +60,7 @@ class Uploads:
             self.budget.claim(min(size_bytes, upload.part_bytes * len(upload.missing()))).close()
         return upload
 
-    def drop(self, before: float) -> BlobUsage:
+    def drop(self, before: float, *, dry_run: bool) -> BlobUsage:
         """Throw away those that got no part since a time; see `ports.blobs.BlobStore.drop_uploads`."""
         n_dropped = size_bytes = 0
         with disk_errors(self.folder):
@@ -69,7 +69,8 @@ class Uploads:
                 with suppress(FileNotFoundError):
                     found = path.stat()
                     if found.st_mtime < before:
-                        path.unlink()
+                        if not dry_run:
+                            path.unlink()
                         n_dropped += 1
                         size_bytes += found.st_blocks * 512  # what has not come takes no room
         return BlobUsage(n_blobs=n_dropped, size_bytes=size_bytes)
