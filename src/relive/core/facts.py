@@ -172,7 +172,7 @@ def _declared(declared: Declared) -> Iterator[Fact]:
     yield from _some(FactGroup.COMMAND, command)
     yield from _some(FactGroup.PARAMS, {key: _exact(value) for key, value in declared.params.items()})
     for name, value in declared.env.items():
-        yield Fact(group=_of_variable(name), name=name, value=value)
+        yield Fact(group=group_of_variable(name), name=name, value=value)
 
 
 def _locked(lock: EnvironmentLock, imported: set[str]) -> Iterator[Fact]:
@@ -202,7 +202,7 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
         name = str(pool.get("internal_api") or pool.get("library") or "pool")
         yield Fact(group=FactGroup.THREADS, name=name, value=_exact(pool.get("num_threads")))
     for name, value in seen.variables.items():
-        yield Fact(group=_of_variable(name), name=name, value=value)
+        yield Fact(group=group_of_variable(name), name=name, value=value)
     for read in seen.reads:
         if read.belongs == "commit":
             continue  # one of the code's files, whether a dep names it or not
@@ -222,7 +222,8 @@ def _found(seen: Observed) -> Iterator[Fact]:
         yield Fact(group=group, name=item.name, value=f"{item.version} record:{item.record_sha256}")
 
 
-def _of_variable(name: str) -> FactGroup:
+def group_of_variable(name: str) -> FactGroup:
+    """Say which kind of input an environment variable is."""
     return FactGroup.THREADS if name.startswith(_NUMERIC) else FactGroup.VARIABLES
 
 

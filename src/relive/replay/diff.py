@@ -80,7 +80,7 @@ def load_side(hub: HubClient, target: str) -> Side:
 
 def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
     """Compare two runs input by input; files are compared one by one."""
-    trees = [Trees(code=side.code, data=_data(side, hub)) for side in (one, other)]
+    trees = [Trees(code=side.code, data=data_of(side, hub)) for side in (one, other)]
     facts = [facts_of(side.recipe, side.lock, tree) for side, tree in zip((one, other), trees, strict=True)]
     return RunDiff(
         before=one.detail.run.id,
@@ -112,7 +112,7 @@ def code_diff(one: Side, other: Side, hub: HubClient) -> Iterator[str]:
         )
 
 
-def _data(side: Side, hub: HubClient) -> dict[str, Manifest]:
+def data_of(side: Side, hub: HubClient) -> dict[str, Manifest]:
     """Fetch what the declared inputs hold; one that the hub has no longer is compared by its digest."""
     found = {}
     for dep in side.recipe.declared.data:

@@ -1,0 +1,244 @@
+"""`relive why`: which inputs make one run's result out of another's, found by re-running."""
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
+from relive.client.hub import connect
+from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
+from relive.replay.answers import keep_answer
+from relive.replay.diff import load_side
+from relive.replay.plan import make_plan
+from relive.replay.why import Question, Why
+
+_SHOWN: Final = 12
+_WIDTH: Final = 40
+_EXIT: Final = {WhyStatus.FOUND: 0, WhyStatus.NO_DIFFERENCE: 0, WhyStatus.WITHIN_NOISE: 0}
+_WORDS: Final = {
+    WhyStatus.FOUND: "[bold green]found[/]",
+    WhyStatus.NO_DIFFERENCE: "[bold]no difference[/]",
+    WhyStatus.WITHIN_NOISE: "[bold]within the noise[/]",
+    WhyStatus.UNEXPLAINED: "[bold yellow]unexplained[/]",
+    WhyStatus.NOT_REPRODUCED: "[bold yellow]not reproduced[/]",
+    WhyStatus.STOPPED: "[bold yellow]stopped[/]",
+}
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@click.option("--metric", default="", help="Explain this metric alone; default: the whole result.")
+@click.option("--max-runs", type=click.IntRange(min=0), help="Start no more runs than this.")
+@click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Runs at a time.")
+@click.option(
+    "--shares",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="Most runs that sharing the effect out among the causes may take.",
+)
+@click.option("--dry-run", is_flag=True, help="Run nothing: say what would be tried, and what is cleared.")
+@json_option
+def why(
+    before: str,
+    after: str,
+    metric: str,
+    max_runs: int | None,
+    parallel: int,
+    shares: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Find the smallest set of inputs that makes AFTER's result out of BEFORE's, by re-running, and prove it.
+
+    BEFORE and AFTER are runs (ids or their beginnings) or model versions: NAME@ALIAS, NAME@NUMBER. Both are
+    reproduced first. Then BEFORE is run with some of AFTER's inputs, until those are found without which the
+    result is not AFTER's. Each run is kept by the hub and never made twice: after Ctrl-C the same command
+    goes on. A run that fails is no difference. Last, each metric's difference is shared out among the causes.
+
+    \b
+    Exit codes: 0 found, or nothing to explain; 1 not explained, not reproduced, or stopped.
+
+    \b
+    Examples:
+      relive why 7f3a 91c2 --dry-run
+      relive why digits@1 digits@champion --metric accuracy
+      relive why 7f3a 91c2 --max-runs 20 --parallel 4 --json
+    """
+    hub = connect(retry_for_s=60.0)
+    plans = [make_plan(hub, target) for target in (before, after)]
+    one, other = (load_side(hub, plan.run_id) for plan in plans)
+    question = Question(metric=metric, max_runs=max_runs, parallel=parallel, most_for_shares=shares)
+    asked = Why(hub, one, other, question, Told(is_quiet=as_json))
+    if dry_run:
+        _show_plan(asked, as_json=as_json)
+        return
+    with _interrupts(asked):
+        report = asked.answer()
+    kept = keep_answer(report, one.detail.project, hub)
+    if as_json:
+        print_json({"url": kept.url, "report": report})
+    else:
+        _print(report, kept.url)
+    raise SystemExit(_EXIT.get(report.status, 1))
+
+
+class Told:
+    """Tells on standard error how the search goes on, a line a run."""
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
+        self._lock = threading.Lock()
+
+    def note(self, sentence: str) -> None:
+        """Say a sentence."""
+        self._say(escape(sentence))
+
+    def trying(self, names: Sequence[str], number: int, at_most: int) -> None:
+        """Say what is being run."""
+        self._say(f"run {number} of at most {at_most}: {escape(_listed(names))}")
+
+    def tried(self, it: Tried) -> None:
+        """Say what came out."""
+        known = " (known)" if it.reused else ""
+        reason = f": {it.reason.splitlines()[0][:100]}" if it.reason else ""
+        self._say(f"  {escape(_listed(it.names))} → {it.outcome}{known}{escape(reason)}")
+
+    def _say(self, line: str) -> None:
+        if not self._is_quiet:
+            with self._lock:
+                err.print(line)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "the first as it is"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the first with {', '.join(names[:3])}{more}"
+
+
+@contextmanager
+def _interrupts(asked: Why) -> Iterator[None]:
+    """Let Ctrl-C end the runs and the report be made all the same; a second one gives that up."""
+
+    def stop(*_: Any) -> None:
+        if asked.variants.is_stopped:
+            raise KeyboardInterrupt
+        asked.variants.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number_, handler in before.items():
+            signal.signal(number_, handler)
+
+
+def _show_plan(asked: Why, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "facts": [
+                    {
+                        "name": it.name,
+                        "group": it.group.name.lower(),
+                        "before": it.before,
+                        "after": it.after,
+                        "cleared": it.cleared,
+                    }
+                    for it in asked.swaps
+                ],
+                "uncontrolled": asked.uncontrolled,
+            }
+        )
+        return
+    print_table(
+        ("INPUT", "KIND", "BEFORE", "AFTER", ""),
+        (
+            (
+                it.name,
+                it.group.label,
+                _short(it.before),
+                _short(it.after),
+                f"cleared: {it.cleared}" if it.cleared else "",
+            )
+            for it in asked.swaps
+        ),
+        empty="No input differs that can be exchanged.",
+    )
+    _print_uncontrolled(asked.uncontrolled)
+    n_suspects = sum(not it.cleared for it in asked.swaps)
+    out.print(
+        f"{plural(n_suspects, 'input')} would be tried, {len(asked.swaps) - n_suspects} cleared for free"
+    )
+
+
+def _print(report: WhyReport, url: str) -> None:
+    out.print(f"{_WORDS[report.status]}  {escape(report.reason)}")
+    if report.compared:
+        out.print(f"compared: {escape(report.compared)}")
+    shared = [it for it in report.metrics if all(it.key in cause.shares for cause in report.causes)]
+    _print_causes(report.causes, [it.key for it in shared] if report.causes else [])
+    print_table(
+        ("METRIC", "BEFORE", "AFTER", "DIFFERENCE"),
+        (
+            (
+                it.key,
+                "absent" if it.before is None else number(it.before),
+                "absent" if it.after is None else number(it.after),
+                "" if it.before is None or it.after is None else f"{it.after - it.before:+.3g}",
+            )
+            for it in report.metrics
+        ),
+        empty="",
+    )
+    if report.suspects:
+        out.print(f"still suspected: {escape(', '.join(report.suspects[:_SHOWN]))}")
+    for it in report.cleared[:_SHOWN]:
+        out.print(f"cleared: {escape(it.name)} ({escape(it.reason)})")
+    _print_uncontrolled(report.uncontrolled)
+    for note in report.notes:
+        out.print(f"note: {escape(note)}")
+    reproductions, search, shares = (report.runs(it) for it in ("reproduction", "search", "shares"))
+    reused = report.runs(reused=True)
+    out.print(
+        f"{plural(search, 'run')} to search, {reproductions} to reproduce both, {shares} to share out, "
+        f"{reused} known before" + (f"; {report.missing} more would share it out" if report.missing else "")
+    )
+    out.print(url)
+
+
+def _print_causes(causes: Sequence[Cause], keys: list[str]) -> None:
+    print_table(
+        ("CAUSE", "KIND", "BEFORE", "AFTER", "WITHOUT IT", *(f"ITS PART OF {key}" for key in keys)),
+        (
+            (
+                it.name,
+                it.group,
+                _short(it.before),
+                _short(it.after),
+                it.without,
+                *(f"{it.shares[key]:+.3g}" for key in keys),
+            )
+            for it in causes
+        ),
+        empty="",
+    )
+
+
+def _print_uncontrolled(names: Sequence[str]) -> None:
+    if names:
+        out.print(f"differs, and cannot be exchanged here: {escape(', '.join(names[:_SHOWN]))}")
+
+
+def _short(value: str) -> str:
+    """Give a value as it fits into a column; of a digest its first digits name it."""
+    if not value:
+        return "absent"
+    line = value[7:19] if value.startswith("blake3:") else " ".join(value.split())
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

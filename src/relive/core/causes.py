@@ -1,0 +1,111 @@
+"""The answer to why two runs came out differently, as a record."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class WhyStatus(StrEnum):
+    """How the question was answered; the first three need no further run."""
+
+    FOUND = "found"
+    NO_DIFFERENCE = "no_difference"
+    WITHIN_NOISE = "within_noise"
+    UNEXPLAINED = "unexplained"
+    NOT_REPRODUCED = "not_reproduced"
+    STOPPED = "stopped"
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """One input that makes the second run's result out of the first's, with the others.
+
+    Attributes:
+        group: The kind of input, as `relive diff` calls it.
+        before: What the first run had; "" for nothing.
+        after: What the second had.
+        without: What came out with all other causes: "as the first", "otherwise", "failed", "not tried".
+        shares: Metric to its part of the difference (Shapley value); absent where a run it needs failed or
+            was not made.
+    """
+
+    name: str
+    group: str
+    before: str
+    after: str
+    without: str = "not tried"
+    shares: dict[str, float] = {}
+
+
+class Cleared(msgspec.Struct, frozen=True, kw_only=True):
+    """An input that differs and was not tried, with the reason why it cannot matter."""
+
+    name: str
+    group: str
+    reason: str
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """The first run with some of the second's inputs, as it was run.
+
+    Attributes:
+        names: The inputs that were the second's.
+        outcome: "as the first", "as the second", "otherwise" or "failed".
+        reason: Why it failed.
+        phase: What it was run for: "reproduction", "search" or "shares".
+        reused: Whether it had been run before.
+    """
+
+    names: tuple[str, ...]
+    run_id: str
+    outcome: str
+    phase: str
+    reason: str = ""
+    reused: bool = False
+    metrics: dict[str, float] = {}
+
+
+class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric of both runs, as they came out here; `noise` is the widest spread of repeats, None if none."""
+
+    key: str
+    before: float | None
+    after: float | None
+    noise: float | None = None
+
+
+class WhyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Why two runs came out differently.
+
+    Attributes:
+        before: Id of the first run.
+        after: Id of the second.
+        metric: The one that was asked for; empty for the whole result.
+        reason: One sentence for people.
+        compared: What made two results equal: "3 metrics, 2 states".
+        suspects: Inputs of which some may still be causes; empty once the causes are proven.
+        uncontrolled: What differs and cannot be exchanged here.
+        missing: Runs that sharing the effect out would still need.
+        facts: How many inputs differ that can be exchanged, cleared ones included.
+    """
+
+    before: str
+    after: str
+    status: WhyStatus
+    metric: str = ""
+    reason: str = ""
+    compared: str = ""
+    causes: tuple[Cause, ...] = ()
+    metrics: tuple[MetricChange, ...] = ()
+    suspects: tuple[str, ...] = ()
+    cleared: tuple[Cleared, ...] = ()
+    uncontrolled: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    missing: int = 0
+    facts: int = 0
+    id: str = ""
+    at: float = 0.0
+
+    def runs(self, phase: str = "", *, reused: bool = False) -> int:
+        """Count the runs of a phase, or of all: those that were made, or those that were there."""
+        return sum(it.reused == reused and phase in ("", it.phase) for it in self.tried)
