@@ -27,13 +27,15 @@ class Outside:
         changed: Declared inputs whose bytes changed while it ran.
         opened: What the recorder saw; of no tree if there was none.
         reads: Of that, the files that were read and not declared.
-        isolation: "none", "bubblewrap" or "container".
+        isolation: The walls that held it, "none" without any.
+        hermetic: Whether nothing can have gone past them.
     """
 
     changed: Iterable[str] = ()
     opened: Opened = field(default_factory=Opened)
     reads: tuple[UndeclaredRead, ...] = ()
     isolation: str = "none"
+    hermetic: bool = False
 
 
 def observe(
@@ -73,6 +75,7 @@ def observe(
         addresses=tuple(sorted(outside.opened.addresses)),
         completeness=_completeness(outside.opened, started),
         isolation=outside.isolation,
+        hermetic=outside.hermetic,
         notes=_notes(spool, started),
     )
 

@@ -26,6 +26,8 @@ from relive.runner.results import Expected
 @click.option(
     "--env", "lock", default="", help="Build its environment from this lock file, so that it can be replayed."
 )
+@click.option("--hermetic", is_flag=True, help="Refuse what is neither code, --dep, environment nor its own.")
+@click.option("--network", is_flag=True, help="Let a hermetic run reach more than the hub.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds after which it is ended.")
 @click.option("--pass-exit-code", is_flag=True, help="Exit with the command's own code instead of 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON at the end, to standard output.")
@@ -38,6 +40,8 @@ def run(
     outs: tuple[str, ...],
     metrics: tuple[str, ...],
     lock: str,
+    hermetic: bool,
+    network: bool,
     timeout_s: float | None,
     pass_exit_code: bool,
     as_json: bool,
@@ -51,6 +55,7 @@ def run(
       relive run -- python train.py
       relive run --dep data/ --out model/ --metrics metrics.json -- python train.py --lr 0.1
       relive run --env requirements.txt -- python train.py
+      relive run --hermetic --dep data/ -- python train.py
     """
     asked = HandRun(
         command=command,
@@ -62,6 +67,8 @@ def run(
         expected=Expected(outs=outs, metrics_files=metrics),
         env=EnvSpec(lock=lock) if lock else None,
         timeout_s=timeout_s,
+        hermetic=hermetic,
+        network=network,
     )
     hub = connect()
     # Once, without patience: who has just typed a command wants to hear now that there is no hub.

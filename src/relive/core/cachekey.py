@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from relive.core.pipeline import StageSpec
+from relive.core.pipeline import Hermetic, StageSpec
 
 # A longer value is kept as its digest; facts lie in every stage's row.
 _LONGEST: Final = 200
@@ -25,6 +25,7 @@ _KINDS: Final = {
     "environment": "environment",
     "threads": "threads",
     "image": "image",
+    "hermetic": "hermetic",
     "param": "param",
     "env": "variable",
     "secret": "secret",
@@ -57,6 +58,9 @@ def cache_facts(
         facts["threads"] = str(threads)
     if spec.wdir != ".":
         facts["workdir"] = spec.wdir
+    # What was made without walls does not stand for what is to be made within.
+    if spec.hermetic is Hermetic.ON:
+        facts["hermetic"] = "with network" if spec.network else "true"
     if spec.image:
         facts["image"] = spec.image
     facts |= {f"env {name}": _kept(value) for name, value in spec.env.items()}

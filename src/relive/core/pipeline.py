@@ -31,6 +31,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     when: tuple[str, ...] = ("worker_lost",)
 
 
+class Hermetic(StrEnum):
+    """What becomes of a read that a stage does not declare."""
+
+    ON = "on"
+    WARN = "warn"
+    OFF = "off"
+
+
 class Dep(msgspec.Struct, frozen=True, kw_only=True):
     """One declared input: exactly one of the three is set."""
 
@@ -111,7 +119,12 @@ class EnvSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of a relive.yaml; durations in seconds."""
+    """One stage of a relive.yaml; durations in seconds.
+
+    Attributes:
+        hermetic: Refuse what is not declared, tell of it, or neither.
+        network: Whether a hermetic one may reach more than the hub.
+    """
 
     name: str
     cmd: tuple[str, ...] = ()
@@ -136,6 +149,8 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True):
     image: str = ""
     wdir: str = "."
     condition: str = ""
+    hermetic: Hermetic = Hermetic.WARN
+    network: bool = False
 
 
 class PipelineSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -194,7 +194,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         reads: Files that were read and not declared, by path; the first thousand.
         addresses: Where it connected to, "HOST:PORT".
         completeness: "full", "python-only" or "partial": how much the recorder saw.
-        isolation: "none", "bubblewrap" or "container".
+        isolation: What held it: "landlock+seccomp", "seccomp", "landlock" or "none".
+        hermetic: Whether it can have read nothing but what it declares and what it is made of.
         notes: Sentences for people: what could not be seen and why.
     """
 
@@ -210,6 +211,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
     completeness: str = "python-only"
     isolation: str = "none"
+    hermetic: bool = False
     notes: tuple[str, ...] = ()
 
 

@@ -86,6 +86,7 @@ class FailureReason(StrEnum):
     MISSING_OUT = "missing_out"
     STORE_FULL = "store_full"
     CANCELLED = "cancelled"
+    UNDECLARED_READ = "undeclared_read"
 
 
 class ResourceUse(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from relive.core.expand import find_problems
-from relive.core.pipeline import Dep, EnvSpec, PipelineSpec, Resources, StageSpec
+from relive.core.pipeline import Dep, EnvSpec, Hermetic, PipelineSpec, Resources, StageSpec
 from relive.core.problems import Problem
 from relive.errors import InvalidPipelineFile
 from relive.formats.pipeline_file_keys import FILE
@@ -100,7 +100,7 @@ def _spec(values: dict[str, Any]) -> PipelineSpec:
 def _stage(name: str, values: dict[str, Any], defaults: dict[str, Any]) -> StageSpec:
     """Build a stage of what could be read of it; keys are those of the file."""
     several = ("cmd", "needs", "outs", "params", "metrics", "plots", "gates")
-    single = ("retry", "cache", "register", "deploy", "wdir", "matrix")
+    single = ("retry", "cache", "register", "deploy", "wdir", "matrix", "network")
     fields: dict[str, Any] = {key: tuple(values.get(key, ())) for key in several}
     fields |= {key: values[key] for key in single if key in values}
     select = values.get("select")
@@ -116,5 +116,6 @@ def _stage(name: str, values: dict[str, Any], defaults: dict[str, Any]) -> Stage
         junit=values.get("reports", {}).get("junit", ""),
         select=select,
         condition=values.get("if", ""),
+        hermetic=Hermetic(values.get("hermetic", defaults.get("hermetic", "warn"))),
         **fields,
     )

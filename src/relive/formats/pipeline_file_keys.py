@@ -19,6 +19,7 @@ from relive.formats.pipeline_file_kinds import (
     keys_at,
     one_or_many,
     scalar,
+    switch_or,
     text,
     whole,
     written,
@@ -43,7 +44,7 @@ _FACETS: Final = ("cmd", "select", "gates", "register", "deploy")
 # Without `cmd` these would have no effect.
 _OF_A_COMMAND: Final = (
     *("deps", "outs", "params", "metrics", "plots", "env", "resources", "timeout", "retry", "matrix"),
-    *("cache", "reports", "wdir"),
+    *("cache", "reports", "wdir", "hermetic", "network"),
 )
 _TO_COME: Final = {
     "secrets": "secrets",
@@ -101,6 +102,11 @@ STAGE: Final = Table(
         "cache": Key(
             boolean(), "Whether an earlier run with the same inputs may stand for it; true without it."
         ),
+        "hermetic": Key(
+            switch_or("warn"),
+            "What becomes of reads that it does not declare: refused, told (`warn`, without it), or let be.",
+        ),
+        "network": Key(boolean(), "Whether a hermetic one may reach more than the hub; false without it."),
         "reports": Key(REPORTS.kind("reports such as {junit: reports/junit.xml}"), "Reports it writes."),
         "select": Key(select, "Picks the best run of a stage with a matrix."),
         "gates": Key(gates, "Checks on metrics; one that fails stops what waits for them."),
@@ -188,6 +194,7 @@ DEFAULTS: Final = Table(
         "resources": Key(resources, "Resources of every stage, key by key."),
         "timeout": Key(duration, "Timeout of every stage."),
         "env": Key(variables, "Environment variables of every stage."),
+        "hermetic": Key(switch_or("warn"), "`hermetic` of every stage."),
     }
 )
 STAGES: Final = Table(

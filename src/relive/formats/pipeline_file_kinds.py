@@ -176,6 +176,18 @@ def boolean() -> Kind:
     return Kind(read, {"type": "boolean"})
 
 
+def switch_or(word: str) -> Kind:
+    """True, false, or one word between them; gives "on", "off" or the word."""
+
+    def read(at: At) -> str:
+        value = at.node.value if isinstance(at.node, Scalar) else None
+        if value != word and not isinstance(value, bool):
+            at.refuse(f"true, {word} or false")
+        return word if value == word else "on" if value else "off"
+
+    return Kind(read, {"enum": [True, False, word]})
+
+
 def written() -> Kind:
     """A scalar as the text it is written as: what environment variables hold."""
 

@@ -26,6 +26,7 @@ class CommandPlan:
         commands: Lines for the shell, or one command as its arguments.
         timeout_s: For all of them together.
         opened: File to which the recorder writes what they open; None to leave it away.
+        policy: File that says what they may read, write and reach; None for no walls.
         announce: Whether each is written into the log before it starts.
     """
 
@@ -35,6 +36,7 @@ class CommandPlan:
     timeout_s: float | None = None
     memory_bytes: int | None = None
     opened: Path | None = None
+    policy: Path | None = None
     announce: bool = True
     stdin: IO[bytes] | None = None
 
@@ -85,7 +87,7 @@ def _run_one(
     """Run one command; give how it ended, and whether it was ended because the time was over."""
     if plan.announce:
         sink.take(sink.mask.feed(f"$ {_shown(command)}\n".encode()))
-    terms = Terms(memory_bytes=plan.memory_bytes, stdin=plan.stdin, opened=plan.opened)
+    terms = Terms(memory_bytes=plan.memory_bytes, stdin=plan.stdin, opened=plan.opened, policy=plan.policy)
     process = Process(_argv(command), plan.workdir, plan.environment, sink, terms)
     lease.when_over(process.stop)
     try:

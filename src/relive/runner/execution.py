@@ -10,7 +10,7 @@ import posixpath
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -19,12 +19,14 @@ import msgspec
 
 from relive import settings
 from relive.capture.observed import Outside, observe
-from relive.capture.recorder.reads import Borders, file_time_ns
+from relive.capture.recorder.borders import Borders
+from relive.capture.recorder.reads import file_time_ns
 from relive.client.blobs import BlobClient
 from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
 from relive.core.paths import ROOT
-from relive.core.recipe import Declared, Recipe
+from relive.core.pipeline import Hermetic
+from relive.core.recipe import Declared, Recipe, UndeclaredRead
 from relive.core.run import Artifact, FailureReason, RunStatus
 from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.formats.hashing import document_digest
@@ -32,9 +34,10 @@ from relive.formats.manifest_io import Snapshot
 from relive.formats.spool import SpoolContents, read_spool
 from relive.formats.trajectory import encode_trajectory
 from relive.runner.commands import CommandPlan, Outcome, run_commands
+from relive.runner.hermetic import confine, walls_of
 from relive.runner.lease import Lease, Over
 from relive.runner.masking import Mask
-from relive.runner.opened import environment_of, look_at_opened, told
+from relive.runner.opened import demand, environment_of, in_short, look_at_opened, told
 from relive.runner.output import OutputLog, Sink
 from relive.runner.outs import Found, keep
 from relive.runner.results import Expected, Results, gather
@@ -58,6 +61,9 @@ class Execution:
         prefix: The Python environment; None for the one that the first process turns out to have.
         code_files: Paths of the code that was recorded, relative to the tree.
         named: Inputs that are declared, relative to the tree; "." for all of the code.
+        held: What becomes of reads that are not.
+        network: Whether a hermetic run may reach more than the hub.
+        by_hand: Whether a person started it, who declares by options and not by a file.
     """
 
     run_id: str
@@ -69,6 +75,9 @@ class Execution:
     prefix: Path | None = None
     code_files: frozenset[str] = frozenset()
     named: tuple[str, ...] = (ROOT,)
+    held: Hermetic = Hermetic.WARN
+    network: bool = False
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,12 +168,7 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     streamer = Streamer(desk.reports, desk.lease, desk.sink.log, desk.spool)
     streamer.start()
     desk.say("command", execution.declared.command[:500])
-    began_at_ns = file_time_ns(desk.folder)
-    outcome = run_commands(execution.plan, desk.sink, desk.lease)
-    changed = execution.inputs.changed()
-    watched = look_at_opened(execution.plan.opened, _borders(execution, desk, began_at_ns))
-    desk.sink.take(desk.sink.mask.feed(told(watched.reads).encode()))
-    desk.sink.log.close()
+    outcome, outside, unseen = _run(execution, desk)
     refused = streamer.drain()
     desk.say("upload", "storing its outs")
     spool = read_spool(desk.spool)
@@ -175,13 +179,45 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
         return desk.wait_for_room(put, patience_s=room_patience_s())
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
-    environ = execution.plan.environment
-    outside = Outside(changed=changed, opened=watched.opened, reads=watched.reads)
-    observed = observe(spool, environ, prefix=execution.prefix, outside=outside)
-    notes = (*observed.notes, *watched.notes, *results.notes, *refused)
+    observed = observe(spool, execution.plan.environment, prefix=execution.prefix, outside=outside)
+    notes = (*observed.notes, *unseen, *results.notes, *refused)
     recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))
     is_cancelled = desk.lease.over is Over.CANCELLED
-    return _report(desk, _judged(outcome, results, is_cancelled=is_cancelled), results, recipe, spool)
+    report = _report(desk, _judged(outcome, results, is_cancelled=is_cancelled), results, recipe, spool)
+    is_wanted = execution.held is Hermetic.WARN
+    return msgspec.structs.replace(report, undeclared=in_short(observed.reads) if is_wanted else "")
+
+
+def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str, ...]]:
+    """Run the commands, within walls if the run is hermetic; say how it went, what was seen, and what not."""
+    began_at_ns = file_time_ns(desk.folder)
+    plan = execution.plan
+    if execution.held is Hermetic.ON:
+        before = _borders(execution, desk, began_at_ns)
+        plan = confine(plan, before, desk.folder, network=execution.network)
+    outcome = run_commands(plan, desk.sink, desk.lease)
+    changed = execution.inputs.changed()
+    watched = look_at_opened(plan.opened, _borders(execution, desk, began_at_ns))
+    walls = walls_of(plan, watched.opened)
+    desk.sink.take(desk.sink.mask.feed((told(watched.reads) + walls.told).encode()))
+    desk.sink.log.close()
+    outside = Outside(
+        changed=changed,
+        opened=watched.opened,
+        reads=watched.reads,
+        isolation=walls.names,
+        hermetic=walls.hold,
+    )
+    return _held(execution, outcome, watched.reads), outside, (*watched.notes, *walls.notes)
+
+
+def _held(execution: Execution, outcome: Outcome, reads: tuple[UndeclaredRead, ...]) -> Outcome:
+    """Take an undeclared read of a hermetic run for why it failed: what else went wrong, comes of it."""
+    is_its_own = outcome.failure in (None, FailureReason.FAILURE)
+    if execution.held is not Hermetic.ON or not reads or not is_its_own:
+        return outcome
+    reason = demand(reads, option=execution.by_hand)
+    return replace(outcome, status=RunStatus.FAILED, failure=FailureReason.UNDECLARED_READ, reason=reason)
 
 
 def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:

@@ -28,7 +28,7 @@ from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
 from relive.core.digest import Digest
 from relive.core.paths import ROOT, rooted
-from relive.core.pipeline import EnvSpec
+from relive.core.pipeline import EnvSpec, Hermetic
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
 from relive.errors import HubRefused, HubUnreachable
@@ -63,6 +63,8 @@ class HandRun:
         deps: Files and folders that it reads, relative to the folder.
         expected: What it should leave, relative to the folder.
         env: Environment to build for it; None for the one that is active.
+        hermetic: Whether it gets nothing but what is declared.
+        network: Whether a hermetic one may reach more than the hub.
     """
 
     command: tuple[str, ...]
@@ -74,6 +76,8 @@ class HandRun:
     expected: Expected = field(default_factory=Expected)
     env: EnvSpec | None = None
     timeout_s: float | None = None
+    hermetic: bool = False
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,9 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         prefix=world.prefix,
         code_files=frozenset(file.path for file in snapshot.files),
         named=(ROOT, *(dep.path for dep in world.data)),
+        held=Hermetic.ON if asked.hermetic else Hermetic.WARN,
+        network=asked.network,
+        by_hand=True,
     )
 
 

@@ -1,19 +1,14 @@
 """What the commands opened: where the recorder writes it, and what is said of it when they have ended."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from relive import settings
-from relive.capture.recorder.reads import (
-    MOST_READS,
-    Borders,
-    Opened,
-    environment_folders,
-    find_undeclared,
-    read_opened,
-)
+from relive.capture.recorder.borders import Borders, environment_folders
+from relive.capture.recorder.reads import MOST_READS, Opened, find_undeclared, read_opened
 from relive.core.recipe import READ_HINTS, UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
@@ -71,9 +66,41 @@ def told(reads: tuple[UndeclaredRead, ...]) -> str:
     for belongs, hint in READ_HINTS.items():
         found = [read.path for read in reads if read.belongs == belongs]
         if found:
-            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-            lines.append(f"relive:   {', '.join(found[:_SHOWN])}{more} ({hint})")
+            lines.append(f"relive:   {_listed(found)} ({hint})")
     return "\n".join(lines) + "\n"
+
+
+def in_short(reads: tuple[UndeclaredRead, ...]) -> str:
+    """Say it in one sentence, for those who look at many runs; empty if nothing was read."""
+    return f"read, but not declared: {_listed([read.path for read in reads])}" if reads else ""
+
+
+def demand(reads: tuple[UndeclaredRead, ...], *, option: bool) -> str:
+    """Say why a hermetic run failed, and what to add so that it does not.
+
+    Args:
+        reads: What it was not given; at least one.
+        option: Whether inputs are declared by `--dep`, and not in a relive.yaml.
+    """
+    inside = [read.path for read in reads if read.belongs != "outside"]
+    lines = [in_short(reads)]
+    if inside and option:
+        lines.append(
+            "declare what it reads: " + " ".join(f"--dep {shlex.quote(path)}" for path in inside[:_SHOWN])
+        )
+    elif inside:
+        lines.append("declare what it reads, in relive.yaml under the stage's `deps`:")
+        lines += [f"  - {path}" for path in inside[:_SHOWN]]
+    for belongs in ("ignored", "outside"):
+        found = [read.path for read in reads if read.belongs == belongs]
+        if found:
+            lines.append(f"{_listed(found)}: {READ_HINTS[belongs]}")
+    return "\n".join(lines)
+
+
+def _listed(paths: list[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
 
 
 def environment_of(prefixes: list[Path], *folders: Path) -> tuple[str, ...]:

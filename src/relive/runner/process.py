@@ -62,11 +62,13 @@ class Terms:
         memory_bytes: Limit for its whole tree; None for none.
         stdin: Its input; None for an empty one.
         opened: File to which the recorder writes what the tree opens; None to leave it away.
+        policy: File that says what it may read, write and reach; None for no walls.
     """
 
     memory_bytes: int | None = None
     stdin: IO[bytes] | None = None
     opened: Path | None = None
+    policy: Path | None = None
 
 
 class Process:
@@ -114,6 +116,7 @@ class Process:
                 "environment": dict(environment),
                 "memory_bytes": terms.memory_bytes,
                 "opened": str(terms.opened) if terms.opened else "",
+                "policy": str(terms.policy) if terms.policy else "",
             }
         )
         answer = self._hear(None) or {}

@@ -112,6 +112,8 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         code_files=frozenset(entry.path for entry in code.entries),
         # No cache depends on which of its code a replay reads.
         named=(ROOT, *_named(work)) if rebuild else _named(work),
+        held=work.hermetic,
+        network=work.network,
     )
 
 

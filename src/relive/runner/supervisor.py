@@ -9,7 +9,9 @@ command.
 It speaks JSON lines over one socket:
 
     runner → supervisor   {"argv", "cwd", "environment",
-                           "memory_bytes", "opened"}        first; `opened`: the file that the recorder writes
+                           "memory_bytes",                  first
+                           "opened",                        file that the recorder writes
+                           "policy"}                        file that says what is refused
                           {"stop": GRACE_S}                 end the tree
     supervisor → runner   {"pid"} or {"error"}              first
                           {"exit_code", "signal", "cpu_s", "max_rss_bytes", "over_memory_bytes",
@@ -27,6 +29,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from relive.capture.recorder import landlock
 from relive.capture.recorder.seccomp import DONE, READY, hand_over
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -64,10 +67,10 @@ class Supervisor:
         self._memory_bytes = order.get("memory_bytes")
         try:
             if order.get("opened"):
-                self._recorder = _leave_recorder(order["opened"])
+                self._recorder = _leave_recorder(order["opened"], order.get("policy", ""))
                 self._recorder_pid = os.getppid()
             _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # only now: a fork does not hand it on
-            self._child = _start(order["argv"], order["cwd"], order["environment"], self._recorder)
+            self._child = _start(order, self._recorder)
         except OSError as error:
             self._tell(error=f"{order['argv'][0]} cannot be started: {error.strerror}")
             return
@@ -198,7 +201,7 @@ class Supervisor:
             self._kill_at = 0.0  # the runner is gone
 
 
-def _leave_recorder(opened: str) -> socket.socket | None:
+def _leave_recorder(opened: str, policy: str) -> socket.socket | None:
     """Become the recorder, and go on as its child; give the way to it, None if it could not start.
 
     It must be the ancestor of the tree, or kernels with Yama do not let it read what the tree asks for.
@@ -208,6 +211,7 @@ def _leave_recorder(opened: str) -> socket.socket | None:
         try:
             theirs.set_inheritable(True)
             argv = [*start_line("capture.recorder.listening"), str(theirs.fileno()), opened]
+            argv += [policy] if policy else []
             os.execv(sys.executable, argv)  # noqa: S606  # no shell is wanted here
         finally:
             os._exit(127)
@@ -234,15 +238,13 @@ def start_line(module: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
-def _start(
-    argv: list[str], cwd: str, environment: dict[str, str], handing: socket.socket | None = None
-) -> int:
+def _start(order: dict[str, Any], handing: socket.socket | None) -> int:
     """Start the command in a session of its own; it dies with this process."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _become(argv, cwd, environment, writing, handing)
+        _become(order, writing, handing)
     os.close(writing)
     with open(reading, "rb") as answer:
         failed = answer.read()
@@ -253,23 +255,23 @@ def _start(
     return pid
 
 
-def _become(
-    argv: list[str],
-    cwd: str,
-    environment: dict[str, str],
-    failure: int,
-    handing: socket.socket | None,
-) -> NoReturn:
+def _become(order: dict[str, Any], failure: int, handing: socket.socket | None) -> NoReturn:
+    policy = order.get("policy", "")
     try:
         os.setsid()
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        os.chdir(cwd)
+        os.chdir(order["cwd"])
+        if policy and landlock.version():
+            with open(policy, "rb") as file:
+                allowed = json.load(file)
+            landlock.restrict(allowed["readable"], allowed["writable"])
         if handing is not None:
-            hand_over(handing)
+            hand_over(handing, hermetic=bool(policy))
+        argv = order["argv"]
         # Not our own variables: Python adds LC_CTYPE to them where no locale is set.
-        os.execvpe(argv[0], argv, environment)  # noqa: S606  # no shell is wanted here
+        os.execvpe(argv[0], argv, order["environment"])  # noqa: S606  # no shell is wanted here
     except OSError as error:
         os.write(failure, str(error.errno).encode())
     finally:

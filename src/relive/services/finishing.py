@@ -100,6 +100,7 @@ def _settle(services: Services, stage: Stage, run: Run, report: StageReport) -> 
             services.store.set_stage(stage.id, result=stage.result | tests)
         return
     reason = f"tainted: {report.reason}" if report.tainted else _summary(report)
+    reason = "\n".join(line for line in (reason, report.undeclared) if line)
     succeed(services, stage, reason=reason, result=tests)
     if stage.cache_key and stage.planned.spec.cache and not report.tainted:
         view = load_view(services, stage.pipeline_id)

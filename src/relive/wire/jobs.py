@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from relive.core.model import Signature
-from relive.core.pipeline import EnvSpec, ParamsRef
+from relive.core.pipeline import EnvSpec, Hermetic, ParamsRef
 from relive.core.recipe import DataInput
 from relive.core.run import (
     Artifact,
@@ -83,6 +83,8 @@ class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     timeout_s: float | None = None
     memory_bytes: int | None = None
     cpus: float = 1.0
+    hermetic: Hermetic = Hermetic.WARN
+    network: bool = False
     command_token: str = ""
     out_limit_bytes: int | None = None
 
@@ -195,6 +197,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     """The end of a command and all that was recorded of it.
 
     Attributes:
+        undeclared: What was read and not declared, as a sentence; empty if nobody wants to know.
         ended_at: When a run by hand ended, if that was before now; a job's ends when it says so.
     """
 
@@ -210,6 +213,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     log: str = ""
     log_bytes: int = 0
     tainted: bool = False
+    undeclared: str = ""
     usage: ResourceUse | None = None
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()

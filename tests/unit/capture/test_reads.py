@@ -10,16 +10,8 @@ import msgspec
 import pytest
 
 from relive.capture.recorder import reads
-from relive.capture.recorder.reads import (
-    Belongs,
-    Borders,
-    Opened,
-    environment_folders,
-    file_time_ns,
-    find_undeclared,
-    program_roots,
-    read_opened,
-)
+from relive.capture.recorder.borders import Belongs, Borders, environment_folders, program_roots
+from relive.capture.recorder.reads import Opened, file_time_ns, find_undeclared, read_opened
 from relive.capture.recorder.seccomp import calls, filter_program
 from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
@@ -72,27 +64,27 @@ def borders(tree: Path, **changes) -> Borders:
     ],
 )
 def test_a_file_belongs_where_it_lies(tree: Path, path: str, belongs: Belongs) -> None:
-    assert borders(tree).of(str(tree / path), BEFORE, Opened()) is belongs
+    assert borders(tree).of(str(tree / path), BEFORE[1], ()) is belongs
 
 
 def test_without_deps_all_of_the_code_is_declared(tree: Path) -> None:
     known = borders(tree, declared=(".",))
-    assert known.of(str(tree / "helper.py"), BEFORE, Opened()) is Belongs.DECLARED
-    assert known.of(str(tree / "ignored.csv"), BEFORE, Opened()) is Belongs.IGNORED
+    assert known.of(str(tree / "helper.py"), BEFORE[1], ()) is Belongs.DECLARED
+    assert known.of(str(tree / "ignored.csv"), BEFORE[1], ()) is Belongs.IGNORED
 
 
 def test_what_the_run_made_is_its_own(tree: Path) -> None:
-    made = Opened(made={"/srv/made"})
-    assert borders(tree).of("/srv/made", BEFORE, made) is Belongs.OWN
-    renamed = (4, BEGAN_NS + 5, 7)  # made under another name, then renamed
-    assert borders(tree).of("/srv/renamed", renamed, Opened()) is Belongs.OWN
+    made = {"/srv/made"}
+    assert borders(tree).of("/srv/made", BEFORE[1], made) is Belongs.OWN
+    renamed = BEGAN_NS + 5  # made under another name, then renamed
+    assert borders(tree).of("/srv/renamed", renamed, ()) is Belongs.OWN
 
 
 def test_a_link_is_what_it_leads_to(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere.csv").write_text("1")
     (tree / "data").mkdir()
     (tree / "data/link.csv").symlink_to(tmp_path / "elsewhere.csv")
-    assert borders(tree).of(str(tree / "data/link.csv"), BEFORE, Opened()) is Belongs.OUTSIDE
+    assert borders(tree).of(str(tree / "data/link.csv"), BEFORE[1], ()) is Belongs.OUTSIDE
 
 
 def test_an_undeclared_read_has_the_digest_of_what_was_read(tree: Path) -> None:
@@ -223,13 +215,16 @@ def test_lines_are_put_together_and_gaps_are_seen(tmp_path: Path) -> None:
     assert read_opened(file).unavailable == "Operation not permitted"
 
 
-def test_a_filter_asks_for_each_watched_call_and_lets_all_others_go() -> None:
+@pytest.mark.parametrize("hermetic", [False, True])
+def test_a_filter_asks_for_each_watched_call_and_lets_all_others_go(hermetic: bool) -> None:
     known = calls()
     assert known is not None
-    code = filter_program(known.architecture, known.watched)
+    watched = known.watched(hermetic=hermetic)
+    assert (known.socket in watched) is hermetic
+    code = filter_program(known.architecture, watched)
     assert run_filter(code, known.architecture, known.openat) == 0x7FC00000
-    assert {run_filter(code, known.architecture, number) for number in known.watched} == {0x7FC00000}
-    others = set(range(500)) - set(known.watched)
+    assert {run_filter(code, known.architecture, number) for number in watched} == {0x7FC00000}
+    others = set(range(500)) - set(watched)
     assert {run_filter(code, known.architecture, number) for number in others} == {0x7FFF0000}
     assert run_filter(code, 0x40000003, known.openat) == 0x7FFF0000  # a 32-bit program
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relive.core.cachekey import cache_facts, explain
-from relive.core.pipeline import Resources, Retry, StageSpec
+from relive.core.pipeline import Hermetic, Resources, Retry, StageSpec
 
 SPEC = StageSpec(
     name="train",
@@ -60,6 +60,8 @@ def test_every_part_has_a_name():
         (facts(spec=changed(wdir="src")), ["working folder is new"]),
         (facts(environment=""), ["environment changed"]),
         (facts(spec=changed(image="python:3.11")), ["image is new"]),
+        (facts(spec=changed(hermetic=Hermetic.ON)), ["hermetic is new"]),
+        (facts(spec=changed(hermetic=Hermetic.OFF)), []),
         (facts(spec=changed(env={"SEED": "2"})), ["variable SEED: 1 → 2"]),
         (facts(spec=changed(env={})), ["variable SEED is no longer there"]),
         (facts(spec=changed(secrets=("KEY",))), ["secret KEY is new"]),

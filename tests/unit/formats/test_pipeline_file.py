@@ -11,6 +11,7 @@ from relive.core.pipeline import (
     Deploy,
     EnvSpec,
     Gate,
+    Hermetic,
     ParamsRef,
     PipelineSpec,
     Register,
@@ -374,6 +375,10 @@ def test_top_level_problems(fragment, words):
         ("{cmd: x, matrix: {a: [1], exclude: {a: 1}}}", "matrix.exclude is a mapping"),
         ("{cmd: x, matrix: {a: [1, 2], exclude: [{b: 1}]}}", "fits no combination: there is no axis b"),
         ("{cmd: x, cache: yes}", "cache is 'yes'; expected true or false"),
+        ("{cmd: x, hermetic: maybe}", "hermetic is 'maybe'; expected true, warn or false"),
+        ("{cmd: x, hermetic: 1}", "hermetic is 1; expected true, warn or false"),
+        ("{cmd: x, network: [a]}", "network is a list of 1; expected true or false"),
+        ("{hermetic: true, needs: t}", "does nothing"),
         ("{cmd: x, reports: {junt: a}}", "did you mean `junit`?"),
         ("{cmd: x, env: {A: $, B: }}", "stages.s.env.B is empty"),
         ("{cmd: x, if: a = b}", "stages.s.if has the condition 'a = b'; expected"),
@@ -530,3 +535,19 @@ def test_the_examples_can_be_planned(path):
 def test_what_is_read_can_be_stored_and_read_again():
     spec = parse(EVERYTHING)
     assert msgspec.json.decode(msgspec.json.encode(spec), type=PipelineSpec) == spec
+
+
+def test_what_is_hermetic_is_told_by_the_file_by_its_defaults_or_is_only_warned_of():
+    text = """
+version: 1
+defaults: {hermetic: true}
+stages:
+  a: {cmd: x}
+  b: {cmd: x, hermetic: warn}
+  c: {cmd: x, hermetic: false, network: true}
+"""
+    found = {stage.name: stage for stage in parse_pipeline(text.encode()).stages}
+    assert [found[name].hermetic for name in "abc"] == [Hermetic.ON, Hermetic.WARN, Hermetic.OFF]
+    assert [found[name].network for name in "abc"] == [False, False, True]
+    (bare,) = parse_pipeline(b"version: 1\nstages: {a: {cmd: x}}").stages
+    assert bare.hermetic is Hermetic.WARN

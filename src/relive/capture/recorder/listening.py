@@ -2,8 +2,9 @@
 
 It is small and on its own, because while it is away every open of the tree waits, and when it is gone they
 fail. It is the tree's ancestor, for many kernels (Yama) let none but an ancestor read a process's memory.
-Standard library only; its arguments are a socket and the file to write. Over the socket it says "ready", is
-handed the listener, and says "done"; its end there means that the tree has ended. Lines, each a JSON object:
+Standard library only; its arguments are a socket, the file to write and, for a hermetic run, its policy. Over
+the socket it says "ready", is handed the listener, and says "done"; its end there means that the tree has
+ended. Lines, each a JSON object:
 
     {"begin": true}                             a tree has begun; several may come one after the other
     {"r": PATH, "s": [SIZE, CTIME_NS, INODE]}   opened to read, first time; what it was before
@@ -15,6 +16,7 @@ handed the listener, and says "done"; its end there means that the tree has ende
     {"blind": WHY}                              something was not seen
     {"end": OPENS, "dropped": N}                the last process has ended; lines that found no room
     {"unavailable": WHY}                        the kernel would not have it
+    {"no": PATH or ADDRESS}                     refused: the run is hermetic, and it is not declared
 """
 
 import contextlib
@@ -30,6 +32,7 @@ import threading
 import time
 from typing import Final
 
+from relive.capture.recorder.gate import Gate
 from relive.capture.recorder.looking import Look, Record
 from relive.capture.recorder.seccomp import DONE, READY, Calls, calls
 
@@ -49,12 +52,13 @@ _MOST_STUCK: Final = 8
 class Listener:
     """Answers one tree: a thread looks and answers, and this one sees that no look takes for ever."""
 
-    def __init__(self, listener: int, record: Record, known: Calls) -> None:
+    def __init__(self, listener: int, record: Record, known: Calls, gate: Gate | None = None) -> None:
         self._listener = listener
         self._record = record
         self._known = known
+        self._gate = gate
         self._stuck = 0
-        self._worker = _Worker(self._listener, Look(record, known))
+        self._worker = _Worker(self._listener, Look(record, known, gate))
 
     def run(self, supervisor: socket.socket) -> None:
         """Answer until nobody is left who could ask, or the supervisor says so: old kernels do not."""
@@ -73,7 +77,7 @@ class Listener:
             return
         self._stuck += 1
         self._record.blind(f"looking at a path took more than {_LOOK_S:g} s")
-        look = Look(self._record, self._known) if self._stuck < _MOST_STUCK else None
+        look = Look(self._record, self._known, self._gate) if self._stuck < _MOST_STUCK else None
         self._worker, stuck = _Worker(self._listener, look), self._worker
         stuck.is_over = True
         _answer(self._listener, held[0])
@@ -114,33 +118,36 @@ class _Worker:
                 return  # who asked was killed meanwhile
             raise
         call, pid, _, number, _, _, *arguments = _NOTICE.unpack(notice)
+        refusal = 0
         if self._look is not None:
             self.held = (call, time.monotonic())
-            self._look.note(pid, number, arguments)
+            refusal = self._look.note(pid, number, arguments)
             self.held = None
-        _answer(self._listener, call)
+        _answer(self._listener, call, refusal)
 
 
-def _answer(listener: int, call: int) -> None:
+def _answer(listener: int, call: int, refusal: int = 0) -> None:
+    answer = (0, -refusal, 0) if refusal else (0, 0, _GO_ON)
     try:
-        fcntl.ioctl(listener, _SEND, bytearray(_ANSWER.pack(call, 0, 0, _GO_ON)))
+        fcntl.ioctl(listener, _SEND, bytearray(_ANSWER.pack(call, *answer)))
     except OSError as error:
         if error.errno != errno.ENOENT:  # it was killed meanwhile, or is answered
             raise
 
 
 def main(argv: list[str]) -> int:
-    """Wait to be handed a listener over the socket, and answer it; its arguments are socket and file."""
+    """Wait to be handed a listener over the socket, and answer it; see above for its arguments."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends with the tree, never before
     out = os.open(argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     supervisor = socket.socket(fileno=int(argv[0]))
     supervisor.set_inheritable(False)
+    gate = Gate.load(argv[2]) if len(argv) > 2 else None
     supervisor.send(READY)
     why, listeners, _, _ = socket.recv_fds(supervisor, 256, 1)
     known = calls()
     if listeners and known is not None:
-        Listener(listeners[0], Record(out), known).run(supervisor)
+        Listener(listeners[0], Record(out), known, gate).run(supervisor)
     elif why:
         os.write(out, json.dumps({"unavailable": why.decode()}).encode() + b"\n")
     with contextlib.suppress(OSError):  # it is gone already

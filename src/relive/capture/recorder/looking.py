@@ -11,6 +11,7 @@ import stat
 import sys
 from typing import Any, Final
 
+from relive.capture.recorder.gate import Gate, Refused
 from relive.capture.recorder.seccomp import Calls
 
 _AT_FDCWD: Final = -100 & 0xFFFFFFFF
@@ -20,7 +21,7 @@ _MOST_PATHS: Final = 100_000
 _MOST_PROCESSES: Final = 4096
 _INET: Final = socket.AF_INET
 _INET6: Final = socket.AF_INET6
-_LONGEST_ADDRESS: Final = 28
+_LONGEST_ADDRESS: Final = 110  # that of a path; one of the network takes 28
 # It ended, or gave an address that is none; all else is ours to answer for.
 _ITS_OWN: Final = {errno.ENOENT, errno.ESRCH, errno.EIO, errno.EFAULT}
 # Names that mean another file in each process.
@@ -86,24 +87,39 @@ class Record:
 
 
 class Look:
-    """Looks at calls, one after the other."""
+    """Looks at calls, one after the other.
 
-    def __init__(self, record: Record, known: Calls) -> None:
+    Args:
+        record: Takes what was seen.
+        known: This machine's numbers.
+        gate: What is refused; None to let everything go on.
+    """
+
+    def __init__(self, record: Record, known: Calls, gate: Gate | None = None) -> None:
         self._record = record
         self._known = known
+        self._gate = gate
         self._memory: tuple[int, int] | None = None
         self._roots: dict[int, str] = {}
         self._own = _place_of("self")
 
-    def note(self, pid: int, number: int, arguments: list[int]) -> None:
-        """Write down what a call asks for; never raises for what a program did."""
+    def note(self, pid: int, number: int, arguments: list[int]) -> int:
+        """Write down what a call asks for; never raises for what a program did.
+
+        Returns:
+            The error number that refuses it, 0 to let it go on.
+        """
         try:
             self._note(pid, number, arguments)
+        except Refused as refused:
+            self._record.once("no", refused.name, {"no": refused.name})
+            return refused.number
         except OSError as error:
             if error.errno not in _ITS_OWN:
                 self._record.blind(f"looking at a process: {error.strerror}")
         except (ValueError, OverflowError):
-            return  # arguments that no call takes: it will fail
+            pass  # arguments that no call takes: it will fail
+        return 0
 
     def _note(self, pid: int, number: int, arguments: list[int]) -> None:
         known = self._known
@@ -120,6 +136,11 @@ class Look:
             self._started(pid, arguments[0], arguments[1])
         elif number == known.connect:
             self._connected(self._read(pid, arguments[1], min(arguments[2], _LONGEST_ADDRESS)))
+        elif number == known.socket:
+            if self._gate is not None:
+                self._gate.check_socket(arguments[0], arguments[1])
+        elif self._gate is not None:
+            raise Refused("io_uring", errno.ENOSYS)
         else:
             self._record.once("uring", "", {"uring": True})
 
@@ -145,10 +166,12 @@ class Look:
         if not self._record.has("w", path):
             is_new = not os.path.lexists(root + path)
             self._record.once("w", path, {"w": path, "new": True} if is_new else {"w": path})
+            if is_new and self._gate is not None:
+                self._gate.made.add(path)
 
     def _opened_to_read(self, path: str, root: str) -> bool:
         """Note a file; tell whether it was there, for what is only looked for may come to be there."""
-        if self._record.has("r", path):
+        if self._record.has("r", path) and (self._gate is None or path in self._gate.allowed):
             return True
         try:
             found = os.stat(root + path)
@@ -157,13 +180,18 @@ class Look:
         if stat.S_ISREG(found.st_mode):
             stamp = [found.st_size, found.st_ctime_ns, found.st_ino]
             self._record.once("r", path, {"r": path, "s": stamp})
+            if self._gate is not None:
+                self._gate.check_file(path, found)
         return True
 
     def _started(self, pid: int, folder: int, pointer: int) -> None:
         path = _path(pid, self._whole(pid, folder, self._text(pid, pointer)))
         root = self._roots.pop(pid, "")
         self._forget_memory()  # after a vfork it is the parent's, and would go on being read
-        if not self._record.has("x", path) and os.path.isfile(root + path):
+        if not os.path.isfile(root + path):
+            return
+        self._opened_to_read(path, root)
+        if not self._record.has("x", path):
             self._record.once("x", path, {"x": path})
             if _is_narrow(root + path):
                 self._record.blind(f"{path} is a program of 32 bits")
@@ -176,8 +204,12 @@ class Look:
         elif family == _INET6:
             host = f"[{socket.inet_ntop(_INET6, address[8:24])}]"
         else:
-            return  # a socket of this machine
+            if self._gate is not None and family == socket.AF_UNIX:
+                self._gate.check_local(address[2:])
+            return
         self._record.once("c", f"{host}:{port}", {"c": f"{host}:{port}"})
+        if self._gate is not None:
+            self._gate.check_address(host, port)
 
     @staticmethod
     def _whole(pid: int, folder: int, text: bytes) -> bytes:

@@ -3,49 +3,20 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from relive.capture.recorder.borders import UNDECLARED, Belongs, Borders, lies_in_any, program_roots
 from relive.capture.secrets import secret_file
-from relive.core.paths import is_within, overlap
 from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 MOST_READS: Final = 1000
 # Hashing what nobody declared must not take longer than the run.
 _MOST_BYTES: Final = 32 * 1024**3
-_SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run")
-# Below these people keep data all the same.
-_NOT_SYSTEM: Final = ("/dev/shm", "/run/media", "/usr/local")  # noqa: S108  # looked at, not written to
-_LOCAL_SYSTEM: Final = tuple(
-    f"/usr/local/{name}"
-    for name in ("bin", "etc", "games", "include", "lib", "lib32", "lib64", "libexec", "man", "sbin", "share")
-)
-# Of a program's own folder, what lies beside its `bin`.
-_INSTALLED: Final = ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "shims")
-_PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
-_TREE_NOISE: Final = (".git", "__pycache__")
-
-
-class Belongs(StrEnum):
-    """What a file that was read is to the run; the last three are not declared."""
-
-    ENVIRONMENT = "environment"
-    SYSTEM = "system"
-    OWN = "own"
-    DECLARED = "declared"
-    COMMIT = "commit"
-    IGNORED = "ignored"
-    OUTSIDE = "outside"
-
-
-UNDECLARED: Final = (Belongs.COMMIT, Belongs.IGNORED, Belongs.OUTSIDE)
 
 
 @dataclass
@@ -57,6 +28,7 @@ class Opened:
         made: Paths that were not there before they were written.
         programs: That were started.
         addresses: That were connected to, "HOST:PORT".
+        refused: Paths and addresses that a hermetic run was not given.
         folders: Of which not each file was written down any more.
         unavailable: Why the kernel would not have it; empty if it did.
         begun: How many trees began.
@@ -69,6 +41,7 @@ class Opened:
     made: set[str] = field(default_factory=set)
     programs: set[str] = field(default_factory=set)
     addresses: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
     unavailable: str = ""
     begun: int = 0
@@ -110,7 +83,9 @@ def printable(path: str) -> str:
 
 
 def _take(found: Opened, line: dict[str, Any]) -> None:
-    if line.get("folder"):
+    if "no" in line:
+        found.refused.add(line["no"])
+    elif line.get("folder"):
         found.folders.add(str(line.get("r") or line["w"]))
     elif "r" in line:
         size, changed, inode = line["s"]
@@ -135,61 +110,6 @@ def _take(found: Opened, line: dict[str, Any]) -> None:
         found.is_leaky = True
 
 
-@dataclass(frozen=True)
-class Borders:
-    """Where a run's own things end.
-
-    Attributes:
-        tree: The root of the code.
-        commit: Paths of the code that was recorded, relative to the tree.
-        declared: Declared inputs, relative to the tree; "." for the whole code.
-        written: What the run declares to write, relative to the tree.
-        environment: Folders of its packages, its interpreter and of relive.
-        began_at_ns: When its command was started, as `file_time_ns` gives it.
-    """
-
-    tree: Path
-    commit: frozenset[str]
-    declared: tuple[str, ...]
-    written: tuple[str, ...]
-    environment: tuple[str, ...]
-    began_at_ns: int
-
-    def of(self, path: str, stamp: tuple[int, int, int], opened: Opened) -> Belongs:
-        """Say what a file is to the run; the first rule that knows it decides."""
-        real = os.path.realpath(path)
-        if any(_lies_in(one, folder) for one in (path, real) for folder in self.environment):
-            return Belongs.ENVIRONMENT
-        inside = self._inside(real)
-        if path in opened.made or stamp[1] > self.began_at_ns:
-            return Belongs.OWN
-        if inside is None:
-            return Belongs.SYSTEM if _is_system(real) else Belongs.OUTSIDE
-        return self._in_tree(inside)
-
-    def _in_tree(self, inside: str) -> Belongs:
-        if any(part in _TREE_NOISE for part in inside.split("/")):
-            return Belongs.OWN
-        if any(is_within(inside, named) for named in self.declared if named != "."):
-            return Belongs.DECLARED
-        if any(overlap(inside, named) for named in self.written):
-            return Belongs.OWN
-        if inside not in self.commit:
-            return Belongs.IGNORED
-        return Belongs.DECLARED if "." in self.declared else Belongs.COMMIT
-
-    @cached_property
-    def _root(self) -> str:
-        return os.path.realpath(self.tree)
-
-    def _inside(self, real: str) -> str | None:
-        return os.path.relpath(real, self._root) if _lies_in(real, self._root) else None
-
-    def shown(self, path: str) -> str:
-        """Give a path as people know it: relative to the tree if it lies there."""
-        return self._inside(os.path.realpath(path)) or path
-
-
 def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list[UndeclaredRead]:
     """Find the files that were read and not declared, by path, each with a digest over its bytes now.
 
@@ -200,8 +120,11 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
     found: list[UndeclaredRead] = []
     room = _MOST_BYTES
     for path, stamp in sorted(opened.reads.items()):
-        belongs = borders.of(path, stamp, opened)
-        if belongs not in UNDECLARED or path in opened.programs or _lies_in_any(path, roots):
+        belongs = borders.of(path, stamp[1], opened.made)
+        # A script of the tree that was started is an input like one that was read.
+        is_program = path in opened.programs and belongs is Belongs.OUTSIDE
+        is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots)
+        if is_known and path not in opened.refused:
             continue
         if len(found) == MOST_READS:
             break
@@ -213,32 +136,6 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
     return found
 
 
-def program_roots(programs: Iterable[str], *, keep_out: Iterable[str]) -> set[str]:
-    """Give the folders that programs are installed in: the `bin`, and what belongs beside one.
-
-    Args:
-        programs: Paths of programs that were started.
-        keep_out: Folders that are never taken for one, nor what they lie in.
-    """
-    roots = {root for root in map(_root_of, programs) if root and not _holds_any(root, keep_out)}
-    return {os.path.join(root, name) for root in roots for name in _INSTALLED}
-
-
-def _is_system(path: str) -> bool:
-    if _lies_in_any(path, _NOT_SYSTEM):
-        return _lies_in_any(path, _LOCAL_SYSTEM)
-    return _lies_in_any(path, _SYSTEM)
-
-
-def _root_of(program: str) -> str:
-    folder = os.path.dirname(program)
-    return os.path.dirname(folder) if os.path.basename(folder) in _PROGRAM_FOLDERS else ""
-
-
-def _holds_any(root: str, others: Iterable[str]) -> bool:
-    return root == "/" or any(_lies_in(other, root) for other in others)
-
-
 def _digest(path: str, stamp: tuple[int, int, int], hashes: HashCache) -> str:
     try:
         found = os.stat(path)
@@ -247,28 +144,6 @@ def _digest(path: str, stamp: tuple[int, int, int], hashes: HashCache) -> str:
         return hashes.digest_of(Path(path))[0]
     except OSError:
         return ""
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _lies_in_any(path: str, folders: Iterable[str]) -> bool:
-    return any(_lies_in(path, folder) for folder in folders)
-
-
-def environment_folders(prefixes: Iterable[Path], *others: Path) -> tuple[str, ...]:
-    """Give the folders of Python environments with the interpreters below them, and others."""
-    return tuple(sorted({str(folder) for folder in (*_with_bases(prefixes), *others)}))
-
-
-def _with_bases(prefixes: Iterable[Path]) -> Iterator[Path]:
-    for prefix in prefixes:
-        yield prefix
-        yield Path(os.path.realpath(prefix))
-        python = prefix / "bin" / "python"
-        if python.exists():
-            yield Path(os.path.realpath(python)).parent.parent
 
 
 def file_time_ns(folder: Path) -> int:

@@ -45,16 +45,17 @@ class Calls(NamedTuple):
     execveat: int
     connect: int
     io_uring_setup: int
+    socket: int
 
-    @property
-    def watched(self) -> tuple[int, ...]:
-        """Give the numbers that the filter stops."""
-        return tuple(number for number in self[2:] if number >= 0)
+    def watched(self, *, hermetic: bool) -> tuple[int, ...]:
+        """Give the numbers that the filter stops; sockets are of interest only where they may be refused."""
+        numbers = self[2:] if hermetic else self[2:-1]
+        return tuple(number for number in numbers if number >= 0)
 
 
 _CALLS: Final = {
-    "x86_64": Calls(0xC000003E, 317, 2, 257, 437, 59, 322, 42, 425),
-    "aarch64": Calls(0xC00000B7, 277, -1, 56, 437, 221, 281, 203, 425),
+    "x86_64": Calls(0xC000003E, 317, 2, 257, 437, 59, 322, 42, 425, 41),
+    "aarch64": Calls(0xC00000B7, 277, -1, 56, 437, 221, 281, 203, 425, 198),
 }
 
 
@@ -67,7 +68,7 @@ def calls() -> Calls | None:
     return _CALLS.get(platform.machine())
 
 
-def install(known: Calls) -> int:
+def install(known: Calls, *, hermetic: bool = False) -> int:
     """Have this process and all it will start ask before each watched call; give the descriptor that answers.
 
     It cannot be undone, and set-uid programs gain no rights below it.
@@ -77,7 +78,7 @@ def install(known: Calls) -> int:
     """
     if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise _error()
-    code = filter_program(known.architecture, known.watched)
+    code = filter_program(known.architecture, known.watched(hermetic=hermetic))
     kept = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(kept))
     for flags in (_NEW_LISTENER | _WAIT_KILLABLE, _NEW_LISTENER):  # the second for kernels before 5.19
@@ -87,7 +88,7 @@ def install(known: Calls) -> int:
     raise _error()
 
 
-def hand_over(receiver: socket.socket) -> None:
+def hand_over(receiver: socket.socket, *, hermetic: bool = False) -> None:
     """Install the filter, and hand the socket's other end the descriptor, or a sentence why there is none.
 
     For a process that is about to become a command: nothing of its opens comes before this.
@@ -96,7 +97,7 @@ def hand_over(receiver: socket.socket) -> None:
     try:
         if known is None:
             raise OSError(0, f"its system calls on {platform.machine()} are not known")
-        listener = install(known)
+        listener = install(known, hermetic=hermetic)
     except OSError as error:
         receiver.send(str(error.strerror).encode(), socket.MSG_NOSIGNAL)
         return

@@ -167,6 +167,8 @@ def _work(
         timeout_s=spec.timeout_s,
         memory_bytes=spec.resources.memory_bytes,
         cpus=spec.resources.cpu,
+        hermetic=spec.hermetic,
+        network=spec.network,
         out_limit_bytes=spec.resources.disk_bytes,
     )
 

@@ -278,9 +278,8 @@ def _hardware(seen: Observed | None) -> Group:
         **{f"gpu {index}": str(gpu.get("name", gpu)) for index, gpu in enumerate(machine.gpus)},
     }
     items = [Item(name=name, value=value, mark=_PIN) for name, value in facts.items() if value]
-    items.append(
-        Item(name="isolation", value=seen.isolation, mark=_PIN if seen.isolation != "none" else _LOOSE)
-    )
+    isolation = f"{seen.isolation}, hermetic" if seen.hermetic else seen.isolation
+    items.append(Item(name="isolation", value=isolation, mark=_PIN if seen.hermetic else _LOOSE))
     return Group(name="Hardware", summary=machine.cpu_model or "machine", items=tuple(items))
 
 

@@ -1,0 +1,138 @@
+"""What a hermetic run is not given: the recorder asks before it lets a call go on.
+
+It keeps a program to what was declared, and is no border for one that wants to cross it.
+Design: docs/design/hermetic.md.
+Standard library only, as all that the recorder runs.
+"""
+
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final, Self
+
+from relive.capture.recorder.borders import UNDECLARED, Borders, lies_in_any
+
+_INET: Final = (socket.AF_INET, socket.AF_INET6)
+_KIND: Final = 0xF  # of a socket; above it are its flags
+_LOOPBACK: Final = ("127.", "[::1]", "[::ffff:127.")
+_LISTENS: Final = "0A"
+_DNS_PORT: Final = 53
+
+
+class Refused(Exception):
+    """A call that the run is not given.
+
+    Attributes:
+        name: Of the file or the address.
+        number: The error that the program gets.
+    """
+
+    def __init__(self, name: str, number: int = errno.EACCES) -> None:
+        super().__init__(name)
+        self.name = name
+        self.number = number
+
+
+class Gate:
+    """One run's policy.
+
+    Args:
+        borders: What a file is to the run.
+        folders: That are the run's own besides, such as its home.
+        network: Whether it may reach everything.
+        addresses: "HOST:PORT" that it may reach all the same.
+
+    Attributes:
+        allowed: Files that it was given once, and so for good.
+        made: Files that the run made itself.
+    """
+
+    def __init__(
+        self, borders: Borders, folders: tuple[str, ...], addresses: frozenset[str], *, network: bool
+    ) -> None:
+        self._borders = borders
+        self._folders = folders
+        self._addresses = addresses
+        self._network = network
+        self._has_names = any(address.endswith(f":{_DNS_PORT}") for address in addresses)
+        self._foreign = _listening()
+        self.allowed: set[str] = set()
+        self.made: set[str] = set()
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """Read a policy that the runner has written."""
+        policy: dict[str, Any] = json.loads(Path(path).read_bytes())
+        return cls(
+            Borders.from_document(policy["borders"]),
+            tuple(policy["folders"]),
+            frozenset(policy["addresses"]),
+            network=policy["network"],
+        )
+
+    def check_file(self, path: str, found: os.stat_result) -> None:
+        """Let a file be read or started if it is declared, the environment's, the system's or the run's own.
+
+        Raises:
+            Refused: It is not.
+        """
+        if path in self.allowed:
+            return
+        is_own = lies_in_any(path, self._folders)
+        # Of a file of the commit another mode or name makes no other; a new one may come with an old date.
+        is_code = self._borders.is_code(path)
+        changed_ns = found.st_mtime_ns if is_code else found.st_ctime_ns
+        if not is_own and self._borders.of(path, changed_ns, self.made) in UNDECLARED:
+            raise Refused(path)
+        self.allowed.add(path)
+
+    def check_address(self, host: str, port: int) -> None:
+        """Let the hub be reached, and what the run itself listens on at this machine.
+
+        Raises:
+            Refused: It is another.
+        """
+        if self._network or f"{host}:{port}" in self._addresses:
+            return
+        if not host.startswith(_LOOPBACK) or port in self._foreign:
+            raise Refused(f"{host}:{port}", errno.ENETUNREACH)
+
+    def check_socket(self, family: int, kind: int) -> None:
+        """Let only streams be made, whose connection is looked at, and what asks for the hub's name.
+
+        Raises:
+            Refused: It is of another kind.
+        """
+        if self._network or family not in _INET or kind & _KIND == socket.SOCK_STREAM:
+            return
+        if kind & _KIND != socket.SOCK_DGRAM or not self._has_names:
+            raise Refused("a socket for datagrams")
+
+    def check_local(self, address: bytes) -> None:
+        """Let sockets of the run's own folders be reached; another program could read for it what it likes.
+
+        Raises:
+            Refused: It is another's.
+        """
+        if self._network or address.startswith(b"\0"):
+            return  # one without a path: Landlock tells whose it is
+        path = os.path.normpath(os.fsdecode(address.partition(b"\0")[0]))
+        if not os.path.exists(path):
+            return
+        if not lies_in_any(os.path.realpath(path), (*self._folders, str(self._borders.tree))):
+            raise Refused(path)
+
+
+def _listening() -> frozenset[int]:
+    """Give the ports that others listen on before the run begins."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        except OSError:
+            continue  # without IPv6
+        fields = (line.split() for line in lines)
+        found |= {int(field[1].rpartition(":")[2], 16) for field in fields if field[3] == _LISTENS}
+    return frozenset(found)

@@ -1,0 +1,133 @@
+"""What a hermetic run's gate lets through, and what it refuses."""
+
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from relive.capture.recorder.borders import Borders
+from relive.capture.recorder.gate import Gate, Refused
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for path in ("tree/data", "own"):
+        (tmp_path / path).mkdir(parents=True)
+    for path in ("train.py", "helper.py", "data/a.csv", "ignored.csv"):
+        (tmp_path / "tree" / path).write_text("1")
+    return tmp_path / "tree"
+
+
+def gate(tree: Path, *addresses: str, network: bool = False) -> Gate:
+    """Load a policy from its file, as the recorder does; what is there now was there before the start."""
+    borders = Borders(
+        tree=tree,
+        commit=frozenset({"train.py", "helper.py"}),
+        declared=("train.py", "data"),
+        written=("model",),
+        environment=("/env",),
+        began_at_ns=2**62,
+    )
+    policy = {
+        "borders": borders.as_document(),
+        "folders": [str(tree.parent / "own")],
+        "network": network,
+        "addresses": addresses,
+    }
+    file = tree.parent / "policy.json"
+    file.write_text(json.dumps(policy))
+    return Gate.load(str(file))
+
+
+def is_let(gate: Gate, path: Path) -> bool:
+    try:
+        gate.check_file(str(path), os.stat(path))
+    except Refused as refused:
+        return (refused.name, refused.number) != (str(path), errno.EACCES)
+    return True
+
+
+def test_a_declared_file_is_let_and_any_other_of_the_tree_refused(tree: Path) -> None:
+    found = {
+        path: is_let(gate(tree), tree / path)
+        for path in ("train.py", "data/a.csv", "helper.py", "ignored.csv")
+    }
+    assert found == {"train.py": True, "data/a.csv": True, "helper.py": False, "ignored.csv": False}
+
+
+def test_what_the_run_makes_is_its_own_and_stays_so(tree: Path) -> None:
+    held = gate(tree)
+    made = tree / "ignored.csv"
+    assert not is_let(held, made)
+    held.made.add(str(made))
+    assert is_let(held, made)
+    held.made.clear()
+    assert is_let(held, made)
+    (tree.parent / "own/x").write_text("1")
+    assert is_let(held, tree.parent / "own/x")
+
+
+def test_another_mode_makes_a_file_of_the_commit_no_other(tree: Path) -> None:
+    known = gate(tree)
+    known._borders = Borders(
+        **{**vars(known._borders), "began_at_ns": os.stat(tree / "helper.py").st_mtime_ns}
+    )
+    (tree / "helper.py").chmod(0o755)
+    assert not is_let(known, tree / "helper.py")
+    (tree / "helper.py").write_text("its own now")
+    assert is_let(known, tree / "helper.py")
+
+
+def test_an_address_is_let_that_is_the_hubs_or_the_trees_own(tree: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        held = gate(tree, "10.0.0.1:443")
+        held.check_address("10.0.0.1", 443)
+        held.check_address("127.0.0.1", _unused(port))
+        held.check_address("[::1]", _unused(port))
+        for host, number in (("127.0.0.1", port), ("10.0.0.1", 80), ("[2001:db8::1]", 443)):
+            with pytest.raises(Refused) as caught:
+                held.check_address(host, number)
+            assert caught.value.number == errno.ENETUNREACH
+        gate(tree, network=True).check_address("10.0.0.1", 80)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "family", "kind", "let"),
+    [
+        ((), socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, True),
+        ((), socket.AF_UNIX, socket.SOCK_DGRAM, True),
+        ((), socket.AF_INET, socket.SOCK_DGRAM, False),
+        ((), socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, False),
+        ((), socket.AF_INET, socket.SOCK_RAW, False),
+        (("10.0.0.1:53",), socket.AF_INET, socket.SOCK_DGRAM, True),
+        (("10.0.0.1:53",), socket.AF_INET, socket.SOCK_RAW, False),
+    ],
+)
+def test_sockets_that_ask_nobody_are_refused_but_to_find_the_hub(tree, addresses, family, kind, let) -> None:
+    held = gate(tree, *addresses)
+    if let:
+        held.check_socket(family, kind)
+    else:
+        with pytest.raises(Refused):
+            held.check_socket(family, kind)
+
+
+def test_a_local_socket_is_let_in_the_runs_own_folders(tree: Path) -> None:
+    held = gate(tree)
+    for path in (tree / "s", tree.parent / "own/s", tree.parent / "foreign"):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    held.check_local(os.fsencode(tree / "s") + b"\0")
+    held.check_local(os.fsencode(tree.parent / "own/s"))
+    held.check_local(b"\0abstract")
+    held.check_local(b"/no/such")
+    with pytest.raises(Refused):
+        held.check_local(os.fsencode(tree.parent / "foreign"))
+
+
+def _unused(other: int) -> int:
+    return other - 1 if other > 2000 else other + 1
