@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from relive.cli.output import Group, ago, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.verdicts import verdict_word
 from relive.client.hub import connect
 from relive.core.ids import short_id
 from relive.errors import InvalidInput
@@ -67,12 +68,13 @@ def show(name: str, as_json: bool) -> None:
         aliases.setdefault(alias.version, []).append(alias.alias)
     now = time.time()
     print_table(
-        ("VERSION", "ALIAS", "STATUS", "RUN", "COMMIT", "METRICS", "REGISTERED"),
+        ("VERSION", "ALIAS", "STATUS", "REPLAY", "RUN", "COMMIT", "METRICS", "REGISTERED"),
         (
             (
                 f"v{item.version}",
                 ", ".join(aliases.get(item.version, [])),
                 item.status,
+                verdict_word(detail.verdicts.get(item.version)),
                 short_id(item.run_id),
                 short_id(str(item.facts.get("commit", ""))),
                 "  ".join(f"{key} {number(value)}" for key, value in item.facts.get("metrics", {}).items()),

@@ -6,6 +6,7 @@ import sys
 import click
 
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.verdicts import WORDS
 from relive.client.hub import connect
 from relive.core.compare import within
 from relive.core.ids import short_id
@@ -24,12 +25,12 @@ _EXIT = {
     VerdictLevel.DIVERGED: 3,
     VerdictLevel.NOT_COMPARABLE: 3,
 }
-_WORDS = {
-    VerdictLevel.BIT_EXACT: "[bold green]≡ bit-exact[/]",
-    VerdictLevel.WITHIN_TOLERANCE: "[bold green]≈ within tolerance[/]",
-    VerdictLevel.DIVERGED: "[bold red]≠ diverged[/]",
-    VerdictLevel.UNRESOLVED: "[bold yellow]? unresolved[/]",
-    VerdictLevel.NOT_COMPARABLE: "[bold yellow]? not comparable[/]",
+_STYLES = {
+    VerdictLevel.BIT_EXACT: "green",
+    VerdictLevel.WITHIN_TOLERANCE: "green",
+    VerdictLevel.DIVERGED: "red",
+    VerdictLevel.UNRESOLVED: "yellow",
+    VerdictLevel.NOT_COMPARABLE: "yellow",
 }
 
 
@@ -180,7 +181,7 @@ def _print(verdict: Verdict, url: str) -> None:
         out.print(escape(f"last equal step: {_place(verdict.last_equal)}"))
     for difference in verdict.inputs_differ[:20]:
         out.print(f"input differs: {escape(difference)}")
-    out.print(f"{_WORDS[verdict.level]}  {escape(verdict.reason)}")
+    out.print(f"[bold {_STYLES[verdict.level]}]{WORDS[verdict.level]}[/]  {escape(verdict.reason)}")
     out.print(url)
 
 

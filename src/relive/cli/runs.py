@@ -6,11 +6,12 @@ import time
 import click
 
 from relive.cli.output import ago, duration, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.verdicts import judged_line, verdict_line
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
 from relive.core.recipe import Observed
 from relive.core.run import Run, RunStatus
-from relive.core.trajectory import Verdict, latest_verdict
+from relive.core.trajectory import latest_verdict
 from relive.wire.hub import RunDetail
 
 _GLYPHS = {
@@ -22,13 +23,6 @@ _GLYPHS = {
     RunStatus.LOST: "? lost",
 }
 _READS_SHOWN = 3
-_VERDICTS = {
-    "bit_exact": "≡ bit-exact",
-    "within_tolerance": "≈ within tolerance",
-    "diverged": "≠ diverged",
-    "unresolved": "? unresolved",
-    "not_comparable": "? not comparable",
-}
 _POLL_S = 0.5
 
 
@@ -154,27 +148,12 @@ def _print_head(detail: RunDetail) -> None:
     verdict = latest_verdict(detail.verdicts)
     if verdict is not None:
         out.print(escape(f"replay     {verdict_line(verdict)}"))
-        out.print(escape(f"           {_judged(detail, verdict)}"))
+        out.print(escape(f"           {judged_line(verdict, len(detail.verdicts))}"))
     out.print(escape(f"command    {run.command}"))
     tainted = "   tainted: an input changed while it ran" if run.tainted else ""
     out.print(escape(f"commit     {run.commit or 'none'}{tainted}"))
     out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
     out.print(f"page       {detail.url}")
-
-
-def _judged(detail: RunDetail, verdict: Verdict) -> str:
-    """Say when and where it was judged, by whom, and how often before."""
-    on = f" on {verdict.machine}" if verdict.machine else ""
-    by = f" by {verdict.by}" if verdict.by else ""
-    accepted = f"; accepted: {', '.join(verdict.substitutes)}" if verdict.substitutes else ""
-    return (
-        f"{ago(verdict.at, time.time())}{by}{on}{accepted}; {plural(len(detail.verdicts), 'verdict')} in all"
-    )
-
-
-def verdict_line(verdict: Verdict) -> str:
-    """Say a verdict in one line, with its glyph and word."""
-    return f"{_VERDICTS[verdict.level.value]}   {verdict.reason}"
 
 
 @click.command()

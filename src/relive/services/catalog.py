@@ -1,8 +1,11 @@
 """Reading what is registered and served, as pages and clients want it."""
 
+from collections.abc import Iterator, Sequence
+
 from relive.core.endpoint import Endpoint
-from relive.core.model import RegisteredModel
+from relive.core.model import ModelVersion, RegisteredModel
 from relive.core.project import Project
+from relive.core.trajectory import Verdict, latest_verdict
 from relive.services.context import Services
 from relive.wire.hub import EndpointDetail, ModelDetail, ProjectDetail
 
@@ -50,7 +53,16 @@ def _model(services: Services, model: RegisteredModel) -> ModelDetail:
         url=f"{services.place.public_url}/m/{model.name}",
         versions=tuple(versions),
         aliases=tuple(store.list_aliases(model.name)),
+        verdicts=dict(_verdicts(services, versions)),
     )
+
+
+def _verdicts(services: Services, versions: Sequence[ModelVersion]) -> Iterator[tuple[int, Verdict]]:
+    found = services.store.list_verdicts_of([it.run_id for it in versions if it.run_id])
+    for version in versions:
+        last = latest_verdict(found.get(version.run_id, ()))
+        if last is not None:
+            yield version.version, last
 
 
 def _endpoint(services: Services, endpoint: Endpoint) -> EndpointDetail:

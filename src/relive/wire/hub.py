@@ -109,13 +109,18 @@ class WhyStage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered model with its versions, newest first."""
+    """A registered model with its versions, newest first.
+
+    Attributes:
+        verdicts: Number of a version to the last verdict on the run that made it.
+    """
 
     model: RegisteredModel
     project: str
     url: str
     versions: tuple[ModelVersion, ...]
     aliases: tuple[Alias, ...]
+    verdicts: dict[int, Verdict] = {}
 
 
 class AskSql(msgspec.Struct, frozen=True, kw_only=True):

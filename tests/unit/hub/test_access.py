@@ -75,6 +75,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/webhooks/deliveries": MEMBERS,
     "GET /api/v1/models": KNOWN,
     "GET /api/v1/models/{name:str}": KNOWN,
+    "GET /api/v1/models/{name:str}/badge.svg": KNOWN,  # and who has the key of its address
     "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
     "GET /api/v1/models/{name:str}/versions/{ref:str}/provenance": KNOWN,
     "POST /api/v1/models/{name:str}/versions/{ref:str}/verify": KNOWN,

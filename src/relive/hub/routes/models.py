@@ -8,8 +8,13 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from relive.core.access import Scope
 from relive.core.model import Alias, ModelVersion
-from relive.hub.http import HubRequest, allowed, caller_of, project_of, reader_of, services_of
+from relive.errors import NotFound
+from relive.hub.http import OPEN, HubRequest, allowed, caller_of, project_of, reader_of, services_of
+from relive.hub.web import badge
+from relive.hub.web.marks import NO_VERSION, Mark
+from relive.hub.web.views.verdicts import mark_of
 from relive.services import catalog, endpoints, registry
+from relive.services.context import Services
 from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlias
 
 _ENVELOPE = "application/vnd.dsse.envelope.v1+json"
@@ -32,6 +37,29 @@ def get_model(request: HubRequest, name: FromPath[str]) -> ModelDetail:
     """Give a model with its versions and aliases."""
     _readable(request, name)
     return catalog.get_model(services_of(request), name)
+
+
+@get("/models/{name:str}/badge.svg", sync_to_thread=True, media_type="image/svg+xml", opt=OPEN)
+def get_badge(
+    request: HubRequest, name: FromPath[str], ref: FromQuery[str] = "champion", key: FromQuery[str] = ""
+) -> Response[str]:
+    """Draw the last verdict on a version, for a README: with a login, or with the key of its address."""
+    services = services_of(request)
+    if key:
+        badge.require_key(services, name, key)
+    else:
+        _readable(request, name)
+    # Whoever keeps pictures for a README's readers should ask again soon: a verdict can turn.
+    headers = {"cache-control": "max-age=300", "x-content-type-options": "nosniff"}
+    return Response(badge.draw(_verdict_on(services, name, ref)), media_type="image/svg+xml", headers=headers)
+
+
+def _verdict_on(services: Services, name: str, ref: str) -> Mark:
+    try:
+        version = services.store.get_version(name, ref)
+    except NotFound:
+        return NO_VERSION
+    return mark_of(services.store.list_verdicts(version.run_id))
 
 
 @get("/models/{name:str}/versions/{ref:str}", sync_to_thread=True)
@@ -126,6 +154,7 @@ def delete_endpoint(request: HubRequest, name: FromPath[str]) -> None:
 ROUTES = [
     list_models,
     get_model,
+    get_badge,
     get_version,
     get_provenance,
     verify_version,

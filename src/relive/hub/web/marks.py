@@ -65,6 +65,7 @@ VERDICTS: Final[dict[VerdictLevel, Mark]] = {
     VerdictLevel.NOT_COMPARABLE: Mark("∤", "not comparable", "warn"),
 }
 NEVER_REPLAYED: Final = Mark("·", "never replayed", "quiet")
+NO_VERSION: Final = Mark("·", "no version", "quiet")
 REVISIONS: Final[dict[RevisionState, Mark]] = {
     RevisionState.PENDING: _WAITING,
     RevisionState.STARTING: Mark("◐", "starting", "busy"),

@@ -10,6 +10,7 @@ from relive.core.model import Alias, ModelVersion, TensorSpec
 from relive.core.pipeline import Stage
 from relive.core.run import Run
 from relive.errors import NotFound, ReliveError
+from relive.hub.web import badge
 from relive.hub.web.marks import Mark, of_version
 from relive.hub.web.views.artifacts import FileLine, entry_line
 from relive.hub.web.views.graphs import Graph, draw_lineage
@@ -58,7 +59,11 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and its versions, newest first."""
+    """A model and its versions, newest first.
+
+    Attributes:
+        badge: Markdown that shows its badge elsewhere, and leads here.
+    """
 
     name: str
     project: str
@@ -68,6 +73,7 @@ class ModelPage(msgspec.Struct, frozen=True, kw_only=True):
     banner: Banner | None
     trend: Spark | None
     endpoints: tuple[str, ...]
+    badge: str
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -143,6 +149,7 @@ def get_model(services: Services, name: str) -> ModelPage:
         banner=banner_of(services, champion.run_id) if champion else None,
         trend=_trend(detail.versions, keys, width=360, height=64),
         endpoints=_endpoints(services, name),
+        badge=f"[![replay]({badge.address(services, name)})]({detail.url})",
     )
 
 

@@ -1,6 +1,6 @@
 """The verdict banner: one sentence that says whether a run can be lived again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -32,27 +32,31 @@ class Banner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of a replay beside the record."""
+    """One metric of a replay beside the record; `basis` says where the limit comes from."""
 
     key: str
     recorded: float | None
     replayed: float | None
     difference: str
     limit: str
+    basis: str
     mark: Mark
 
 
 class VerdictDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """All evidence of one replay."""
+    """All evidence of one replay.
+
+    Attributes:
+        facts: Who judged what, where: words to what they say; empty ones are left out.
+    """
 
     mark: Mark
     sentence: str
     at: float
     replay_run_id: str
+    facts: tuple[tuple[str, str], ...]
     metrics: tuple[MetricLine, ...]
     outs: tuple[tuple[str, str, Mark], ...]
-    steps_compared: int
-    first: str
     inputs_differ: tuple[str, ...]
 
 
@@ -117,19 +121,27 @@ def banner_of(services: Services, run_id: str) -> Banner:
 
 def detail(verdict: Verdict) -> VerdictDetail:
     """Lay out all evidence of a verdict."""
-    first = verdict.first_divergence
-    where = f"{first.stream}, step {first.step}: {', '.join(first.names)}" if first else ""
     return VerdictDetail(
         mark=VERDICTS[verdict.level],
         sentence=_sentence(verdict),
         at=verdict.at,
         replay_run_id=verdict.replay_run_id,
+        facts=tuple((word, said) for word, said in _facts(verdict) if said),
         metrics=tuple(_line(metric) for metric in verdict.metrics),
         outs=tuple((path, word, _out_mark(word)) for path, word in sorted(verdict.outs.items())),
-        steps_compared=verdict.steps_compared,
-        first=where,
         inputs_differ=verdict.inputs_differ,
     )
+
+
+def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    first, equal, window = verdict.first_divergence, verdict.last_equal, verdict.window
+    yield "Steps compared", f"{verdict.steps_compared:,}"
+    yield "Only steps", f"{window.first} to {window.last}" if window else ""
+    yield "Parts first at", f"{first.stream}, step {first.step}: {', '.join(first.names)}" if first else ""
+    yield "Last equal step", f"{equal.stream}, step {equal.step}" if equal else ""
+    yield "Accepted instead", ", ".join(verdict.substitutes)
+    yield "Judged by", verdict.by
+    yield "On", verdict.machine
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -151,6 +163,7 @@ def _line(metric: MetricDifference) -> MetricLine:
         replayed=metric.replayed,
         difference=text(metric.difference),
         limit=text(metric.limit),
+        basis=metric.basis,
         mark=mark if metric.ok else Mark("≠", "outside", "bad"),
     )
 

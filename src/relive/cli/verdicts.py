@@ -1,0 +1,33 @@
+"""Verdicts on the command line: the same glyphs and words wherever one is shown."""
+
+import time
+from typing import Final
+
+from relive.cli.output import ago, plural
+from relive.core.trajectory import Verdict, VerdictLevel
+
+WORDS: Final = {
+    VerdictLevel.BIT_EXACT: "≡ bit-exact",
+    VerdictLevel.WITHIN_TOLERANCE: "≈ within tolerance",
+    VerdictLevel.DIVERGED: "≠ diverged",
+    VerdictLevel.UNRESOLVED: "? unresolved",
+    VerdictLevel.NOT_COMPARABLE: "? not comparable",
+}
+
+
+def verdict_word(verdict: Verdict | None) -> str:
+    """Give a verdict's glyph and word; "never" for none."""
+    return WORDS[verdict.level] if verdict is not None else "never"
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Say a verdict in one line."""
+    return f"{WORDS[verdict.level]}   {verdict.reason}"
+
+
+def judged_line(verdict: Verdict, total: int) -> str:
+    """Say when and where it was judged, by whom, with what accepted, and how many there are in all."""
+    on = f" on {verdict.machine}" if verdict.machine else ""
+    by = f" by {verdict.by}" if verdict.by else ""
+    accepted = f"; accepted: {', '.join(verdict.substitutes)}" if verdict.substitutes else ""
+    return f"{ago(verdict.at, time.time())}{by}{on}{accepted}; {plural(total, 'verdict')} in all"
