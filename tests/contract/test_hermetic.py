@@ -8,7 +8,9 @@ import pytest
 
 from relive.capture.recorder import landlock
 from relive.core.pipeline import Hermetic
+from relive.core.recipe import UndeclaredRead
 from relive.core.run import FailureReason, RunStatus
+from relive.runner.opened import demand
 from tests.conftest import require
 from tests.contract.test_recorder import can_listen
 from tests.contract.test_runner import dep, log, recipe, stage
@@ -215,3 +217,23 @@ for path, mode in (({str(tmp_path / "other")!r}, "r"), ({str(tmp_path / "read/a"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def read(path: str, belongs: str) -> UndeclaredRead:
+    return UndeclaredRead(path=path, size_bytes=1, belongs=belongs)
+
+
+def test_what_to_add_is_said_as_it_is_to_be_written():
+    reads = (read("helper.py", "commit"), read("rows.csv", "ignored"), read("/srv/x y", "outside"))
+    assert demand(reads, option=False).splitlines() == [
+        "read, but not declared: helper.py, rows.csv, /srv/x y",
+        "declare what it reads, in relive.yaml under the stage's `deps`:",
+        "  - helper.py",
+        "rows.csv: it is not in the commit: add it to deps, or have a stage make it",
+        "/srv/x y: it lies outside the repository: bring it in, or make it a data set (relive data add)",
+    ]
+    assert demand((read("a b.csv", "ignored"), *reads[2:]), option=True).splitlines() == [
+        "read, but not declared: a b.csv, /srv/x y",
+        "declare what it reads: --dep 'a b.csv'",
+        "/srv/x y: it lies outside the repository: bring it in, or make it a data set (relive data add)",
+    ]

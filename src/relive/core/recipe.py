@@ -160,7 +160,7 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
 READ_HINTS: Final = {
     "commit": "a change of it would not run this stage again: add it to deps",
     "ignored": "it is not in the commit: add it to deps, or have a stage make it",
-    "outside": "it lies outside the repository: relive run --dep, or bring it in",
+    "outside": "it lies outside the repository: bring it in, or make it a data set (relive data add)",
 }
 
 

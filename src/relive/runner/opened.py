@@ -82,7 +82,8 @@ def demand(reads: tuple[UndeclaredRead, ...], *, option: bool) -> str:
         reads: What it was not given; at least one.
         option: Whether inputs are declared by `--dep`, and not in a relive.yaml.
     """
-    inside = [read.path for read in reads if read.belongs != "outside"]
+    to_declare = ("commit", "ignored") if option else ("commit",)
+    inside = [read.path for read in reads if read.belongs in to_declare]
     lines = [in_short(reads)]
     if inside and option:
         lines.append(
@@ -91,10 +92,10 @@ def demand(reads: tuple[UndeclaredRead, ...], *, option: bool) -> str:
     elif inside:
         lines.append("declare what it reads, in relive.yaml under the stage's `deps`:")
         lines += [f"  - {path}" for path in inside[:_SHOWN]]
-    for belongs in ("ignored", "outside"):
+    for belongs, hint in READ_HINTS.items():
         found = [read.path for read in reads if read.belongs == belongs]
-        if found:
-            lines.append(f"{_listed(found)}: {READ_HINTS[belongs]}")
+        if found and belongs not in to_declare:
+            lines.append(f"{_listed(found)}: {hint}")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ _LOCAL_SYSTEM: Final = tuple(
 _INSTALLED: Final = ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "shims")
 _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 # A version manager's programs stand for those that lie here.
-_MANAGED: Final = ("installs", "plugins", "version", "versions")
+_MANAGED: Final = ("installs", "plugins", "pyenv.d", "version", "versions")
 _TREE_NOISE: Final = (".git", "__pycache__")
 
 
