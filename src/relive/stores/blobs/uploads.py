@@ -123,7 +123,7 @@ class PartedUpload:
                 self._path.unlink()
                 raise BlobDigestMismatch(digest=self.digest, actual=hashed.digest)
             if os.fstat(descriptor).st_size != self.size_bytes:
-                os.ftruncate(descriptor, self.size_bytes)
+                os.truncate(self._path, self.size_bytes)
             kept = self.uploads.keep(descriptor, self._path, hashed)
             self._path.unlink(missing_ok=True)
         self.uploads.budget.claim(0).close(kept_bytes=self.size_bytes if kept.is_new else 0)
@@ -131,7 +131,10 @@ class PartedUpload:
 
     def make_file(self) -> None:
         """See that the file is there, in its full size."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            return  # complete: a commit that was cut off had made it read-only already, as blobs are
         try:
             if os.fstat(descriptor).st_size < self.size_bytes:
                 os.ftruncate(descriptor, self.size_bytes + self.n_parts)
@@ -146,8 +149,8 @@ class PartedUpload:
             Conflict: Somebody makes it one now, or has done so.
         """
         try:
-            descriptor = self._lock(fcntl.LOCK_SH)
-        except BlockingIOError:
+            descriptor = self._lock(fcntl.LOCK_SH, os.O_RDWR)
+        except (BlockingIOError, PermissionError):
             raise self._conflict(_BEING_COMMITTED) from None
         except FileNotFoundError:
             raise self._conflict("it is over") from None
@@ -183,18 +186,15 @@ class PartedUpload:
                     raise self._conflict(_BEING_COMMITTED) from None
             time.sleep(_LOCK_EVERY_S)
 
-    def _lock(self, how: int) -> int:
+    def _lock(self, how: int, access: int = os.O_RDONLY) -> int:
         """Open the file, and lock it without waiting.
 
         Raises:
             BlockingIOError: Others hold it.
+            PermissionError: It is complete, and read-only already.
             FileNotFoundError: There is none, or it lost its name meanwhile.
         """
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except PermissionError:
-            # A commit that was cut off had made it read-only already, as blobs are.
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(self._path, access | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
             if not os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
