@@ -22,6 +22,15 @@ from relive.core.pipeline import (
     StageSpec,
     StageStatus,
 )
+from relive.core.review import (
+    Issue,
+    IssueSeverity,
+    LabelKind,
+    LabelSchema,
+    QueueKind,
+    ReviewQueue,
+    ReviewStatus,
+)
 from relive.core.run import Artifact, FailureReason, Input, Metric, ResourceUse, Run, RunKind, RunStatus
 from relive.core.saved_view import SavedView
 from relive.core.search import Field, Order, Side
@@ -30,6 +39,7 @@ from relive.core.trace import Assessment, AssessmentKind, Span, Trace, TraceStat
 from relive.core.trace_filter import parse_trace_filter
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.core.webhook import Webhook, WebhookDelivery
+from relive.ports.review import Within
 from relive.ports.search import Search
 from relive.ports.stores import Store
 
@@ -61,6 +71,7 @@ def fill(store: Store) -> None:
     _fill_logged(store, store.ensure_experiment(project.id, "tries").id)
     _fill_evaluation(store, project.id, store.ensure_experiment(project.id, "tries").id)
     _fill_traces(store, store.ensure_experiment(project.id, "tries").id)
+    _fill_reviews(store, store.ensure_experiment(project.id, "tries").id)
 
 
 def _fill_work(store: Store, project_id: str) -> None:
@@ -208,6 +219,32 @@ def _fill_evaluation(store: Store, project_id: str, experiment_id: str) -> None:
     store.create_scorer_version(experiment_id, "exact", '{"name": "exact"}', created_by="ann")
 
 
+def _fill_reviews(store: Store, experiment_id: str) -> None:
+    within: Any = {"experiment_id": experiment_id, "created_by": "ann"}
+    asked = LabelSchema(
+        id="ls-1", name="good?", kind=LabelKind.FEEDBACK, input={"text": {"max_length": 9}}, **within
+    )
+    store.create_label_schema(asked)
+    queue = ReviewQueue(
+        id="rq-1", name="To do", folded_name="to do", kind=QueueKind.CUSTOM, schema_ids=("ls-1",), **within
+    )
+    store.create_review_queue(queue, users=["bob"])
+    store.add_review_items("rq-1", ["tr-1"])
+    done = {"status": ReviewStatus.COMPLETE, "completed_by": "bob", "completed_at": START}
+    store.set_review_item("rq-1", "tr-1", **done)
+    store.create_issue(
+        Issue(
+            id="iss-1",
+            name="slow",
+            description="it takes long",
+            severity=IssueSeverity.LOW,
+            root_causes=("a loop",),
+            source_run_id=RUN,
+            **within,
+        )
+    )
+
+
 def read_back(store: Store) -> dict[str, Any]:
     """Read all of it, as JSON values."""
     project = store.get_project("demo")
@@ -264,6 +301,10 @@ def read_back(store: Store) -> dict[str, Any]:
         "their experiments": store.list_evaluation_experiments(["d-1"]),
         "their records": store.list_evaluation_records("d-1"),
         "scorers": store.list_scorers([experiment.id for experiment in store.list_experiments()]),
+        "label schemas": store.list_label_schemas(Within()),
+        "review queues": store.list_review_queues(Within(), user="bob"),
+        "their items": store.list_review_items("rq-1"),
+        "issues": store.search_issues(Within(), count=True),
         "webhooks": store.list_webhooks(),
         "deliveries": store.list_deliveries(),
     }

@@ -47,6 +47,7 @@ class Refusals:
 
     side: str
     clause: str
+    key: str = "Invalid attribute key '{key}' specified. Valid keys are '{valid}'"
     comparator: str = "Invalid comparator '{comparator}' not one of '{valid}'"
     nulls: str = "IS NULL / IS NOT NULL is only supported for tags and params, not for '{side}' '{key}'"
     attribute_value: str = "Expected a quoted string value for attributes. Got value {found}"
@@ -279,4 +280,24 @@ EVALUATION_DATASETS: Final = Grammar(
     orders={key: key for key in ("name", "created_time", "last_update_time")},
     lists=frozenset({"name"}),
     pairs={Side.TAG: TEXTUAL},
+)
+
+_ISSUE_FIELDS: Final = "Supported fields: {{'source_run_id', 'status'}}"
+_ISSUE_COMPARATORS: Final = "Supported comparators: {{'!=', '='}}"
+ISSUES: Final = Grammar(
+    refusals=Refusals(
+        side=f"Invalid filter field '{{found}}'. {_ISSUE_FIELDS}",
+        clause="Invalid clause(s) in filter string: {found}",
+        key=f"Invalid filter field '{{found}}'. {_ISSUE_FIELDS}",
+        comparator=f"Invalid comparator '{{comparator}}'. {_ISSUE_COMPARATORS}",
+        nulls=f"Invalid comparator 'IS'. {_ISSUE_COMPARATORS}",
+    ),
+    sides={},
+    attributes=_called(
+        Attribute("status", comparators=("=", "!=")),
+        Attribute("source_run_id", comparators=("=", "!=")),
+    ),
+    orders={},
+    lists=None,
+    is_loose=True,
 )

@@ -251,8 +251,8 @@ class FilterReader(_Reader):
             return side, key, None
         attribute = self.grammar.attributes.get(key)
         if attribute is None:
-            sentence = "Invalid attribute key '{key}' specified. Valid keys are '{valid}'"
-            raise self.fault(name, sentence, key=key, valid=_set(self.grammar.attributes))
+            valid = _set(self.grammar.attributes)
+            raise self.fault(name, self.grammar.refusals.key, key=key, valid=valid)
         return side, key, attribute
 
     def _allowed(self, side: Side, attribute: Attribute | None) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from relive.ports.housekeeping import KeepingStore
 from relive.ports.logged_models import LoggedModelStore
 from relive.ports.metrics import SeriesStore
 from relive.ports.registry import RegistryStore
+from relive.ports.review import IssueStore, LabelSchemaStore, ReviewStore
 from relive.ports.run_tables import RunTableStore
 from relive.ports.search import SearchStore
 from relive.ports.traces import AssessmentStore, SpanStore, TraceStore
@@ -275,6 +276,9 @@ class Store(
     AssessmentStore,
     EvaluationStore,
     ScorerStore,
+    LabelSchemaStore,
+    ReviewStore,
+    IssueStore,
     FileStore,
     WebhookStore,
     ViewStore,

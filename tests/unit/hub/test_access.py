@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from relive.core.access import Scope
 from relive.core.evaluation import EvaluationDataset
 from relive.core.logged_model import LoggedModel
+from relive.core.review import Issue, LabelKind, LabelSchema, QueueKind, ReviewQueue
 from relive.core.run import Artifact
 from relive.core.trace import Assessment, AssessmentKind, Trace
 from relive.core.webhook import Webhook
@@ -75,7 +77,6 @@ TABLE: dict[str, str] = {
     "GET /api/v1/webhooks/deliveries": MEMBERS,
     "GET /api/v1/models": KNOWN,
     "GET /api/v1/models/{name:str}": KNOWN,
-    "GET /api/v1/models/{name:str}/badge.svg": KNOWN,  # and who has the key of its address
     "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
     "GET /api/v1/models/{name:str}/versions/{ref:str}/provenance": KNOWN,
     "POST /api/v1/models/{name:str}/versions/{ref:str}/verify": KNOWN,
@@ -210,6 +211,27 @@ MLFLOW = {
     "GET scorers/get?experiment_id={experiment}&name=exact": CLIENTS,
     "GET scorers/online-configs?scorer_ids=none": CLIENTS,
     "DELETE scorers/delete": MEMBERS,
+    "POST label-schemas/create": CLIENTS,
+    "GET label-schemas/get?schema_id=ls-1": CLIENTS,
+    "GET label-schemas/get-by-name?experiment_id={experiment}&name=good": CLIENTS,
+    "GET label-schemas/list?experiment_id={experiment}": CLIENTS,
+    "PATCH label-schemas/update": MEMBERS,
+    "DELETE label-schemas/delete": MEMBERS,
+    "POST review-queues/create": CLIENTS,
+    "POST review-queues/get-or-create-user": CLIENTS,
+    "GET review-queues/get?queue_id=rq-1": CLIENTS,
+    "GET review-queues/get-by-name?experiment_id={experiment}&name=mine": CLIENTS,
+    "GET review-queues/list?experiment_id={experiment}": CLIENTS,
+    "GET review-queues/items/list?queue_id=rq-1": CLIENTS,
+    "POST review-queues/items/add": MEMBERS,
+    "POST review-queues/items/set-status": MEMBERS,
+    "POST review-queues/items/remove": MEMBERS,
+    "POST review-queues/update": MEMBERS,
+    "POST review-queues/delete": MEMBERS,
+    "POST issues": CLIENTS,
+    "GET issues/{issue_id}": CLIENTS,
+    "PATCH issues/{issue_id}": MEMBERS,
+    "POST issues/search": CLIENTS,
     "POST traces": CLIENTS,
     "GET traces?experiment_ids={experiment}": CLIENTS,
     "GET traces/{request_id}/info": CLIENTS,
@@ -257,6 +279,9 @@ class World:
 DIGITS = {"name": "digits"}
 EVENTS = [{"entity": "PROMPT", "action": "CREATED"}]
 EXACT = {"experiment_id": "EXPERIMENT", "name": "exact"}
+GOOD = {"experiment_id": "EXPERIMENT", "name": "good"}
+QUEUE = {"queue_id": "rq-1"}
+DONE = {"item_id": "tr-1", "status": "COMPLETE", "completed_by": "bob"}
 TRACES = "/api/2.0/mlflow/traces"
 JUDGED = {"assessment": {"assessment_name": "ok", "feedback": {"value": True}}}
 BODIES: dict[str, object] = {
@@ -287,6 +312,18 @@ BODIES: dict[str, object] = {
     "PATCH /api/2.0/mlflow/datasets/{dataset_id}/tags": {"tags": "{}"},
     "POST /api/2.0/mlflow/scorers/register": EXACT | {"serialized_scorer": "{}"},
     "DELETE /api/2.0/mlflow/scorers/delete": EXACT,
+    "POST /api/2.0/mlflow/label-schemas/create": GOOD | {"type": 1, "input": {"text": {}}},
+    "PATCH /api/2.0/mlflow/label-schemas/update": {"schema_id": "ls-1"},
+    "DELETE /api/2.0/mlflow/label-schemas/delete": {"schema_id": "ls-1"},
+    "POST /api/2.0/mlflow/review-queues/create": GOOD | {"queue_type": 2},
+    "POST /api/2.0/mlflow/review-queues/get-or-create-user": {"experiment_id": "EXPERIMENT", "user": "bob"},
+    "POST /api/2.0/mlflow/review-queues/update": QUEUE,
+    "POST /api/2.0/mlflow/review-queues/delete": QUEUE,
+    "POST /api/2.0/mlflow/review-queues/items/add": QUEUE | {"item_ids": ["tr-1"]},
+    "POST /api/2.0/mlflow/review-queues/items/remove": QUEUE | {"item_ids": ["tr-2"]},
+    "POST /api/2.0/mlflow/review-queues/items/set-status": QUEUE | DONE,
+    "POST /api/2.0/mlflow/issues": GOOD | {"description": "x"},
+    "POST /api/2.0/mlflow/issues/search": {"experiment_id": "EXPERIMENT"},
     "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": {"path": "x"},
     "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
     "POST /api/2.0/mlflow-artifacts/mpu/abort/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
@@ -377,10 +414,18 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     bench.services.store.create_assessment(
         Assessment(id="a-1", trace_id="tr-1", name="ok", kind=AssessmentKind.FEEDBACK, value="true")
     )
+    of_it: Any = {"experiment_id": run.experiment_id, "created_by": "ann"}
+    asked = LabelSchema(id="ls-1", name="good", kind=LabelKind.FEEDBACK, input={"text": {}}, **of_it)
+    bench.services.store.create_label_schema(asked)
+    queue = ReviewQueue(id="rq-1", name="mine", folded_name="mine", kind=QueueKind.CUSTOM, **of_it)
+    bench.services.store.create_review_queue(queue, users=[])
+    bench.services.store.add_review_items("rq-1", ["tr-1"])
+    bench.services.store.create_issue(Issue(id="iss-1", name="slow", description="x", **of_it))
     webhook = Webhook(id="w1", name="ci", url="http://127.0.0.1:9/x", events=("prompt.created",))
     bench.services.store.create_webhook(webhook)
     return {
         "webhook_id": "w1",
+        "issue_id": "iss-1",
         "trace_id": "tr-1",
         "trace_id:str": "tr-1",
         "request_id": "tr-1",
@@ -572,6 +617,11 @@ ASKED_BY_POST = (
     "traces/link-to-run",
     "traces/{trace_id}/assessments",
     "scorers/register",
+    "label-schemas/create",
+    "review-queues/create",
+    "review-queues/get-or-create-user",
+    "review-queues/items/add",
+    "issues",
 )
 
 
@@ -583,9 +633,10 @@ def test_a_command_asks_by_post_for_nothing_of_another_project(bench: Bench) -> 
         for path in ASKED_BY_POST:
             answer = world.ask("command", f"POST /api/2.0/mlflow/{path}")
             assert answer.status == 403, (path, answer.body)
-        for path in ("datasets/search", "experiments/search-datasets"):
+        for path in ("datasets/search", "experiments/search-datasets", "issues/search"):
             found = world.ask("command", f"POST /api/2.0/mlflow/{path}")
-            assert (found.status, found.json) == (200, {}), path
+            assert found.status == 200, path
+            assert not any(found.json.values()), path
         own = live.ask("POST", "/api/2.0/mlflow/datasets/create", {"name": "own"}, token=command)
         assert own.status == 200
         for path in ("traces", "evaluation"):

@@ -23,14 +23,24 @@ from sqlalchemy import (
 from relive.errors import DatabaseTooNew, DatabaseUnreachable
 from relive.stores.sql.engine import Database
 from relive.stores.sql.faults import translated
-from relive.stores.sql.tables import evaluation, hub, keeping, models, runs, traces, tracking, work
+from relive.stores.sql.tables import (
+    evaluation,
+    hub,
+    keeping,
+    models,
+    review,
+    runs,
+    traces,
+    tracking,
+    work,
+)
 from relive.stores.sql.tables.base import METADATA
 
 # The files in migrations/versions, oldest first; a test holds the two together.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD: Final = REVISIONS[-1]
 # All tables are known to METADATA once their modules are imported.
-TABLE_MODULES: Final = (evaluation, hub, keeping, models, runs, traces, tracking, work)
+TABLE_MODULES: Final = (evaluation, hub, keeping, models, review, runs, traces, tracking, work)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x72656C6976650002

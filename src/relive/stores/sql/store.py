@@ -12,7 +12,9 @@ from relive.stores.sql.evaluation import SqlEvaluation
 from relive.stores.sql.events import SqlEvents
 from relive.stores.sql.experiments import SqlExperiments
 from relive.stores.sql.files import SqlFiles
+from relive.stores.sql.issues import SqlIssues
 from relive.stores.sql.keeping import SqlKeeping
+from relive.stores.sql.labels import SqlLabelSchemas
 from relive.stores.sql.logged_models import SqlLoggedModels
 from relive.stores.sql.logged_search import SqlLoggedSearch
 from relive.stores.sql.logs import SqlLogs
@@ -24,6 +26,7 @@ from relive.stores.sql.queue import SqlQueue
 from relive.stores.sql.records import SqlRecords
 from relive.stores.sql.registry import SqlRegistry
 from relive.stores.sql.registry_search import SqlRegistrySearch
+from relive.stores.sql.reviews import SqlReviews
 from relive.stores.sql.run_tables import SqlRunTables
 from relive.stores.sql.runs import SqlRuns
 from relive.stores.sql.schema import prepare
@@ -56,6 +59,9 @@ class SqlStore(
     SqlLoggedSearch,
     SqlEvaluation,
     SqlScorers,
+    SqlLabelSchemas,
+    SqlReviews,
+    SqlIssues,
     SqlTraces,
     SqlTraceSamples,
     SqlSpans,

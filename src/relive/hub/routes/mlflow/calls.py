@@ -21,6 +21,7 @@ from relive.hub.routes.mlflow import (
     inputs,
     models,
     registry,
+    review,
     search,
     server,
     traces,
@@ -50,6 +51,7 @@ TABLE: Table = (
     | uploads.TABLE
     | webhooks.TABLE
     | evaluation.TABLE
+    | review.TABLE
 )
 _ROUTES = Routes(TABLE)
 _MODEL_FILE = re.compile(r"logged-models/([^/]+)/artifacts/files")

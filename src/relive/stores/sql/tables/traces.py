@@ -1,11 +1,14 @@
 """Tables of traces: requests to applications, their spans, and what was said of them."""
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Table, func
+from sqlalchemy import text as sql
 
 from relive.core.trace import AssessmentKind, TraceState
 from relive.stores.sql.columns import FLOAT, OptionalWords
 from relive.stores.sql.tables.base import choice, flag, json, key, name, real, table, text, whole
 from relive.stores.sql.tables.runs import INDEXED_LETTERS
+
+_IS_ISSUE = sql(f"kind = '{AssessmentKind.ISSUE}'")
 
 
 def _maybe(called: str) -> Column[str]:
@@ -90,6 +93,14 @@ assessments = table(
     whole("updated_ms"),
     _its_trace(),
     Index(None, "trace_id"),
+)
+# All traces that show an issue, whose id is the name of what was said of them.
+Index(
+    "assessments_issue",
+    func.substr(assessments.c.name, 1, INDEXED_LETTERS),
+    assessments.c.trace_id,
+    sqlite_where=_IS_ISSUE,
+    postgresql_where=_IS_ISSUE,
 )
 run_traces = table(
     "run_traces",
