@@ -18,7 +18,7 @@ import msgspec
 
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Metric
-from relive.errors import BlobDigestMismatch, NotFound, ReliveError, StoreFull, Superseded
+from relive.errors import BlobDigestMismatch, Conflict, NotFound, ReliveError, StoreFull, Superseded
 from relive.formats.hashing import Hashed, Hasher, blake3_digest
 from relive.formats.series import series_of
 from relive.stores.blobs.budget import Budget
@@ -262,6 +262,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _put_part(self, hub: FakeHub, parts: list[str]) -> None:
         number, _, query = parts[3].partition("?")
         about = dict(parse_qsl(query))
+        if hub.path_of(parts[1]).exists():
+            self._read_body()
+            raise Conflict(subject="the upload", reason="the blob is here already")
         upload = hub.uploads.open(parts[1], int(about["size_bytes"]), "tests")
         left = int(self.headers["Content-Length"])
         with upload.part(int(number), expected=about["part"]) as writer:
@@ -355,7 +358,11 @@ def _upload(hub: FakeHub, parts: list[str], size_bytes: int) -> Any:
         return upload.commit()
     if hub.full or (hub.largest_blob is not None and size_bytes > hub.largest_blob):
         raise StoreFull(where="the store", needed_bytes=size_bytes, free_bytes=0)
-    return UploadState(part_bytes=upload.part_bytes, missing=tuple(upload.missing()))
+    return UploadState(
+        is_finishing=upload.is_committing,
+        part_bytes=upload.part_bytes,
+        missing=tuple(upload.missing()),
+    )
 
 
 def _state(hub: FakeHub, job_id: str) -> JobState:

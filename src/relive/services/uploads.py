@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from relive.core.digest import Digest
-from relive.ports.blobs import BlobInfo
+from relive.core.digest import Digest, parse_digest
+from relive.errors import Conflict
+from relive.ports.blobs import BlobInfo, BlobWriter
 from relive.services.collecting import find_missing
 from relive.services.context import Services
 from relive.wire.blobs import UploadState
@@ -26,6 +27,22 @@ def begin(services: Services, digest: Digest, size_bytes: int, owner: str) -> Up
         part_bytes=upload.part_bytes,
         missing=tuple(upload.missing()[:_NAMED_AT_MOST]),
     )
+
+
+def part(
+    services: Services, digest: Digest, size_bytes: int, owner: str, *, number: int, expected: Digest
+) -> BlobWriter:
+    """Begin a part of an upload, whose bytes hash to `expected`.
+
+    Raises:
+        Conflict: The blob is here already.
+        InvalidDigest, InvalidInput: A digest is none, or there is no such size or part.
+        StoreFull: There is no room for what is missing.
+    """
+    if services.blobs.find(parse_digest(digest)) is not None:
+        raise Conflict(subject=f"the upload of {digest}", reason="the blob is here already")
+    upload = services.blobs.upload(digest, size_bytes, owner=owner)
+    return upload.part(number, expected=parse_digest(expected))
 
 
 def finish(services: Services, digest: Digest, size_bytes: int, owner: str) -> BlobInfo:

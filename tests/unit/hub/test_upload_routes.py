@@ -75,6 +75,13 @@ def test_what_is_said_to_be_there_is_pinned(bench: Bench, live: LiveHub) -> None
     assert bench.services.store.doom_blobs([DIGEST]) == set()
 
 
+def test_a_part_of_what_is_there_is_not_taken(bench: Bench, live: LiveHub) -> None:
+    bench.services.blobs.put(DATA)
+    answer = send(live, 0)
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert not (bench.services.place.data_dir / "blobs/uploads").exists()
+
+
 def test_a_blob_that_is_being_deleted_is_sent_again(bench: Bench, live: LiveHub) -> None:
     bench.services.blobs.put(DATA)
     bench.services.store.doom_blobs([DIGEST])

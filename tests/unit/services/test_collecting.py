@@ -242,3 +242,22 @@ def test_marks_are_taken_once_and_a_file_becomes_a_document(tmp_path):
         assert marks.take() == []
         assert (len(marks), one in marks, blake3_digest(b"3") in marks) == (2, True, False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_uploads_that_nobody_goes_on_with_are_thrown_away_after_a_week(bench):
+    data, days = b"x" * 100, {"young": 6.0, "old": 8.0}
+    for name, age_days in days.items():
+        upload = bench.services.blobs.upload(blake3_digest(data), len(data), owner=name)
+        with upload.part(0, expected=blake3_digest(data)) as writer:
+            writer.write(data)
+            writer.commit()
+        at = time.time() - age_days * DAY_S
+        newest = max((bench.services.place.data_dir / "blobs/uploads").iterdir(), key=os.path.getmtime)
+        os.utime(newest, (at, at))
+    assert collected(bench, dry_run=True).uploads == 1
+    report = collected(bench)
+    assert report.uploads == 1
+    assert report.freed_bytes > 0
+    left = {name: bench.services.blobs.upload(blake3_digest(data), len(data), owner=name) for name in days}
+    assert {name: list(upload.missing()) for name, upload in left.items()} == {"young": [], "old": [0]}
+    assert left["young"].commit().size_bytes == len(data)

@@ -10,6 +10,7 @@ from relive.core.access import Caller, Scope, Token
 from relive.core.run import Metric, RunStatus
 from relive.core.webhook import Webhook, WebhookDelivery
 from relive.errors import StoreUnavailable
+from relive.formats.hashing import blake3_digest
 from relive.ports.blobs import BlobInfo
 from relive.services.collecting import DAY_S, collect
 from relive.services.housekeeping import BEGAN, LOCK, Housekeeper, Retention
@@ -127,6 +128,18 @@ def test_an_abandoned_upload_is_forgotten_and_its_parts_freed(bench):
     assert isinstance(report, GcReport)
     assert blobs.find(kept["old"].digest) is None
     assert blobs.find(kept["young"].digest) is not None
+
+
+def test_an_upload_of_our_own_that_nobody_goes_on_with_is_thrown_away(bench):
+    folder = bench.services.place.data_dir / "blobs/uploads"
+    for name, days in (("young", 6), ("old", 8)):
+        upload = bench.services.blobs.upload(blake3_digest(b"x"), 1, owner=name)
+        with upload.part(0, expected=blake3_digest(b"x")) as writer:
+            writer.write(b"x")
+        (file,) = (path for path in folder.iterdir() if path.stat().st_mtime > time.time() - DAY_S)
+        os.utime(file, (time.time() - days * DAY_S,) * 2)
+    keep_house(bench)
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_what_became_of_old_messages_is_forgotten(bench):

@@ -101,9 +101,11 @@ async def put_part(
     part: FromQuery[str] = "",
 ) -> BlobInfo:
     """Store a part of a large blob under its number, if its bytes hash to the digest `part`."""
-    owner, blobs = _writer(request).name, services_of(request).blobs
-    upload = await asyncio.to_thread(lambda: blobs.upload(parse_digest(digest), size_bytes, owner=owner))
-    return await _receive(request, upload.part(number, expected=parse_digest(part)))
+    owner, services = _writer(request).name, services_of(request)
+    writer = await asyncio.to_thread(
+        uploads.part, services, digest, size_bytes, owner, number=number, expected=part
+    )
+    return await _receive(request, writer)
 
 
 @post("/blobs/{digest:str}/upload/finish", status_code=HTTP_200_OK, include_in_schema=False)
