@@ -38,7 +38,7 @@ _WORDS: Final = {
 @click.option(
     "--shares",
     type=click.IntRange(min=0),
-    default=8,
+    default=12,
     show_default=True,
     help="Most runs that sharing the effect out among the causes may take.",
 )

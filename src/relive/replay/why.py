@@ -54,7 +54,7 @@ class Question:
     metric: str = ""
     max_runs: int | None = None
     parallel: int = 1
-    most_for_shares: int = 8
+    most_for_shares: int = 12
 
 
 @dataclass
