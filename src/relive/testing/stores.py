@@ -27,6 +27,7 @@ from relive.testing.stores_questions import QuestionContract
 from relive.testing.stores_records import LogContract, RecordContract
 from relive.testing.stores_registry import EndpointContract, RegistryContract
 from relive.testing.stores_registry_changes import RegistryChangeContract, RegistrySearchContract
+from relive.testing.stores_reviews import IssueContract, LabelSchemaContract, ReviewContract
 from relive.testing.stores_run_tables import RunTableContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
 from relive.testing.stores_search import SearchContract
@@ -59,6 +60,9 @@ class StoreContract(
     LoggedModelContract,
     EvaluationContract,
     ScorerContract,
+    LabelSchemaContract,
+    ReviewContract,
+    IssueContract,
     TraceContract,
     TraceSearchContract,
     SpanContract,
