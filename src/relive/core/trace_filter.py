@@ -31,8 +31,9 @@ _ATTRIBUTES: Final[Mapping[str, Attribute]] = {
     "request_id": Attribute("request_id", comparators=_LISTED),
     "client_request_id": Attribute("client_request_id", comparators=_LISTED),
     "status": Attribute("status", comparators=_LISTED),
-    "name": Attribute("name", comparators=(*_LISTED, *NULLS)),
-    "run_id": Attribute("run_id", comparators=(*_LISTED, *NULLS)),
+    # A tag and metadata in truth, which MLflow's language compares with no list.
+    "name": Attribute("name", comparators=_PAIRS),
+    "run_id": Attribute("run_id", comparators=_PAIRS),
     "prompt": Attribute("prompt", comparators=("=",)),
     "text": Attribute("text", comparators=("LIKE", "ILIKE")),
     **{name: Attribute(f"{name.removesuffix('_ms')}_ms", Kind.NUMBER) for name in _NUMBER_NAMES},
@@ -70,7 +71,7 @@ TRACES: Final = Grammar(
     | {key: it.key for key, it in _ATTRIBUTES.items() if it.kind is Kind.NUMBER}
     | {"experiment_id": "experiment_id"},
     order_sides=frozenset({Side.ATTRIBUTE, Side.TAG, Side.METADATA}),
-    lists=frozenset({"name", "status", "request_id", "run_id", "client_request_id"}),
+    lists=frozenset({"status", "request_id", "client_request_id"}),
     pairs={Side.TAG: _PAIRS, Side.METADATA: _PAIRS},
 )
 

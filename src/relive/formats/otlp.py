@@ -15,6 +15,8 @@ from relive.errors import InvalidInput
 
 # Packed, millions fit into a small message. Exporters send 512 at once.
 MOST_SPANS: Final = 50_000
+# The field that `InvalidInput` names if a message is one, but a span in it is none.
+SPAN: Final = "span"
 _HEX_IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 
@@ -91,7 +93,7 @@ def _spans(request: Any) -> Iterator[OtlpSpan]:
 
 def _span(span: Any, resource: dict[str, Any]) -> OtlpSpan:
     if not 0 < len(span.trace_id) <= 16 or not 0 < len(span.span_id) <= 8 or len(span.parent_span_id) > 8:
-        raise InvalidInput(field="span", value=span.name, wanted="ids of 16 and of 8 bytes")
+        raise InvalidInput(field=SPAN, value=span.name, wanted="ids of 16 and of 8 bytes")
     return OtlpSpan(
         trace_id=_hex(span.trace_id, 16),
         id=_hex(span.span_id, 8),

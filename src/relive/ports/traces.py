@@ -6,9 +6,18 @@ What belongs to a trace (tags, metadata, numbers, spans, assessments, links) goe
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from relive.core.search import Condition, Order
 from relive.core.trace import Assessment, Span, Trace, Usage
 from relive.core.trace_samples import Sample, Samples
+
+
+class TracePage(msgspec.Struct, frozen=True):
+    """Some traces; `next` continues behind them, empty at the end."""
+
+    traces: tuple[Trace, ...]
+    next: str = ""
 
 
 class TraceStore(Protocol):
@@ -59,16 +68,22 @@ class TraceStore(Protocol):
         *,
         orders: Sequence[Order] = (),
         limit: int = 100,
-        offset: int = 0,
-    ) -> list[Trace]:
+        after: str = "",
+    ) -> TracePage:
         """Search the traces of experiments; among equals the newest first.
+
+        A page costs what the first costs, however far behind it is, and what comes and goes between two pages
+        moves none of the others.
 
         Args:
             experiment_ids: Where to look.
             condition: Of the language of `core.trace_filter`; None for all.
             orders: What to sort by first; traces without it last.
             limit: How many at most.
-            offset: How many to pass over.
+            after: Where the page before ended, as it said; empty for the first page.
+
+        Raises:
+            InvalidInput: `after` is none, or of another order.
         """
         ...
 

@@ -17,9 +17,9 @@ def list_traces(
     experiment: str = "",
     filter_text: str = "",
     limit: int,
-    offset: int = 0,
-) -> list[TraceItem]:
-    """Give traces, the newest first.
+    after: str = "",
+) -> tuple[list[TraceItem], str]:
+    """Give traces, the newest first, and where the next page begins; empty at the end.
 
     Args:
         services: The hub's.
@@ -27,11 +27,12 @@ def list_traces(
         experiment: Only those of the experiments with this name or id; empty for all.
         filter_text: In the language of `core.trace_filter`; empty for all.
         limit: How many at most.
-        offset: How many to pass over.
+        after: Where the page before ended, as it said; empty for the first page.
 
     Raises:
         NotFound: There is no such experiment.
         InvalidFilter: The filter cannot be read; says at which character.
+        InvalidInput: `after` is none.
     """
     condition, store = parse_trace_filter(filter_text), services.store
     known = store.list_experiments(project_id or None)
@@ -39,7 +40,8 @@ def list_traces(
     if experiment and not asked:
         raise NotFound(kind="experiment", name=experiment)
     ids = [it.id for it in asked]
-    return _items(services, store.search_traces(ids, condition, limit=limit, offset=offset), asked)
+    page = store.search_traces(ids, condition, limit=limit, after=after)
+    return _items(services, page.traces, asked), page.next
 
 
 def find_trace(services: Services, trace_id: str) -> tuple[Trace, Experiment]:

@@ -21,7 +21,7 @@ from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
 from relive.core.trace_samples import Samples, SampleView
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.stores import Store
-from relive.testing.stores_samples import START, a_project, a_run
+from relive.testing.stores_samples import START, ManualClock, a_project, a_run
 
 
 def a_trace(store: Store, trace_id: str = "tr-1", **changes: Any) -> Trace:
@@ -49,14 +49,25 @@ def judged(store: Store, trace_id: str, name: str, value: str, **changes: Any) -
     return store.create_assessment(made)
 
 
-def found(store: Store, text: str, orders: tuple[Order, ...] = (), **page: int) -> list[str]:
+def found(store: Store, text: str, orders: tuple[Order, ...] = ()) -> list[str]:
     """Search all traces of the project `demo`."""
     experiments = [experiment.id for experiment in store.list_experiments()]
     condition = parse_trace_filter(text)
-    traces = store.search_traces(experiments, condition, orders=orders, **page)
-    if not page:
-        assert store.count_traces(experiments, condition) == len(traces)
-    return [trace.id for trace in traces]
+    page = store.search_traces(experiments, condition, orders=orders)
+    assert page.next == ""
+    assert store.count_traces(experiments, condition) == len(page.traces)
+    return [trace.id for trace in page.traces]
+
+
+def paged(store: Store, orders: tuple[Order, ...], *, limit: int) -> list[list[str]]:
+    """Walk all traces of the project `demo`, page by page."""
+    experiments, after = [experiment.id for experiment in store.list_experiments()], ""
+    pages: list[list[str]] = []
+    while not pages or after:
+        page = store.search_traces(experiments, orders=orders, limit=limit, after=after)
+        pages.append([trace.id for trace in page.traces])
+        after = page.next
+    return pages
 
 
 class TraceContract:
@@ -239,13 +250,74 @@ class TraceSearchContract:
         assert sorted((sample.value for sample in samples), key=str) == values
         assert all(len(sample.dimensions) == len(asked.dimensions) for sample in samples)
 
-    def test_pages_follow_one_another(self, filled: Store) -> None:
-        pages = [found(filled, "", limit=2), found(filled, "", limit=2, offset=2)]
-        assert pages == [["tr-3", "tr-2"], ["tr-1"]]
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            [],
+            ["timestamp"],
+            ["experiment_id DESC"],
+            ["request_id DESC"],
+            ["status", "execution_time DESC"],
+            ["execution_time"],
+            ["end_time DESC"],
+            ["name"],
+            ["name DESC", "timestamp"],
+            ["tag.none"],
+            [f"metadata.{SESSION_KEY} DESC"],
+            ["run_id"],
+        ],
+    )
+    def test_pages_follow_one_another_in_every_order(self, filled: Store, asked: list[str]) -> None:
+        other = filled.ensure_experiment(a_project(filled).id, "other").id
+        for number, started in enumerate((10, 20, 20, 40), 4):
+            a_trace(filled, f"tr-{number}", experiment_id=other, started_ms=started)
+        orders = parse_trace_orders(asked)
+        whole = found(filled, "", orders)
+        assert len(whole) == 7
+        for limit in (1, 2, 3, 7):
+            pages = paged(filled, orders, limit=limit)
+            assert [trace_id for page in pages for trace_id in page] == whole
+            assert {len(page) for page in pages[:-1]} <= {limit}
+
+    def test_what_comes_and_goes_between_two_pages_moves_no_other(self, filled: Store) -> None:
+        experiments = [experiment.id for experiment in filled.list_experiments()]
+        first = filled.search_traces(experiments, limit=2)
+        assert [trace.id for trace in first.traces] == ["tr-3", "tr-2"]
+        a_trace(filled, "tr-new", started_ms=99)
+        filled.delete_traces(["tr-2"])
+        rest = filled.search_traces(experiments, limit=2, after=first.next)
+        assert [trace.id for trace in rest.traces] == ["tr-1"]
+        for after, orders in (("none", ()), (first.next, parse_trace_orders(["status"]))):
+            with pytest.raises(InvalidInput, match="page token"):
+                filled.search_traces(experiments, orders=orders, after=after)
+
+    def test_experiments_stand_in_the_order_they_were_made(self, store: Store, clock: ManualClock) -> None:
+        project = a_project(store).id
+        for number, name in enumerate(("z", "a", "m")):
+            clock.advance(1)
+            made = store.ensure_experiment(project, name).id
+            a_trace(store, f"tr-{number}", experiment_id=made)
+        assert found(store, "", parse_trace_orders(["experiment_id"])) == ["tr-0", "tr-1", "tr-2"]
+        assert found(store, "", parse_trace_orders(["experiment_id DESC"])) == ["tr-2", "tr-1", "tr-0"]
+
+    @pytest.mark.parametrize(
+        ("text", "numbers"),
+        [
+            ("status = 'none'", ""),
+            ("status != 'none'", "321"),
+            ("status NOT IN ('OK', 'none')", "32"),
+            ("client_request_id != ''", "1"),
+            ("client_request_id RLIKE ''", "1"),
+        ],
+    )
+    def test_what_is_compared_with_a_word_that_is_none_of_its(
+        self, filled: Store, text: str, numbers: str
+    ) -> None:
+        assert found(filled, text) == [f"tr-{number}" for number in numbers]
 
     def test_other_experiments_are_not_searched(self, filled: Store) -> None:
         other = filled.ensure_experiment(a_project(filled).id, "other")
-        assert filled.search_traces([other.id]) == []
+        assert filled.search_traces([other.id]).traces == ()
         assert filled.count_traces([other.id]) == 0
 
 

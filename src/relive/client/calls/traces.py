@@ -1,8 +1,13 @@
 """The calls about traces of applications."""
 
+from collections.abc import Iterator
+from typing import Final
+
 from relive.client.calls.base import Calls
 from relive.client.transport import path_of
 from relive.wire.traces import TraceDetail, TraceItem
+
+_TRACES_A_PAGE: Final = 200
 
 
 class TraceCalls(Calls):
@@ -25,6 +30,17 @@ class TraceCalls(Calls):
         query = {"project": project or None, "experiment": experiment or None, "filter": filter or None}
         page = {"limit": limit, "offset": offset or None}
         return self.transport.get(path_of("traces"), list[TraceItem], query | page)
+
+    def each_trace(self, project: str) -> Iterator[TraceItem]:
+        """Give every trace of a project, the newest first, a page at a time."""
+        after = ""
+        while True:
+            query = {"project": project, "limit": _TRACES_A_PAGE, "after": after or None}
+            page, headers = self.transport.get_page(path_of("traces"), list[TraceItem], query)
+            yield from page
+            after = headers.get("x-next-page", "")
+            if not after:
+                return
 
     def get_trace(self, trace_id: str) -> TraceDetail:
         """Give a trace with its spans."""

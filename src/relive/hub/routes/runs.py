@@ -34,7 +34,7 @@ from relive.wire.hub import RunDetail, SetTags
 from relive.wire.jobs import LogChunk, Progress, Records, StageReport
 from relive.wire.runs import CreatedRun, CreateRun, SeriesPage
 
-_NEXT = ResponseHeader(
+NEXT_PAGE = ResponseHeader(
     name="x-next-page",
     value="",  # shows that it is text
     documentation_only=True,
@@ -85,7 +85,7 @@ def _read_wanted(
 @get(
     "/runs",
     sync_to_thread=True,
-    response_headers=[_NEXT],
+    response_headers=[NEXT_PAGE],
     dependencies={"wanted": Provide(_read_wanted, sync_to_thread=False)},
 )
 def list_runs(
@@ -108,7 +108,9 @@ def list_runs(
         order_text=wanted.order,
         status=wanted.status,
     )
-    return Response(list(found.runs[page.offset :]), headers={_NEXT.name: found.next} if found.next else {})
+    return Response(
+        list(found.runs[page.offset :]), headers={NEXT_PAGE.name: found.next} if found.next else {}
+    )
 
 
 @post("/runs", status_code=HTTP_201_CREATED, sync_to_thread=True)

@@ -14,7 +14,7 @@ from relive.core.search import And, Comparison, Condition, Field, Side
 from relive.core.trace import RUN_KEY
 from relive.core.trace_samples import COUNTS, DIMENSIONS, METRICS, Sample, Samples, SampleView
 from relive.services.context import Services
-from relive.services.mlflow.faults import invalid
+from relive.services.mlflow.faults import invalid, missing_value
 from relive.services.mlflow.trace_search import readable_experiments
 from relive.wire.mlflow import traces as wire
 
@@ -22,6 +22,8 @@ _MOST: Final = 10_000
 _VIEWS: Final = {1: "TRACES", 2: "SPANS", 3: "ASSESSMENTS"}
 _KINDS: Final = {1: "COUNT", 2: "SUM", 3: "AVG", 4: "PERCENTILE", 5: "MIN", 6: "MAX"}
 _FILTER: Final = re.compile(r"\s*(\w+)\.(\w+)(?:\.(.+?))?(\s*[=!<>]+\s*|\s+\w+\s+)(.+?)\s*", re.DOTALL)
+# The same without what it is a part of.
+_PLAIN: Final = re.compile(r"\s*(\w+)(?:\s*[=!<>]+|\s+\w+\s).+", re.DOTALL)
 _QUOTED: Final = re.compile(r"(['\"])(.*)\1", re.DOTALL)
 _ENTITIES: Final = {
     "trace": {"status": False, "tag": True, "metadata": True},
@@ -40,6 +42,8 @@ def query_metrics(services: Services, message: wire.TraceMetrics, caller: Caller
     """
     view = _view(message.view_type)
     kinds = [_kind(each) for each in message.aggregations]
+    if not kinds:
+        raise invalid(missing_value("aggregations"))
     _check(view, message.metric_name, kinds, message.dimensions)
     interval = message.time_interval_seconds
     if interval and (message.start_time_ms is None or message.end_time_ms is None):
@@ -58,6 +62,8 @@ def query_metrics(services: Services, message: wire.TraceMetrics, caller: Caller
     )
     ids = readable_experiments(services, message.experiment_ids, caller)
     groups = _grouped(services.store.list_samples(ids, asked), (interval or 0) * 1000)
+    if not groups and message.metric_name in COUNTS and not message.dimensions and not interval:
+        groups[0, ()] = []
     most = min(max(0, message.max_results), _MOST)
     points = [_point(message, key, groups[key], kinds) for key in sorted(groups)[:most]]
     return {"data_points": points} if points else {}
@@ -178,6 +184,9 @@ def _conditions(view: SampleView, filters: Sequence[str]) -> tuple[Condition | N
 def _read(text: str) -> tuple[str, str, str, str]:
     found = _FILTER.fullmatch(text)
     if found is None:
+        if plain := _PLAIN.fullmatch(text):
+            columns = "Columns should be specified as 'trace.<key>', 'span.<key>', 'assessment.<key>'."
+            raise invalid(f"Invalid identifier {plain[1]!r}. {columns}")
         raise invalid(f"Invalid clause(s) in filter string: {text}")
     side, entity, key, comparator, said = found.groups(default="")
     if side not in _ENTITIES:

@@ -12,7 +12,7 @@ from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
 from relive.services.context import Services
 from relive.services.mlflow.experiments import get_experiment
 from relive.services.mlflow.faults import SEE_DOCS, MlflowFault, invalid, invalid_value
-from relive.services.mlflow.paging import page_offset, page_token
+from relive.services.mlflow.search import told_of_tokens
 from relive.services.mlflow.trace_json import infos_json, infos_json_v2
 from relive.wire.mlflow import traces as wire
 
@@ -91,8 +91,8 @@ def _page(
     experiment_ids: Sequence[str],
     message: wire.SearchTraces | wire.SearchTracesV2,
     caller: Caller,
-) -> tuple[list[Trace], dict[str, Any]]:
-    wanted, offset = message.max_results, page_offset(message.page_token)
+) -> tuple[Sequence[Trace], dict[str, Any]]:
+    wanted = message.max_results
     if wanted > _MOST:
         raise invalid(invalid_value("max_results", wanted, " Hint: Value was of type 'int'.") + SEE_DOCS)
     if wanted < 1:
@@ -101,8 +101,11 @@ def _page(
         )
     condition, orders = parse_trace_filter(message.filter), parse_trace_orders(list(message.order_by))
     ids = readable_experiments(services, experiment_ids, caller)
-    found = services.store.search_traces(ids, condition, orders=orders, limit=wanted, offset=offset)
-    return found, {"next_page_token": page_token(offset + wanted)} if len(found) == wanted else {}
+    with told_of_tokens():
+        page = services.store.search_traces(
+            ids, condition, orders=orders, limit=wanted, after=message.page_token
+        )
+    return page.traces, {"next_page_token": page.next} if page.next else {}
 
 
 def readable_experiments(services: Services, experiment_ids: Sequence[str], caller: Caller) -> list[str]:

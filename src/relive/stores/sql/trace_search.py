@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     not_,
     or_,
     select,
@@ -20,10 +21,14 @@ from sqlalchemy import (
 )
 
 from relive.core.search import And, Comparison, Condition, Field, Order, Side, conjuncts
-from relive.core.trace import RUN_KEY, SESSION_KEY, AssessmentKind, Trace
+from relive.core.trace import RUN_KEY, SESSION_KEY, AssessmentKind
+from relive.ports.traces import TracePage
+from relive.stores.sql.columns import TEXT
 from relive.stores.sql.conditions import compare, where
+from relive.stores.sql.keyset import Key, behind, read_token, write_token
 from relive.stores.sql.part import StorePart
 from relive.stores.sql.patterns import check_pattern
+from relive.stores.sql.tables.hub import experiments
 from relive.stores.sql.tables.runs import INDEXED_LETTERS
 from relive.stores.sql.tables.traces import (
     assessments,
@@ -44,11 +49,15 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "timestamp_ms": _TRACES.started_ms,
     "execution_time_ms": _TRACES.duration_ms,
     "end_time_ms": _TRACES.started_ms + func.coalesce(_TRACES.duration_ms, 0),
-    "status": _TRACES.state,
-    "client_request_id": _TRACES.client_request_id,
+    # As text: what is compared may be no word of theirs, and may be empty.
+    "status": type_coerce(_TRACES.state, Text),
+    "client_request_id": type_coerce(_TRACES.client_request_id, Text),
 }
 _PAIRS: Final = {Side.TAG: trace_tags, Side.METADATA: trace_metadata}
 _OF_SPAN: Final = "attributes."
+_TEXTS: Final = ("request_id", "experiment_id", "status")
+# Looking at so many experiments in turn costs less than sorting all that they have.
+_MOST_WALKED: Final = 100
 
 
 class SqlTraceSearch(StorePart):
@@ -61,12 +70,32 @@ class SqlTraceSearch(StorePart):
         *,
         orders: Sequence[Order] = (),
         limit: int = 100,
-        offset: int = 0,
-    ) -> list[Trace]:
-        query = TRACES.select(self._fits(experiment_ids, condition))
-        query = query.order_by(*_sorted(orders)).limit(limit).offset(offset)
-        with self._db.read() as connection:
-            return TRACES.all(connection, query)
+        after: str = "",
+    ) -> TracePage:
+        keys = _keys(orders)
+        order = ", ".join(f"{it.field.side} {it.field.key} {it.ascending}" for it in orders)
+        place = read_token(order, after, keys)
+        query = select(*TRACES.columns, *(key.column for key in keys))
+        query = query.order_by(*(key.order for key in keys)).limit(limit + 1)
+        if place is not None:
+            query = query.where(behind(keys, place))
+        # What an index gives in its order, each experiment on its own, need not be sorted.
+        is_walked = not orders and len(experiment_ids) <= _MOST_WALKED
+        scopes = [[one] for one in dict.fromkeys(experiment_ids)] if is_walked else [experiment_ids]
+        rows: list[Any] = []
+        with self._db.read(snapshot=True) as connection:
+            for scope in scopes:
+                found_here = query.where(self._fits(scope, condition))
+                if len(rows) > limit:
+                    found_here = found_here.where(_TRACES.started_ms >= rows[limit][-2])
+                rows += connection.execute(found_here)
+                if len(scopes) > 1:
+                    rows.sort(key=lambda row: (-row[-2], row[-1]))
+        n_fields = len(TRACES.columns)
+        found = tuple(TRACES.read(row[:n_fields]) for row in rows[:limit])
+        if len(rows) <= limit or not found:
+            return TracePage(found)
+        return TracePage(found, write_token(order, rows[limit - 1][n_fields:]))
 
     def count_traces(self, experiment_ids: Sequence[str], condition: Condition | None = None) -> int:
         query = select(func.count()).select_from(traces).where(self._fits(experiment_ids, condition))
@@ -199,15 +228,21 @@ def _in_session(its: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     )
 
 
-def _sorted(orders: Sequence[Order]) -> list[Any]:
+def _keys(orders: Sequence[Order]) -> list[Key]:
     """Sort by what is asked, what has no value of it last; then the newest first."""
-    terms: list[Any] = []
+    keys: list[Key] = []
     for order in orders:
         field, column = order.field, value_of(order.field)
-        if field.side in _PAIRS or field.key in ("execution_time_ms", "client_request_id"):
-            terms.append(case((column.is_(None), 1), else_=0))
-        terms.append(column.asc() if order.ascending else column.desc())
-    return [*terms, _TRACES.started_ms.desc(), _TRACES.id.asc()]
+        is_text = field.side in _PAIRS or field.key in _TEXTS
+        if field.key == "experiment_id":
+            # Clients take the ids of experiments for numbers that are counted up.
+            made = select(experiments.c.created_at).where(experiments.c.id == _TRACES.experiment_id)
+            keys.append(Key(made.correlate(traces).scalar_subquery(), order.ascending))
+        elif field.side in _PAIRS or field.key == "execution_time_ms":
+            keys.append(Key(case((column.is_(None), 1), else_=0)))
+            column = func.coalesce(column, literal("", TEXT) if is_text else literal(0))
+        keys.append(Key(column, order.ascending, is_text))
+    return [*keys, Key(_TRACES.started_ms, ascending=False), Key(_TRACES.id, is_text=True)]
 
 
 def value_of(field: Field) -> Any:

@@ -64,7 +64,10 @@ def asked(metric: str, *kinds: str, view: str = "TRACES", **more: Any) -> dict[s
             asked("assessment_value", "AVG", view="ASSESSMENTS", filters=["assessment.name = 'ok'"]),
             [{"AVG": 0.5}],
         ),
-        (asked("span_count", "COUNT", view="SPANS"), []),
+        # Nothing is counted as 0, unless there is something that it would be counted by.
+        (asked("span_count", "COUNT", view="SPANS"), [{"COUNT": 0.0}]),
+        (asked("span_count", "COUNT", view="SPANS", dimensions=["span_name"]), []),
+        (asked("total_cost", "SUM", view="SPANS"), []),
         (asked("trace_count", "COUNT", dimensions=["trace_name"], max_results=1), [{"COUNT": 2.0}]),
     ],
 )
@@ -92,6 +95,7 @@ def test_figures_follow_time(registry: Registry, experiment: str) -> None:
     "asking",
     [
         asked("nothing", "COUNT"),
+        asked("trace_count"),
         asked("trace_count", "SUM"),
         asked("trace_count", "MEDIAN"),
         asked("latency", "P101"),
@@ -113,6 +117,15 @@ def test_figures_follow_time(registry: Registry, experiment: str) -> None:
 def test_what_is_no_figure_is_refused(registry: Registry, experiment: str, asking: dict[str, Any]) -> None:
     refused = registry.refused("POST", "traces/metrics", experiment_ids=[experiment], **asking)
     assert refused[:2] == (400, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.mark.parametrize("text", ["status = 'OK'", "name LIKE 'a%'"])
+def test_a_filter_says_what_it_is_of(registry: Registry, experiment: str, text: str) -> None:
+    asking = asked("trace_count", "COUNT", filters=[text])
+    said = registry.refused("POST", "traces/metrics", experiment_ids=[experiment], **asking)[2]
+    assert said.startswith(
+        f"Invalid identifier '{text.split(maxsplit=1)[0]}'. Columns should be specified as 'trace.<key>'"
+    )
 
 
 @pytest.mark.parametrize(("part", "value"), [(0, 1.0), (50, 2.5), (100, 4.0), (90, 3.7)])

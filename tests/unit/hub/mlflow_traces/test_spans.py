@@ -183,8 +183,6 @@ BOMB = gzip.compress(b"\0" * ((64 << 20) + 1))
         (b"x", {"content_encoding": "br"}, "Unsupported Content-Encoding"),
         (b"x", {"content_encoding": "gzip"}, "Failed to decompress"),
         (BOMB, {"content_encoding": "gzip"}, "once it is unpacked"),
-        (request_of(a_span(9, trace_id=b"")).SerializeToString(), {}, "ids of 16 and of 8 bytes"),
-        (request_of(a_span(9, span_id=b"x" * 9)).SerializeToString(), {}, "ids of 16 and of 8 bytes"),
         (request_of(a_span(9, end_time_unix_nano=2**63)).SerializeToString(), {}, "nanoseconds"),
         (request_of(a_span(9, name="a\0b")).SerializeToString(), {}, "NUL"),
     ],
@@ -195,6 +193,15 @@ def test_a_bad_body_is_refused_and_nothing_kept(
     answer = send(registry, body, **options)
     assert answer.status == 400, answer.body
     assert said in answer.json["message"]
+    assert registry.refused("GET", f"traces/{trace_id(9)}")[0] == 404
+
+
+def test_a_span_without_an_id_is_not_to_be_processed(registry: Registry) -> None:
+    bad: list[dict[str, Any]] = [{"trace_id": b""}, {"span_id": b""}, {"span_id": b"x" * 9}]
+    for ids in bad:
+        answer = send(registry, request_of(a_span(9, **ids)).SerializeToString())
+        assert (answer.status, answer.json["error_code"]) == (422, "UNPROCESSABLE_ENTITY")
+        assert "ids of 16 and of 8 bytes" in answer.json["message"]
     assert registry.refused("GET", f"traces/{trace_id(9)}")[0] == 404
 
 

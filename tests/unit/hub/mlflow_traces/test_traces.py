@@ -112,6 +112,8 @@ def test_traces_are_found_in_order_and_page_by_page(registry: Registry) -> None:
         {"filter": "prompt = 'no version'"},
         {"filter": "prompt != 'a/1'"},
         {"filter": "status = 5"},
+        {"filter": "name IN ('a')"},
+        {"filter": "run_id NOT IN ('a')"},
         {"filter": "timestamp_ms LIKE 'x'"},
         {"filter": "name RLIKE '('"},
         {"filter": "name RLIKE '(?=a)b'"},

@@ -84,7 +84,16 @@ def test_the_list_shows_the_newest_first_and_what_was_said(told: Bench) -> None:
     first = page.lines[0]
     assert (first.spans, first.tokens, first.took) == (3, "138", "420 ms")
     assert set(first.said) == {"correct: true", "answer: seven"}
-    assert (page.has_next, page.problem) == (False, "")
+    assert (page.is_first, page.next, page.problem) == (True, "", "")
+
+
+def test_pages_lead_to_older_traces(told: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relive.hub.web.views.traces.PAGE", 2)
+    first = list_traces(told.services, name_of(told))
+    assert [line.name for line in first.lines] == ["answer", "tr-2"]
+    second = list_traces(told.services, name_of(told), after=first.next)
+    assert ([line.name for line in second.lines], second.is_first, second.next) == (["tr-3"], False, "")
+    assert "page token" in list_traces(told.services, name_of(told), after="none").problem
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from relive.core.access import Caller
 from relive.errors import InvalidInput
-from relive.formats.otlp import read_spans
+from relive.formats.otlp import SPAN, read_spans
 from relive.hub.http import HubRequest, services_of
 from relive.hub.routes.mlflow.answers import failure, in_mlflows_words
 from relive.hub.routes.mlflow.files import located, sent
@@ -155,7 +155,11 @@ async def export_spans(request: HubRequest) -> Response[Any]:
         try:
             found = read_spans(body, is_json=kind == _JSON)
         except InvalidInput as error:
-            raise _bad(f"Invalid OpenTelemetry format: {error}") from error
+            said = f"Invalid OpenTelemetry format: {error}"
+            # Whoever sends a span without an id reads 422; what is no message at all is a bad request.
+            if error.field == SPAN:
+                raise MlflowFault(error_code="UNPROCESSABLE_ENTITY", message=said) from error
+            raise _bad(said) from error
         if not found:
             raise _bad("Invalid OpenTelemetry format - no spans found")
         spans.record_spans(services_of(request), experiment_id, found, caller, run_id=run_id)

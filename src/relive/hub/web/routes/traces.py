@@ -5,7 +5,7 @@ from litestar.params import FromPath
 
 from relive.hub.http import HubRequest, services_of
 from relive.hub.web.render import page
-from relive.hub.web.routes.asking import number_in, query_of, reader
+from relive.hub.web.routes.asking import query_of, reader
 from relive.hub.web.views import traces as views
 
 
@@ -14,12 +14,8 @@ def show_traces(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
     """Which requests were slow, failed, or were judged badly?"""
     reader(request)
     query = query_of(request)
-    number = max(1, number_in(query, "page", 1, most=100_000))
-    return page(
-        request,
-        "traces.html",
-        views.list_traces(services_of(request), project, q=query.get("q", ""), page=number),
-    )
+    q, after = query.get("q", ""), query.get("after", "")
+    return page(request, "traces.html", views.list_traces(services_of(request), project, q=q, after=after))
 
 
 @get("/p/{project:str}/traces/{trace_id:str}", include_in_schema=False, sync_to_thread=True)

@@ -25,6 +25,7 @@ from relive.core.trace_filter import parse_trace_filter
 from relive.errors import InvalidInput, NotFound
 from relive.hub.web.marks import SPANS, TRACES, Mark
 from relive.hub.web.words import clip, duration, number
+from relive.ports.traces import TracePage as Found
 from relive.services.context import Services
 
 PAGE: Final = 25
@@ -59,6 +60,7 @@ class TracesPage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         q: What they are narrowed by: a condition, or words that stand in their spans.
         problem: Why `q` cannot be read; empty if it can.
+        next: Where the next page begins; empty at the end.
     """
 
     project: str
@@ -66,8 +68,8 @@ class TracesPage(msgspec.Struct, frozen=True, kw_only=True):
     q: str
     problem: str
     lines: tuple[TraceLine, ...]
-    page: int
-    has_next: bool
+    is_first: bool
+    next: str
 
 
 class SpanLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,19 +130,18 @@ class TracePage(msgspec.Struct, frozen=True, kw_only=True):
     metadata: tuple[tuple[str, str], ...]
 
 
-def list_traces(services: Services, project_name: str, *, q: str = "", page: int = 1) -> TracesPage:
+def list_traces(services: Services, project_name: str, *, q: str = "", after: str = "") -> TracesPage:
     """Give one page of a project's traces.
 
     Raises:
         NotFound: There is no such project.
     """
     store, project = services.store, services.store.get_project(project_name)
-    problem, found = "", list[Trace]()
+    problem, found = "", Found(())
     experiments = [experiment.id for experiment in store.list_experiments(project.id)]
     try:
         condition = _condition(q.strip())
-        offset = (page - 1) * PAGE
-        found = store.search_traces(experiments, condition, limit=PAGE + 1, offset=offset)
+        found = store.search_traces(experiments, condition, limit=PAGE, after=after)
     except InvalidInput as error:
         problem = str(error)
     return TracesPage(
@@ -148,9 +149,9 @@ def list_traces(services: Services, project_name: str, *, q: str = "", page: int
         address=services.place.public_url,
         q=q,
         problem=problem,
-        lines=tuple(_lines(services, found[:PAGE])),
-        page=page,
-        has_next=len(found) > PAGE,
+        lines=tuple(_lines(services, found.traces)),
+        is_first=not after,
+        next=found.next,
     )
 
 
