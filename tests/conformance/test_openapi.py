@@ -17,7 +17,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from relive.hub.app import build_litestar
+from relive.hub.app import build_api
 from tests.support.bench import open_bench, quick_folder
 from tests.support.live import LiveHub, served
 
@@ -68,7 +68,7 @@ def as_described(path: str) -> str:
 
 
 def test_every_route_for_people_is_in_it(live: LiveHub, described: Any) -> None:
-    app = build_litestar(live.config, live.services, None)  # type: ignore[arg-type]  # nothing is asked of it
+    app = build_api(live.config, live.services, None)  # type: ignore[arg-type]  # nothing is asked of it
     routes = {
         f"{method} {as_described(route.path)}"
         for route in app.routes

@@ -6,15 +6,16 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
-from rich.cells import cell_len
-from rich.console import Console
-from rich.markup import escape as escape_markup
 
 from relive.errors import HubRefused, ReliveError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # All but tab and line break: a terminal would act on them.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -22,8 +23,29 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Longer than any sentence: click would end it with "...".
 _WHOLE: Final = 1000
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Printer:
+    """Prints sentences in Rich's markup.
+
+    Rich is imported with the first of them: the hub's start and git's credential helper print none.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        self._stderr = stderr
+
+    def print(self, *sentence: object, **options: Any) -> None:
+        """Print a sentence, as `rich.console.Console.print` does."""
+        self._console.print(*sentence, **options)
+
+    @cached_property
+    def _console(self) -> "Console":
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, highlight=False, soft_wrap=True)
+
+
+out = Printer()
+err = Printer(stderr=True)
 
 
 class Group(click.Group):
@@ -84,6 +106,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
 
     A row is one line, however long: what a terminal breaks at its edge, a pipe gets whole.
     """
+    from rich.cells import cell_len
+
     cells = [[_cell(cell) for cell in row] for row in rows]
     if not cells:
         if empty:
@@ -100,12 +124,16 @@ def _cell(value: object) -> str:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    from rich.cells import cell_len
+
     padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
     return "  ".join(padded).rstrip()
 
 
 def escape(text: str) -> str:
     """Give text that is printed as it is: what a run wrote is no markup, and moves no cursor."""
+    from rich.markup import escape as escape_markup
+
     return escape_markup(_harmless(text))
 
 

@@ -1,16 +1,21 @@
 """`relive up`: the hub of this machine."""
 
+import gc
 import logging
 import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from relive import settings
-from relive.cli.output import err, out
+from relive.cli.output import err
 from relive.client.credentials import HubAddress, announce_hub, find_token, store_token, withdraw_hub
+
+if TYPE_CHECKING:
+    from relive.hub.config import HubConfig
 
 _NEEDS_TLS = "Off loopback the hub needs --tls-cert and --tls-key, or --behind-proxy with --public-url."
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -68,9 +73,10 @@ def up(
       relive up --db postgresql://relive@db/relive --store s3://models/relive
       relive up --host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key
     """
+    _check_reach(host, is_guarded=bool(tls_cert) or behind_proxy)
+    _set_up_process()
     from relive.hub.app import HubConfig, run_hub  # late: the whole hub, which no other command needs
 
-    _check_reach(host, is_guarded=bool(tls_cert) or behind_proxy)
     config = HubConfig(
         data_dir=(data_dir or Path(settings.home()) / "hub").expanduser().absolute(),
         host=host,
@@ -85,12 +91,11 @@ def up(
         slots=slots,
         poll_s=float(settings.get_int("RELIVE_POLL_S")),
     )
-    _log_as_asked()
     with ExitStack() as at_end:
         run_hub(
             config,
             known_token=find_token(config.local_url),
-            on_ready=lambda token: _announce(config.local_url, config.url, token, at_end),
+            on_ready=lambda token: _announce(config, token, at_end),
             ends_jobs=lambda running: _ends_jobs(running, keep),
         )
     err.print("The hub has stopped.")
@@ -101,7 +106,9 @@ def _check_reach(host: str, *, is_guarded: bool) -> None:
         raise click.UsageError(_NEEDS_TLS)
 
 
-def _log_as_asked() -> None:
+def _set_up_process() -> None:
+    # What a start imports and makes stays: to look for garbage in it takes an eighth of a start.
+    gc.disable()
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
@@ -117,15 +124,18 @@ def _ends_jobs(running: int, keep: bool | None) -> bool:
         return False
 
 
-def _announce(local_url: str, url: str, token: str, at_end: ExitStack) -> None:
+def _announce(config: "HubConfig", token: str, at_end: ExitStack) -> None:
+    gc.freeze()
+    gc.enable()
     # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
-    for address in {local_url, url}:
+    for address in {config.local_url, config.url}:
         store_token(address, token)
-    own = HubAddress(address=local_url, pid=os.getpid())
+    own = HubAddress(address=config.local_url, pid=os.getpid())
     spoken_with = announce_hub(own)
     at_end.callback(withdraw_hub, own)
-    out.print(f"relive is up at [bold]{url}[/]   (log in: relive open)")
-    if spoken_with.address != local_url:
-        out.print(f"Another hub runs here: commands speak with {spoken_with.address}, with this one if")
-        out.print(f"  export RELIVE_HUB={url}")
-    out.print("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")
+    # By click: Rich would have to be imported before the first request is answered.
+    click.echo(f"relive is up at {click.style(config.url, bold=True)}   (log in: relive open)")
+    if spoken_with.address != config.local_url:
+        click.echo(f"Another hub runs here: commands speak with {spoken_with.address}, with this one if")
+        click.echo(f"  export RELIVE_HUB={config.url}")
+    click.echo("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")

@@ -8,9 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from relive.core.problems import Problem
 from relive.core.recipe import EnvironmentLock
 from relive.errors import EnvironmentFailed, InvalidInput
@@ -96,6 +93,9 @@ def read_needs(read: Read) -> Needs:
 
 def satisfies(lock: EnvironmentLock, requirements: bytes) -> bool:
     """Tell whether an environment has what a folder asks for; a line that cannot be read, it has not."""
+    from packaging.requirements import InvalidRequirement, Requirement  # late: no start of a hub needs it
+    from packaging.utils import canonicalize_name
+
     there: dict[str, str] = {canonicalize_name(it.name): it.version for it in lock.packages}
     for line in requirement_lines(requirements.decode(errors="replace")):
         if not line.text:
@@ -113,6 +113,8 @@ def satisfies(lock: EnvironmentLock, requirements: bytes) -> bool:
 
 def _names(name: str) -> tuple[str, ...]:
     """Give the names a package may have: whoever has the small MLflow can load what the whole one wrote."""
+    from packaging.utils import canonicalize_name
+
     normal = canonicalize_name(name)
     return (normal, "mlflow-skinny") if normal == "mlflow" else (normal,)
 

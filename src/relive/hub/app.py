@@ -10,16 +10,15 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar, Router, get
+from litestar import Litestar, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.plugins import PluginProtocol
-from litestar.plugins.core import MsgspecDIPlugin
 from litestar.utils import normalize_path
 
 from relive import __version__
@@ -27,13 +26,13 @@ from relive.core.access import Caller
 from relive.core.access import Scope as LoginScope
 from relive.errors import NotLoggedIn, PortTaken, ReliveError
 from relive.forges.github import GitHub
+from relive.hub.application import Application, Group
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
 from relive.hub.claim import claimed
 from relive.hub.config import HubConfig
 from relive.hub.errors import PROBLEMS, headers_for, problem_of, status_of
-from relive.hub.forward import Forwarder
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
 from relive.hub.git.slots import PackSlots
@@ -43,19 +42,21 @@ from relive.hub.reply import ApiResponse
 from relive.hub.routes import admin, blobs, jobs, models, pipelines, runs, sql, traces, webhooks
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
-from relive.hub.web import pages
 from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
 from relive.services.context import Services
 from relive.services.forging import Forging
 from relive.services.placing import count_running, stop_all
 
+if TYPE_CHECKING:
+    from relive.hub.forward import Forwarder
+
 # The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
 Scope = Any
 Receive = Any
 Send = Any
 
-__all__ = ["Hub", "HubConfig", "build_litestar", "listen", "run_hub"]
+__all__ = ["Hub", "HubConfig", "build_api", "build_pages", "listen", "run_hub"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,19 +98,19 @@ class Hub:
         self.forging = Forging(self.services, {"github": GitHub()}, self.services.vault)
         self.background = Background(self.services, self.router, self.forging, poll_s=self.config.poll_s)
         self.gatekeeper = Gatekeeper(self.config)
-        self._forward = Forwarder(self.router.socket)
         hook_socket = data_dir / "run" / "hook.sock"
         repositories = open_repositories(self.config)
         install_hooks(repositories.hooks_folder, hook_socket)
         slots = PackSlots()
         self._git = GitBackend(repositories, self._git_access(), slots, prefix="/git")
         self._hooks = HookServer(hook_socket, PushHandler(self.services), on_push=slots.free)
-        self._pages = build_litestar(self.config, self.services, self.forging)
+        self._api = build_api(self.config, self.services, self.forging)
+        self._api_words = {_first_word(route.path) for route in self._api.routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._pages(scope, receive, send)
+            await self._api(scope, receive, send)
             return
         headers = headers_of(scope)
         try:
@@ -123,9 +124,21 @@ class Hub:
                 await self._forward(scope, receive, send)
             else:
                 scope.setdefault("state", {})["caller"] = caller
-                await self._pages(scope, receive, send)
+                is_api = _first_word(normalize_path(scope["path"])) in self._api_words
+                await (self._api if is_api else self._pages)(scope, receive, send)
         except ReliveError as error:
             await _send_problem(send, error)
+
+    @cached_property
+    def _pages(self) -> Litestar:
+        # Late: a twentieth of a start, and hubs for machines alone show no page.
+        return build_pages(self.config, self.services, self.forging)
+
+    @cached_property
+    def _forward(self) -> "Forwarder":
+        from relive.hub.forward import Forwarder  # late: a hub without endpoints needs no h11
+
+        return Forwarder(self.router.socket)
 
     async def start(self) -> None:
         """Begin everything that lives beside the requests."""
@@ -179,20 +192,8 @@ class Hub:
             )
 
 
-class _Application(Litestar):
-    """Litestar with msgspec's types alone.
-
-    By itself it imports pydantic and attrs wherever they are installed, for types that we have none of: a
-    sixth of a start, and 7 MiB.
-    """
-
-    @staticmethod
-    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        return [*plugins, MsgspecDIPlugin()]
-
-
-def build_litestar(config: HubConfig, services: Services, forging: Forging) -> Litestar:
-    """Build what Litestar answers: the API, MLflow's routes and the pages."""
+def build_api(config: HubConfig, services: Services, forging: Forging) -> Litestar:
+    """Build what answers programs: the API, MLflow's routes and the forges' webhooks."""
     from litestar.openapi import OpenAPIConfig
     from litestar.openapi.plugins import JsonRenderPlugin
 
@@ -200,34 +201,49 @@ def build_litestar(config: HubConfig, services: Services, forging: Forging) -> L
     handlers = [handler for module in modules for handler in module.ROUTES]
     for handler in handlers:
         handler.responses = PROBLEMS
-    api = Router(
+    api = Group(
         "/api/v1",
         response_class=ApiResponse,
         guards=[only_known],
         dependencies={"page": Provide(read_page, sync_to_thread=False)},
         route_handlers=handlers,
     )
+    description = OpenAPIConfig(
+        title="relive",
+        version=__version__,
+        path="/api/v1/schema",
+        use_handler_docstrings=True,
+        # The document alone: the framework's own viewers load their scripts from elsewhere.
+        render_plugins=[JsonRenderPlugin()],
+    )
+    routes = [health, api, webhooks.receive, *mlflow.ROUTES]
+    state = {"services": services, "config": config, "forging": forging}
+    return _application(routes, state, openapi_config=description)
+
+
+def build_pages(config: HubConfig, services: Services, forging: Forging) -> Litestar:
+    """Build what answers browsers."""
+    from relive.hub.web.pages import build_group
+
+    state = {"services": services, "config": config, "forging": forging}
+    return _application([build_group()], state, openapi_config=None)
+
+
+def _application(routes: list[Any], state: dict[str, Any], **options: Any) -> Litestar:
     # Any: the framework's type knows nothing of `request_class`.
     answers: Any = {
         ReliveError: answer_known,
         HTTPException: answer_framework,
         Exception: answer_unknown,
     }
-    return _Application(
-        route_handlers=[health, api, webhooks.receive, *mlflow.ROUTES, *pages.ROUTES],
+    return Application(
+        route_handlers=routes,
         exception_handlers=answers,
-        openapi_config=OpenAPIConfig(
-            title="relive",
-            version=__version__,
-            path="/api/v1/schema",
-            use_handler_docstrings=True,
-            # The document alone: the framework's own viewers load their scripts from elsewhere.
-            render_plugins=[JsonRenderPlugin()],
-        ),
         request_class=HubRequest,
         request_max_body_size=_LARGEST_MESSAGE,
-        state=State({"services": services, "config": config, "forging": forging}),
+        state=State(state),
         logging_config=None,
+        **options,
     )
 
 
@@ -318,6 +334,10 @@ async def _send_problem(send: Send, error: ReliveError) -> None:
     headers = [(name.encode(), value.encode()) for name, value in said.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _first_word(path: str) -> str:
+    return path.split("/", 2)[1]
 
 
 def _is_under(path: str, prefixes: tuple[str, ...]) -> bool:

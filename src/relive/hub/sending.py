@@ -8,17 +8,13 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-from relive.errors import WebhookFailed
 from relive.ports.sender import Sent
 
-_TIMEOUT = urllib3.Timeout(connect=5.0, read=15.0)
-_LONGEST_BODY = 4096
+if TYPE_CHECKING:
+    from relive.hub.posting import Poster
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -55,38 +51,13 @@ class HttpSender:
 
     def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Sent:
         """Post a message."""
-        try:
-            answer = self._pool.request(
-                "POST",
-                url,
-                body=body,
-                headers=dict(headers),
-                timeout=_TIMEOUT,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            try:
-                text = answer.read(_LONGEST_BODY, decode_content=True).decode(errors="replace")
-            finally:
-                answer.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise WebhookFailed(url=url, reason=str(error) or type(error).__name__) from error
-        return Sent(status=answer.status, body=text, wait_s=_wait_s(answer))
+        return self._poster.post(url, body, headers)
 
     @cached_property
-    def _pool(self) -> urllib3.PoolManager:
-        pool = urllib3.PoolManager(num_pools=8)
-        if not self._anywhere:
-            pool.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTlsPool}
-        return pool
+    def _poster(self) -> "Poster":
+        from relive.hub.posting import Poster
 
-
-def _wait_s(answer: urllib3.BaseHTTPResponse) -> float | None:
-    try:
-        return urllib3.Retry().get_retry_after(answer)
-    except urllib3.exceptions.InvalidHeader:
-        return None
+        return Poster(anywhere=self._anywhere)
 
 
 def is_public(address: str) -> bool:
@@ -102,29 +73,3 @@ def is_public(address: str) -> bool:
         if inner is not None:
             return inner.is_global
     return found.is_global
-
-
-def _checked(connected: Any) -> Any:
-    address = str(connected.getpeername()[0])
-    if not is_public(address):
-        connected.close()
-        raise OSError(f"{address} is not a public address")
-    return connected
-
-
-class _PublicConnection(HTTPConnection):
-    def _new_conn(self) -> Any:
-        return _checked(super()._new_conn())
-
-
-class _PublicTlsConnection(HTTPSConnection):
-    def _new_conn(self) -> Any:
-        return _checked(super()._new_conn())
-
-
-class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicTlsConnection

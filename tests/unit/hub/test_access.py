@@ -16,7 +16,7 @@ from relive.core.run import Artifact
 from relive.core.trace import Assessment, AssessmentKind, Trace
 from relive.core.webhook import Webhook
 from relive.forges.github import GitHub
-from relive.hub.app import build_litestar
+from relive.hub.app import build_api
 from relive.hub.config import HubConfig
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.vault import FileVault
@@ -533,7 +533,7 @@ def test_nobody_learns_what_a_message_should_be(world: World) -> None:
 def test_the_table_holds_every_route_of_the_api(bench: Bench) -> None:
     config = HubConfig(data_dir=bench.services.place.data_dir)
     forging = Forging(bench.services, {"github": GitHub()}, FileVault(config.data_dir / "key"))
-    app = build_litestar(config, bench.services, forging)
+    app = build_api(config, bench.services, forging)
     known = set()
     for route in app.routes:
         if route.path.startswith(("/api/", "/webhooks", "/health")) and "/mlflow/" not in route.path:

@@ -4,9 +4,26 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
+from litestar import Litestar, get
+from litestar._kwargs import KwargsModel
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.routes import HTTPRoute
+
+from relive.hub.app import build_api, build_pages
+from relive.hub.application import Application
 from relive.hub.build import ensure_admin_token
+from relive.hub.config import HubConfig
+from relive.hub.vault import FileVault
 from relive.services.context import Services
+from relive.services.forging import Forging
 from tests.support.bench import Bench
+
+
+def built(bench: Bench) -> list[Litestar]:
+    config = HubConfig(data_dir=bench.services.place.data_dir)
+    forging = Forging(bench.services, {}, FileVault(config.data_dir / "key"))
+    return [build(config, bench.services, forging) for build in (build_api, build_pages)]
 
 
 def at(services: Services, address: str) -> Services:
@@ -30,9 +47,56 @@ def test_a_token_that_is_good_is_kept(bench: Bench) -> None:
 def test_a_hub_imports_no_types_that_it_has_none_of() -> None:
     code = (
         "import sys, unittest.mock as m; from relive.hub import app;"
-        "app.build_litestar(m.Mock(), m.Mock(), m.Mock());"
+        "app.build_api(m.Mock(), m.Mock(), m.Mock()); app.build_pages(m.Mock(), m.Mock(), m.Mock());"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"litestar", "msgspec"} <= set(done.stdout.split())
     assert not {"pydantic", "attr", "attrs"} & set(done.stdout.split())
+
+
+def test_each_handler_can_be_prepared_though_none_is_before_its_first_request(bench: Bench) -> None:
+    for app in built(bench):
+        for route in app.routes:
+            assert isinstance(route, HTTPRoute)
+            for method, (handler, model) in list(route.route_handler_map.items()):
+                model.has_kwargs  # noqa: B018  # what a request asks first
+                assert isinstance(route.route_handler_map[method][1], KwargsModel), f"{method} {handler}"
+
+
+def test_what_the_published_description_shows_is_prepared_at_the_start_and_nothing_else(bench: Bench) -> None:
+    for app in built(bench):
+        for route in app.routes:
+            assert isinstance(route, HTTPRoute)
+            for handler, model in route.route_handler_map.values():
+                is_ready = type(model) is KwargsModel
+                assert is_ready == handler.resolve_include_in_schema(), route.path
+
+
+def test_no_page_has_an_address_of_the_api(bench: Bench) -> None:
+    api, pages = ({route.path.split("/")[1] for route in app.routes} for app in built(bench))
+    assert "api" in api
+    assert "runs" in pages
+    assert not api & pages
+
+
+def test_two_handlers_of_one_address_are_refused() -> None:
+    @get("/twice", sync_to_thread=False)
+    def one() -> None: ...
+
+    @get("/twice", sync_to_thread=False)
+    def other() -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="GET /twice has two handlers"):
+        Application([one, other])
+
+
+def test_a_hub_that_starts_imports_only_what_its_first_answer_needs() -> None:
+    """Each of these costs a start some hundredths of a second."""
+    late = {"rich", "urllib3", "packaging", "h11", "jinja2", "alembic", "cryptography", "google", "obstore"}
+    code = (
+        "import sys; from relive.cli import main, up; from relive.hub import app;"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not late & set(done.stdout.split())

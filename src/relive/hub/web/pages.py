@@ -1,12 +1,12 @@
-"""Every handler of the pages; the hub's application takes them in."""
+"""Every handler of the pages; imported with the first page that is asked for."""
 
-from litestar import Router
-
+from relive.hub.application import Group
 from relive.hub.web.routes import account, evaluation, files, home, models, pipelines, runs, tables, traces
 
-# One router of their own: an application that is given two handlers of one path prepares the first one twice.
-ROUTES = [
-    Router(
+
+def build_group() -> Group:
+    """Give all pages, for one application."""
+    return Group(
         "/",
         route_handlers=[
             *home.ROUTES,
@@ -20,4 +20,3 @@ ROUTES = [
             *files.ROUTES,
         ],
     )
-]
