@@ -8,13 +8,14 @@ import msgspec
 
 from relive.client.hub import HubClient
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.compare import same_bits
+from relive.core.compare import Comparison, compare, same_bits
 from relive.core.digest import Digest
 from relive.core.facts import Difference, Trees, differences, facts_of
 from relive.core.ids import short_id
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.errors import BlobNotFound, NotFound
 from relive.formats.hashing import document_digest
+from relive.formats.trajectory import decode_trajectory
 from relive.replay.plan import resolve_run
 from relive.runner.environment.build import fetch_lock
 from relive.wire.hub import RunDetail
@@ -39,6 +40,7 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
         same_inputs: Whether their recipes have one digest: all that was declared is equal.
         inputs: What differs, the likeliest to matter first.
         metrics: Those that differ.
+        steps: Where their recorded steps part; None if one of them recorded none.
     """
 
     before: str
@@ -46,6 +48,7 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
     same_inputs: bool
     inputs: tuple[Difference, ...]
     metrics: tuple[MetricPair, ...]
+    steps: Comparison | None = None
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,7 @@ def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
         same_inputs=document_digest(one.recipe.declared) == document_digest(other.recipe.declared),
         inputs=tuple(differences(*facts)),
         metrics=tuple(_metrics(one.detail, other.detail)),
+        steps=_steps(one.detail, other.detail, hub),
     )
 
 
@@ -123,6 +127,14 @@ def data_of(side: Side, hub: HubClient) -> dict[str, Manifest]:
         except BlobNotFound:
             continue
     return found
+
+
+def _steps(one: RunDetail, other: RunDetail, hub: HubClient) -> Comparison | None:
+    """Compare what both recorded; of steps that one of them did not digest nobody knows."""
+    if not one.run.trajectory or not other.run.trajectory:
+        return None
+    before, after = (hub.blobs.get_bytes(side.run.trajectory) for side in (one, other))
+    return compare(decode_trajectory(before), decode_trajectory(after))
 
 
 def _lines(entry: ManifestEntry | None, hub: HubClient) -> list[str] | None:

@@ -229,7 +229,6 @@ def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:
         tree=execution.tree,
         commit=execution.code_files,
         declared=tuple(posixpath.normpath(path) for path in execution.named),
-        written=tuple(posixpath.normpath(path) for path in execution.expected.paths),
         environment=environment_of(prefixes, *ours),
         began_at_ns=began_at_ns,
     )

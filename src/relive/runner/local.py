@@ -27,7 +27,7 @@ from relive.capture.code import CodeSnapshot, snapshot_code
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
 from relive.core.digest import Digest
-from relive.core.paths import ROOT, rooted
+from relive.core.paths import ROOT, is_within, rooted
 from relive.core.pipeline import EnvSpec, Hermetic
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
@@ -163,6 +163,10 @@ def _own_folder() -> Iterator[Path]:
 def _look(asked: HandRun, blobs: BlobClient, hashes: HashCache) -> _World:
     """Keep the code and the data as they are now, and build the environment if one was asked for."""
     snapshot = snapshot_code(asked.folder)
+    # What an earlier run left in the place of its results is not this one's code.
+    results = [path for path in _rooted(asked.expected, snapshot.workdir).paths if path != ROOT]
+    kept = tuple(file for file in snapshot.files if not any(is_within(file.path, path) for path in results))
+    snapshot = replace(snapshot, files=kept)
     files = read_manifest(snapshot.root, [file.path for file in snapshot.files], hashes)
     code = blobs.put_tree(snapshot.root, files)
     data: list[DataInput] = []

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
-from relive.core.paths import is_within, overlap
+from relive.core.paths import is_within
 
 _SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run")
 # Below these people keep data all the same.
@@ -51,7 +51,6 @@ class Borders:
         tree: The root of the code.
         commit: Paths of the code that was recorded, relative to the tree.
         declared: Declared inputs, relative to the tree; "." for the whole code.
-        written: What the run declares to write, relative to the tree.
         environment: Folders of its packages, its interpreter and of relive.
         began_at_ns: When its command was started, as `file_time_ns` gives it.
     """
@@ -59,7 +58,6 @@ class Borders:
     tree: Path
     commit: frozenset[str]
     declared: tuple[str, ...]
-    written: tuple[str, ...]
     environment: tuple[str, ...]
     began_at_ns: int
 
@@ -70,7 +68,6 @@ class Borders:
             tree=Path(document["tree"]),
             commit=frozenset(document["commit"]),
             declared=tuple(document["declared"]),
-            written=tuple(document["written"]),
             environment=tuple(document["environment"]),
             began_at_ns=document["began_at_ns"],
         )
@@ -102,8 +99,6 @@ class Borders:
             return Belongs.OWN
         if any(is_within(inside, named) for named in self.declared if named != "."):
             return Belongs.DECLARED
-        if any(overlap(inside, named) for named in self.written):
-            return Belongs.OWN
         if inside not in self.commit:
             return Belongs.IGNORED
         return Belongs.DECLARED if "." in self.declared else Belongs.COMMIT
