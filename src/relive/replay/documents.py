@@ -78,8 +78,9 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[Keys, str]]:
 
 def _walk(tree: Any, above: Keys) -> Iterator[tuple[Keys, Any]]:
     items = _items(tree)
-    if items is None or not items or len(above) == _DEEPEST:
-        yield above, tree
+    if not items or len(above) == _DEEPEST:
+        if above:
+            yield above, tree
         return
     for key, value in items.items():
         yield from _walk(value, (*above, key))

@@ -1,0 +1,72 @@
+"""Pins that do not go with each other's other version are exchanged together."""
+
+from pathlib import Path
+
+import pytest
+
+from relive.core.recipe import EnvironmentLock, LockedPackage
+from relive.replay.packages import exchangeable, requirements_of
+from relive.runner.environment.wheels import WheelStore
+from tests.support.wheels import make_wheel, sha256
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> WheelStore:
+    return WheelStore(folder=tmp_path / "kept")
+
+
+def lock(tmp_path: Path, *packages: tuple[str, str, tuple[str, ...]]) -> EnvironmentLock:
+    """A lock whose wheels are kept: name, version, what it needs."""
+    found = []
+    for name, version, requires in packages:
+        wheel = make_wheel(tmp_path / "made", name, version, requires=requires)
+        place = tmp_path / "kept" / sha256(wheel) / wheel.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(wheel.read_bytes())
+        found.append(
+            LockedPackage(
+                name=name,
+                version=version,
+                filename=wheel.name,
+                sha256=sha256(wheel),
+                size_bytes=wheel.stat().st_size,
+            )
+        )
+    return EnvironmentLock(
+        python="3.11.7",
+        implementation="cpython",
+        platform="linux_x86_64",
+        source="requirements.txt",
+        packages=tuple(found),
+    )
+
+
+def test_what_goes_with_either_version_is_exchanged_alone(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("b>=1",)), ("b", "1.0", ()), ("c", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ("b>=1",)), ("b", "2.0", ()), ("c", "1.0", ()))
+    assert exchangeable(one, other, store) == [("a",), ("b",)]
+
+
+def test_what_needs_the_other_version_goes_with_it(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("b<2",)), ("b", "1.0", ()), ("c", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ()), ("b", "2.0", ("c>=2",)), ("c", "2.0", ()))
+    assert exchangeable(one, other, store) == [("a", "b", "c")]
+
+
+def test_what_only_one_has_goes_with_what_asks_for_it(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ()), ("old", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ("new",)), ("new", "1.0", ()))
+    assert exchangeable(one, other, store) == [("a", "new"), ("old",)]
+
+
+def test_needs_of_extras_and_of_other_systems_do_not_count(tmp_path: Path) -> None:
+    requires = ('b>=2; extra == "all"', 'c>=2; sys_platform == "win32"', "d>=2", "not a requirement !!")
+    wheel = make_wheel(tmp_path, "a", "1.0", requires=requires)
+    assert [str(it) for it in requirements_of(wheel)] == ["d>=2"]
+
+
+def test_a_wheel_that_cannot_be_read_needs_nothing(tmp_path: Path) -> None:
+    broken = tmp_path / "a-1.0-py3-none-any.whl"
+    broken.write_bytes(b"no archive")
+    assert requirements_of(broken) == []
+    assert requirements_of(tmp_path / "absent.whl") == []
