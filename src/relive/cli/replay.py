@@ -16,6 +16,7 @@ from relive.errors import CommandFailed, InvalidInput
 from relive.replay.execute import execute
 from relive.replay.plan import ReplayPlan, make_plan
 from relive.replay.report import Terms, judge_replay
+from relive.replay.substitutes import Substitutes
 from relive.replay.watch import Seen, Stop, Watch
 
 _EXIT = {
@@ -43,6 +44,13 @@ _STYLES = {
     metavar="METRIC=LIMIT",
     help="How far a metric may be off: acc=0.01 in its unit, loss=2% of the recorded value.  [repeatable]",
 )
+@click.option(
+    "--substitute",
+    "substitutes",
+    multiple=True,
+    metavar="WHAT",
+    help="Accept another than the recorded: python==3.12.1, torch==2.3.1, cpu, gpu.  [repeatable]",
+)
 @click.option("--steps", "steps", metavar="A..B", help="Judge only these steps, and end after the last one.")
 @click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
 @click.option("--quiet", is_flag=True, help="Do not show what the command prints.")
@@ -50,6 +58,7 @@ _STYLES = {
 def replay(
     target: str,
     tolerances: tuple[str, ...],
+    substitutes: tuple[str, ...],
     steps: str | None,
     until_divergence: bool,
     quiet: bool,
@@ -64,6 +73,9 @@ def replay(
     noise explains, once it was repeated twice with equal inputs; else by 2 percentage points where both
     values lie in [0, 1], and by 2 % elsewhere. The verdict says which of them it was.
 
+    What cannot be the same here is said before the start. Where the recorded Python, a wheel or a GPU is
+    missing, nothing starts until --substitute accepts another; the verdict says what was accepted.
+
     \b
     Exit codes: 0 bit-exact or within tolerance, 3 diverged or not comparable, 1 the replay itself failed.
 
@@ -72,11 +84,12 @@ def replay(
       relive replay digits@champion
       relive replay 7f3a --tolerance accuracy=0.005 --tolerance loss=1%
       relive replay 7f3a --steps 0..100 --until-divergence
+      relive replay 7f3a --substitute python==3.12.1 --substitute gpu
       relive replay 7f3a --json
     """
     terms = Terms(limits=dict(map(parse_tolerance, tolerances)), window=_window(steps))
     hub = connect(retry_for_s=60.0)
-    plan = make_plan(hub, target)
+    plan = make_plan(hub, target, Substitutes.parse(substitutes))
     terms.check(plan)
     if not as_json:
         _announce(plan)
@@ -154,6 +167,10 @@ def _announce(plan: ReplayPlan) -> None:
     steps = f", {plural(len(plan.trajectory.steps), 'recorded step')}" if plan.trajectory else ""
     inputs = plural(len(plan.recipe.declared.data), "input")
     out.print(f"  {python}{packages} from kept wheels, {inputs}{steps}")
+    for text in plan.substitutes:
+        out.print(escape(f"  accepted instead of the recorded: {text}"))
+    for obstacle in plan.obstacles:
+        out.print(escape(f"  {obstacle.sentence}: bits may differ"))
 
 
 def _print(verdict: Verdict, url: str) -> None:

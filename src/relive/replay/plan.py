@@ -1,17 +1,25 @@
 """What is to be replayed, and what is missing for it: said before anything starts."""
 
+from typing import Final
+
 import msgspec
 
 from relive.client.hub import HubClient
+from relive.core.digest import Digest
 from relive.core.ids import short_id
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.core.run import RunStatus
 from relive.core.trajectory import Trajectory
 from relive.errors import CannotReplay
 from relive.formats.trajectory import decode_trajectory
-from relive.runner.environment.build import fetch_lock
+from relive.replay.machine import Obstacle, look_at_machine
+from relive.replay.substitutes import Substitutes, substitute
+from relive.runner.environment.build import fetch_lock, keep_lock
+from relive.runner.environment.wheels import WheelStore
 from relive.wire.hub import RunDetail
 from relive.wire.jobs import StageWork
+
+_NOTHING: Final = Substitutes()
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +29,9 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
         model: "NAME v3" if a model version was asked for, else empty.
         lock: Its environment; None if it ran on an interpreter without packages.
         trajectory: What it recorded step by step; None if nothing.
+        substitutes: What was accepted instead of the recorded, as it is typed.
+        instead: Digest of the environment with the substitutes; empty for the recorded one.
+        obstacles: What is not here as it was, and yet no reason not to try.
     """
 
     detail: RunDetail
@@ -28,6 +39,9 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     lock: EnvironmentLock | None
     trajectory: Trajectory | None
     model: str = ""
+    substitutes: tuple[str, ...] = ()
+    instead: Digest = ""
+    obstacles: tuple[Obstacle, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -35,15 +49,17 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.detail.run.id
 
 
-def make_plan(hub: HubClient, target: str) -> ReplayPlan:
+def make_plan(hub: HubClient, target: str, accepted: Substitutes = _NOTHING) -> ReplayPlan:
     """Find what is to be replayed and check that everything for it is there.
 
     Args:
         hub: Where it is recorded.
         target: A run's id or its beginning, or a model version as NAME@ALIAS or NAME@NUMBER.
+        accepted: What may be another than the recorded.
 
     Raises:
-        CannotReplay: Something of the recipe is missing; names it.
+        CannotReplay: Something of the recipe is missing; names it, and what would do instead.
+        EnvironmentFailed: A substitute cannot be had.
         HubRefused: There is no such run or version.
     """
     run_id, model = resolve_run(hub, target)
@@ -61,9 +77,22 @@ def make_plan(hub: HubClient, target: str) -> ReplayPlan:
         names = ", ".join(recipe.declared.secrets)
         raise _cannot(detail, f"it needs the secrets {names}, which no recipe holds")
     lock = fetch_lock(recipe.declared.environment, hub.blobs) if recipe.declared.environment else None
-    _check_blobs(hub, detail, recipe, lock)
+    obstacles = look_at_machine(recipe, lock, accepted)
+    _check_machine(detail, obstacles)
+    _check_blobs(hub, detail, recipe)
+    wheels = WheelStore(hub.blobs)
+    _check_wheels(hub, detail, lock, wheels, accepted)
     trajectory = decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else None
-    return ReplayPlan(detail=detail, recipe=recipe, lock=lock, trajectory=trajectory, model=model)
+    return ReplayPlan(
+        detail=detail,
+        recipe=recipe,
+        lock=lock,
+        trajectory=trajectory,
+        model=model,
+        substitutes=accepted.texts,
+        instead=_instead(hub, lock, accepted, wheels),
+        obstacles=tuple(obstacles),
+    )
 
 
 def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
@@ -78,7 +107,7 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         commit=declared.code.commit,
         branch=declared.code.branch,
         workdir=declared.workdir,
-        environment=declared.environment,
+        environment=plan.instead or declared.environment,
         env=declared.env,
         deps=declared.data,
         outs=declared.outs,
@@ -113,16 +142,55 @@ def _check_environment(detail: RunDetail, recipe: Recipe) -> None:
     )
 
 
-def _check_blobs(hub: HubClient, detail: RunDetail, recipe: Recipe, lock: EnvironmentLock | None) -> None:
+def _check_machine(detail: RunDetail, obstacles: list[Obstacle]) -> None:
+    fatal = [it for it in obstacles if it.is_fatal]
+    if fatal:
+        accept = " ".join(f"--substitute {it.accept}" for it in fatal)
+        raise _cannot(
+            detail,
+            "; ".join(it.sentence for it in fatal),
+            f"relive replay {short_id(detail.run.id)} {accept}",
+        )
+
+
+def _check_blobs(hub: HubClient, detail: RunDetail, recipe: Recipe) -> None:
     wanted = {recipe.declared.code.manifest: "its code"}
     wanted |= {item.manifest: f"its input {item.path}" for item in recipe.declared.data}
-    if lock is not None:
-        wanted |= {package.blob: f"the wheel {package.filename}" for package in lock.packages if package.blob}
     missing = hub.blobs.missing(wanted)
     if missing:
         raise _cannot(
             detail, f"the hub no longer has {', '.join(sorted(wanted[digest] for digest in missing))}"
         )
+
+
+def _check_wheels(
+    hub: HubClient,
+    detail: RunDetail,
+    lock: EnvironmentLock | None,
+    wheels: WheelStore,
+    accepted: Substitutes,
+) -> None:
+    needed = [it for it in lock.packages if it.name not in accepted.packages] if lock is not None else []
+    absent = hub.blobs.missing(it.blob for it in needed if it.blob)
+    lost = [it for it in needed if (not it.blob or it.blob in absent) and not wheels.has(it)]
+    if lost:
+        names = ", ".join(f"{it.filename} (sha256 {it.sha256[:12]}…)" for it in lost)
+        accept = " ".join(f"--substitute {it.name}=={it.version}" for it in lost)
+        raise _cannot(
+            detail,
+            f"neither the hub nor this machine has the wheel {names}",
+            f"relive replay {short_id(detail.run.id)} {accept}    (from a package index, if one has it)",
+        )
+
+
+def _instead(
+    hub: HubClient, lock: EnvironmentLock | None, accepted: Substitutes, wheels: WheelStore
+) -> Digest:
+    """Keep the environment with the substitutes, and give its digest; empty if it is the recorded one."""
+    if lock is None or not (accepted.python or accepted.packages):
+        return ""
+    changed = substitute(lock, accepted, wheels)
+    return keep_lock(changed, hub.blobs) if changed != lock else ""
 
 
 def _cannot(detail: RunDetail, missing: str, hint: str | None = None) -> CannotReplay:

@@ -20,7 +20,7 @@ from relive.core.model import ModelVersion
 from relive.core.run import Artifact
 from relive.replay.plan import ReplayPlan
 from relive.runner.checkout import checkout
-from relive.runner.environment.build import build_environment
+from relive.runner.environment.build import build_environment, fetch_lock
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.variables import fixed_variables, machine_variables
 
@@ -70,8 +70,10 @@ def _keeps_contract(
             checkout(hub.blobs, plan.recipe.declared.code.manifest, place / "code")
             code = str(place / "code")
         python = sys.executable
-        if plan.lock is not None:
-            python = str(build_environment(plan.lock, WheelStore(hub.blobs)) / "bin" / "python")
+        used = plan.instead or plan.recipe.declared.environment
+        if used:
+            lock = fetch_lock(used, hub.blobs)
+            python = str(build_environment(lock, WheelStore(hub.blobs)) / "bin" / "python")
         arguments = ["--model", str(place / "out" / folder), "--loader", version.loader, "--code", code]
         signature = str(place / "contract/signature.json")
         return _difference([python, _bundle(), "check", "--signature", signature, *arguments]) == 0.0

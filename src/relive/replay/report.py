@@ -18,6 +18,7 @@ from relive.replay.noise import are_equal, learn
 from relive.replay.plan import ReplayPlan
 from relive.replay.predictions import predicts_the_same
 from relive.replay.watch import Stop
+from relive.runner.environment.build import fetch_lock
 from relive.wire.hub import RunDetail
 
 
@@ -55,7 +56,7 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
     terms = terms or Terms()
     detail = hub.get_run(repeated.run_id)
     recipe = hub.get_recipe(repeated.run_id) if repeated.report.recipe else None
-    found = _differences(plan, recipe) if recipe is not None else []
+    found = _differences(plan, recipe, hub) if recipe is not None else []
     verdict = msgspec.structs.replace(
         _judged(plan, repeated, detail, hub, terms),
         run_id=plan.run_id,
@@ -64,6 +65,7 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
         inputs_differ=tuple(f"{it.name}: {it.before or 'absent'} → {it.after or 'absent'}" for it in found),
         equal_inputs=recipe is not None and plan.recipe.observed is not None and are_equal(found),
         machine=_machine(recipe.observed.hardware) if recipe is not None and recipe.observed else "",
+        substitutes=plan.substitutes,
         facts={"model": plan.model} if plan.model else {},
     )
     return hub.record_verdict(verdict)
@@ -128,11 +130,12 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
     return words
 
 
-def _differences(plan: ReplayPlan, now: Recipe) -> list[Difference]:
+def _differences(plan: ReplayPlan, now: Recipe, hub: HubClient) -> list[Difference]:
     """Name what was observed otherwise than in the record: the first suspects if the result differs."""
     if plan.recipe.observed is None:
         return []
-    return differences(facts_of(plan.recipe, plan.lock), facts_of(now, plan.lock))
+    lock = fetch_lock(plan.instead, hub.blobs) if plan.instead else plan.lock
+    return differences(facts_of(plan.recipe, plan.lock), facts_of(now, lock))
 
 
 def _machine(hardware: Hardware) -> str:

@@ -1,11 +1,15 @@
 """`relive replay` as typed: runs of a real command are made again from their recipes, and judged."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from relive.formats.locks import read_lock
+from tests.support.bench import Bench
+from tests.support.wheels import make_wheel
 from tests.unit.cli.conftest import Shell
 
 # Its outcome can be moved from outside the recipe, which is how these tests plant what a replay has to find.
@@ -167,3 +171,37 @@ def test_what_cannot_be_meant_is_refused(
     relive: Shell, run_id: str, options: tuple[str, ...], told: str
 ) -> None:
     assert told in relive("replay", run_id, *options, code=2).err
+
+
+def test_a_wheel_that_is_lost_is_said_before_the_start_and_another_can_be_accepted(
+    relive: Shell, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    for version in ("1.0", "2.0"):
+        make_wheel(index, "thing", version)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    Path("requirements.txt").write_text("thing==1.0\n")
+    Path("train.py").write_text("import json, thing; json.dump({'v': 1}, open('metrics.json', 'w'))")
+    subprocess.run(["git", "init", "-q"], check=True)
+    run_id = recorded(relive)
+    (index / "thing-1.0-py3-none-any.whl").unlink()
+    assert replayed(relive, run_id)["level"] == "bit_exact"  # no index is asked
+    lose_wheels(bench, tmp_path, relive("show", run_id, "--json").json)
+    before = len(relive("runs", "--json").json)
+    refused = relive("replay", run_id, code=1)
+    assert "thing-1.0-py3-none-any.whl" in refused.err
+    assert "--substitute thing==1.0" in refused.err
+    assert len(relive("runs", "--json").json) == before, "nothing was started"
+    verdict = replayed(relive, run_id, "--substitute", "thing==2.0")
+    assert (verdict["level"], verdict["substitutes"]) == ("bit_exact", ["thing==2.0"])
+    assert any(it.startswith("thing: 1.0 ") and "→ 2.0 " in it for it in verdict["inputs_differ"])
+    assert "accepted: thing==2.0" in relive("show", run_id).out
+
+
+def lose_wheels(bench: Bench, tmp_path: Path, shown: Any) -> None:
+    """Have nobody keep the wheels of a run any more."""
+    lock = read_lock(bench.services.blobs.read(shown["recipe"]["declared"]["environment"]))
+    for package in lock.packages:
+        bench.services.blobs.delete(package.blob)
+    shutil.rmtree(tmp_path / "cache")

@@ -84,6 +84,10 @@ class WheelStore:
         """
         return _in_parallel(lambda package: self._bring_one(package, source), packages)
 
+    def has(self, package: LockedPackage) -> bool:
+        """Tell whether a wheel lies on this machine, and is what it was."""
+        return self._find(package.sha256, package.filename) is not None
+
     def _gather_one(self, chosen: Chosen, resolution: Resolution) -> Wheel:
         filename = filename_of(chosen)
         if not is_wheel(filename):
