@@ -124,6 +124,46 @@ class BlobUpload(Protocol):
         ...
 
 
+class StagedPart(msgspec.Struct, frozen=True):
+    """What somebody wrote to a signed address: its size, and what the store's own answer called it."""
+
+    size_bytes: int
+    etag: str
+
+
+class Staging(Protocol):
+    """A place within a store that others write to by themselves; nothing in it counts before it is read.
+
+    Whoever holds an address may write there again while it is good. So bytes are hashed as they are read
+    out, and it is these that are kept: what is written later changes nothing.
+    """
+
+    def presign(self, upload: str, n_parts: int, *, lifetime_s: float) -> Sequence[str]:
+        """Give an address for each part of an upload, to which anybody can PUT its bytes for so long."""
+        ...
+
+    def parts(self, upload: str) -> dict[int, StagedPart]:
+        """Give what has come of an upload, by the number of the part, from 1."""
+        ...
+
+    def take(self, upload: str, numbers: Sequence[int]) -> BlobInfo:
+        """Read these parts in this order, hash them, and keep them as one blob, in flat memory.
+
+        Raises:
+            BlobNotFound: One is not there.
+            StoreFull, StoreUnavailable: As `BlobWriter.commit`.
+        """
+        ...
+
+    def drop(self, upload: str) -> None:
+        """Throw away what has come of an upload."""
+        ...
+
+    def drop_idle(self, *, before: float, dry_run: bool = False) -> BlobUsage:
+        """Throw away parts that came before a time, as `BlobStore.drop_uploads`."""
+        ...
+
+
 class BlobStore(Protocol):
     """Bytes by their digest.
 
@@ -148,6 +188,9 @@ class BlobStore(Protocol):
 
     can_presign: bool
     """Whether `presign` gives addresses."""
+
+    staging: Staging | None
+    """Where others can write by themselves, if there is such a place."""
 
     def check(self) -> None:
         """Make sure that the store can be used now, by listing it.

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 from relive.core.digest import Digest, parse_digest
 from relive.errors import BlobCorrupt, BlobDigestMismatch, BlobNotFound, Conflict, InvalidRange
 from relive.formats.hashing import READ_BYTES, Bytes, Hashed, Hasher
-from relive.ports.blobs import CHUNK_BYTES, BlobInfo, BlobUsage, BlobWriter
+from relive.ports.blobs import CHUNK_BYTES, BlobInfo, BlobUsage, BlobWriter, Staging
 from relive.stores.blobs.budget import Budget, Claim
 from relive.stores.blobs.disk import disk_errors
 
@@ -131,6 +131,7 @@ class BlobStoreBase(ABC):
     """The calls of `ports.blobs.BlobStore` that follow from a few others."""
 
     can_presign = False
+    staging: Staging | None = None
 
     @abstractmethod
     def writer(

@@ -27,6 +27,7 @@ from relive.stores.blobs.common import FRESH_S, BlobStoreBase, HashingWriter, Ke
 from relive.stores.blobs.disk import write_all
 from relive.stores.blobs.reader import ChunkReader
 from relive.stores.blobs.s3_client import S3Address, make_client, s3_errors
+from relive.stores.blobs.s3_staging import S3Staging
 from relive.stores.blobs.uploads import PartedUpload, Uploads
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class S3BlobStore(BlobStoreBase):
             quota_bytes=options.quota_bytes,
             count=lambda: sum(info.size_bytes for info in self.list()),
         )
+        self._staging = self.staging = S3Staging(
+            self._client, address, lambda size_bytes: self.writer(size_hint=size_bytes)
+        )
         self._uploads = Uploads(self.spool / "relive-uploads", self._budget, self._keep_parts)
 
     def __repr__(self) -> str:
@@ -86,7 +90,9 @@ class S3BlobStore(BlobStoreBase):
         return self._uploads.open(digest, size_bytes, owner)
 
     def drop_uploads(self, *, before: float, dry_run: bool = False) -> BlobUsage:
-        return self._uploads.drop(before, dry_run=dry_run)
+        here = self._uploads.drop(before, dry_run=dry_run)
+        there = self._staging.drop_idle(before=before, dry_run=dry_run)
+        return BlobUsage(n_blobs=here.n_blobs + there.n_blobs, size_bytes=here.size_bytes + there.size_bytes)
 
     def find(self, digest: Digest) -> BlobInfo | None:
         try:

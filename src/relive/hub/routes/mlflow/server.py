@@ -25,7 +25,7 @@ def _get_server_info(services: Services, _caller: Caller, _query: Query) -> dict
         "store_type": "SqlStore",
         "workspaces_enabled": False,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
+        "multipart_uploads_enabled": presigns(services),
         "multipart_downloads_enabled": presigns(services),
         "presigned_upload_run_id_supported": False,
         "presigned_upload_model_id_supported": False,

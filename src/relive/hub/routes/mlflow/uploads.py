@@ -43,11 +43,9 @@ async def create_upload(request: HubRequest, path: FromPath[str]) -> Response[An
     place = await located(request, _joined(path, asked.path), "store artifacts")
     services = services_of(request)
     begun = await asyncio.to_thread(uploads.begin_upload, services, caller, place, asked.num_parts)
-    parts = f"{str(request.base_url).rstrip('/')}{_PARTS}/{begun}"
-    credentials = [
-        {"url": f"{parts}/{number}", "part_number": number, "headers": {}}
-        for number in range(1, asked.num_parts + 1)
-    ]
+    hub = f"{str(request.base_url).rstrip('/')}{_PARTS}"
+    urls = await asyncio.to_thread(uploads.part_addresses, services, begun, asked.num_parts, hub)
+    credentials = [{"url": url, "part_number": number, "headers": {}} for number, url in enumerate(urls, 1)]
     return Response({"upload_id": begun, "credentials": credentials})
 
 
