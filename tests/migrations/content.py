@@ -314,7 +314,7 @@ def read_back(store: Store) -> dict[str, Any]:
 
 def _traces(store: Store, text: str) -> list[Trace]:
     experiments = [experiment.id for experiment in store.list_experiments()]
-    return store.search_traces(experiments, parse_trace_filter(text))
+    return store.search_traces(experiments, parse_trace_filter(text)).traces
 
 
 def assert_holds(now: Any, then: Any, where: str = "") -> None:

@@ -40,6 +40,10 @@ class TraceStore(Protocol):
         """Give the traces of an experiment that began no later than that, the oldest first."""
         ...
 
+    def list_trace_makers(self, experiment_id: str, *, up_to_ms: int, limit: int | None) -> set[str]:
+        """Name who made those traces: `created_by` of each."""
+        ...
+
     def delete_traces(self, trace_ids: Sequence[str]) -> int:
         """Delete traces with all that is theirs; gives how many there were."""
         ...

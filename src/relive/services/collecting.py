@@ -27,6 +27,7 @@ from relive.errors import BlobNotFound, Conflict
 from relive.ports.blobs import BlobInfo
 from relive.services.context import Services
 from relive.services.marks import Marks
+from relive.services.trace_removal import purge_traces
 from relive.wire.housekeeping import GcLine, GcProgress, GcReport
 
 DAY_S: Final = 86_400.0
@@ -94,10 +95,15 @@ def collect(
 
 
 def purge(services: Services, *, before: float) -> Iterator[tuple[int, int]]:
-    """Delete what was deleted before a time for good; gives how many runs and experiments, as it goes on."""
+    """Delete what was deleted before a time for good; gives how many runs and experiments, as it goes on.
+
+    An experiment of many traces takes many steps, which give none.
+    """
     store = services.store
     while found := _some_deleted(services, before):
         runs, experiments = found
+        for experiment_id in experiments:
+            yield from ((0, 0) for _ in purge_traces(services, experiment_id))
         gone = (sum(map(store.purge_run, runs)), sum(map(store.purge_experiment, experiments)))
         yield gone
         if not any(gone):

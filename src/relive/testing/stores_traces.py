@@ -123,6 +123,15 @@ class TraceContract:
         assert [trace.id for trace in old] == ["tr-2", "tr-3"]
         assert [it.id for it in store.list_old_traces(experiment, up_to_ms=99, limit=1)] == ["tr-2"]
 
+    def test_the_makers_of_the_oldest_are_named(self, store: Store) -> None:
+        for trace_id, started, maker in (("tr-1", 30, "ann"), ("tr-2", 10, "bob"), ("tr-3", 20, "bob")):
+            a_trace(store, trace_id, started_ms=started, created_by=maker)
+        experiment = store.list_experiments()[0].id
+        assert store.list_trace_makers(experiment, up_to_ms=30, limit=None) == {"ann", "bob"}
+        assert store.list_trace_makers(experiment, up_to_ms=29, limit=None) == {"bob"}
+        assert store.list_trace_makers(experiment, up_to_ms=30, limit=2) == {"bob"}
+        assert store.list_trace_makers(experiment, up_to_ms=9, limit=None) == set()
+
     def test_traces_go_with_a_purged_experiment_and_stay_after_their_run(self, store: Store) -> None:
         run = a_run(store, project_id=a_project(store).id, status=RunStatus.FINISHED)
         a_trace(store, experiment_id=run.experiment_id)

@@ -10,13 +10,18 @@ def maker_name(caller: Caller) -> str:
     return f"run:{caller.run_id}" if caller.scope is Scope.COMMAND and caller.run_id else caller.name
 
 
+def may_change_all(caller: Caller) -> bool:
+    """Tell whether a caller may change whatever anyone made: users may."""
+    return caller.scope in (Scope.ADMIN, Scope.MEMBER)
+
+
 def require_maker(caller: Caller, made_by: str, action: str) -> None:
     """Let users change anything; whoever has no login, and commands, what they made themselves.
 
     Raises:
         AccessDenied: It is another's.
     """
-    if caller.scope not in (Scope.ADMIN, Scope.MEMBER) and made_by != maker_name(caller):
+    if not may_change_all(caller) and made_by != maker_name(caller):
         raise AccessDenied(action=action, who=caller.name, needs="a user's token, or to have made it")
 
 

@@ -4,7 +4,7 @@ Source: mlflow.store.tracking.sqlalchemy_store, mlflow.server.handlers.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,11 +18,12 @@ from relive.services.mlflow.assessment_values import assessment_of
 from relive.services.mlflow.experiments import check_active, get_experiment, location_of, tell
 from relive.services.mlflow.faults import SEE_DOCS, invalid, invalid_value, missing, missing_value
 from relive.services.mlflow.places import SCHEME
-from relive.services.mlflow.rights import maker_name, require_maker
+from relive.services.mlflow.rights import maker_name, may_change_all, require_maker
 from relive.services.mlflow.runs import get_run
 from relive.services.mlflow.trace_json import infos_json, infos_json_v2, span_json
 from relive.services.mlflow.trace_numbers import expected_spans, numbers_of, tidy_metadata
 from relive.services.mlflow.trace_times import duration_ms, milliseconds_of, stamp
+from relive.services.trace_removal import TRACES_A_STEP, remove, steps
 from relive.wire.mlflow import traces as wire
 
 LOCATION_TAG: Final = "mlflow.artifactLocation"
@@ -157,23 +158,15 @@ def delete_traces(services: Services, message: wire.DeleteTraces, caller: Caller
     """
     _check_deletion(message)
     experiment = get_experiment(services, message.experiment_id, caller)
-    store = services.store
-    if message.max_timestamp_millis is None:
-        found = store.list_traces(message.request_ids)
-        found = [trace for trace in found if trace.experiment_id == experiment.id]
-    else:
-        found = store.list_old_traces(
-            experiment.id, up_to_ms=message.max_timestamp_millis, limit=message.max_traces
-        )
-    for trace in found:
-        require_maker(caller, trace.created_by, "delete a trace")
-    below = f"{location_of(experiment)}/traces".removeprefix(SCHEME).lstrip("/")
-    with store.transaction():
-        for trace in found:
-            store.delete_files(f"{below}/{trace.id}")
-        n_deleted = store.delete_traces([trace.id for trace in found])
-        if n_deleted:
-            tell(services, "traces.deleted", experiment, caller, count=n_deleted)
+    folder = f"{location_of(experiment)}/traces".removeprefix(SCHEME).lstrip("/")
+    n_deleted = 0
+    for found in _doomed(services, message, experiment.id, caller):
+        for some in steps(services, [trace.id for trace in found]):
+            with services.store.transaction():
+                gone = remove(services, some, folder)
+                if gone:
+                    tell(services, "traces.deleted", experiment, caller, count=gone)
+            n_deleted += gone
     return n_deleted
 
 
@@ -341,6 +334,29 @@ def _all_readable(services: Services, traces: Sequence[Trace], caller: Caller) -
     for experiment_id in {trace.experiment_id for trace in traces}:
         require_reader(caller, services.store.get_experiment(experiment_id).project_id)
     return traces
+
+
+def _doomed(
+    services: Services, message: wire.DeleteTraces, experiment_id: str, caller: Caller
+) -> Iterator[Sequence[Trace]]:
+    """Give the traces to delete, some at a time; the next when those are gone."""
+    store, up_to_ms, left = services.store, message.max_timestamp_millis, message.max_traces
+    if up_to_ms is None:
+        named = [it for it in store.list_traces(message.request_ids) if it.experiment_id == experiment_id]
+        for trace in named:
+            require_maker(caller, trace.created_by, "delete a trace")
+        yield named
+        return
+    if not may_change_all(caller):
+        for made_by in store.list_trace_makers(experiment_id, up_to_ms=up_to_ms, limit=left):
+            require_maker(caller, made_by, "delete a trace")
+    while left is None or left > 0:
+        limit = TRACES_A_STEP if left is None else min(left, TRACES_A_STEP)
+        found = store.list_old_traces(experiment_id, up_to_ms=up_to_ms, limit=limit)
+        if not found:
+            return
+        yield found
+        left = None if left is None else left - len(found)
 
 
 def _check_deletion(message: wire.DeleteTraces) -> None:

@@ -53,6 +53,12 @@ class SqlTraces(StorePart):
         with self._db.read() as connection:
             return TRACES.all(connection, query.order_by(traces.c.started_ms, traces.c.id).limit(limit))
 
+    def list_trace_makers(self, experiment_id: str, *, up_to_ms: int, limit: int | None) -> set[str]:
+        asked = (traces.c.experiment_id == experiment_id, traces.c.started_ms <= up_to_ms)
+        oldest = select(traces.c.created_by).where(*asked).order_by(traces.c.started_ms, traces.c.id)
+        with self._db.read() as connection:
+            return set(connection.execute(select(oldest.limit(limit).subquery()).distinct()).scalars())
+
     def delete_traces(self, trace_ids: Sequence[str]) -> int:
         n_deleted = 0
         with self._db.write() as connection:

@@ -192,6 +192,26 @@ def test_traces_are_deleted_by_name_or_by_age(registry: Registry) -> None:
         assert registry.refused("POST", "traces/delete-traces", experiment_id=experiment, **asked)[1] == BAD
 
 
+def test_many_traces_are_deleted_in_steps(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("relive.services.trace_removal", "relive.services.mlflow.traces"):
+        monkeypatch.setattr(f"{module}.TRACES_A_STEP", 2)
+    experiment = new_experiment(registry, "many")
+    for number in range(5):
+        started(registry, f"tr-s{number}", experiment, request_time=f"1970-01-01T00:00:0{number}Z")
+    asked: dict[str, Any] = {"experiment_id": experiment, "max_timestamp_millis": 9000}
+    assert registry.post("traces/delete-traces", **asked, max_traces=3)["traces_deleted"] == 3
+    assert found(registry, experiment) == ["tr-s4", "tr-s3"]
+    # One that is another's keeps all of them.
+    started(registry.local(), "tr-s5", experiment, request_time="1970-01-01T00:00:01Z")
+    refused = registry.local().refused("POST", "traces/delete-traces", **asked)
+    assert refused[0] == 403
+    assert found(registry, experiment) == ["tr-s4", "tr-s3", "tr-s5"]
+    assert registry.post("traces/delete-traces", **asked)["traces_deleted"] == 3
+    told = registry.bench.services.store.list_events(kind="traces.deleted")
+    counts = [it.facts["count"] for it in told if it.subject == f"experiment:{experiment}"]
+    assert counts == [2, 1, 2, 1]
+
+
 def test_files_go_with_their_trace_wherever_its_experiment_keeps_artifacts(registry: Registry) -> None:
     named = {"name": "own place", "artifact_location": "mlflow-artifacts:/own/place"}
     experiment = str(registry.post("experiments/create", **named)["experiment_id"])
