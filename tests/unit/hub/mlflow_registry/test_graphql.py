@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlencode
 
 import pytest
@@ -63,6 +64,37 @@ def test_a_run_with_its_experiment_and_versions(registry: Registry) -> None:
             "outputs": {"modelOutputs": []},
         },
     }
+
+
+def test_what_is_asked_of_each_run_is_looked_up_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = registry.post("experiments/create", name="gq many")["experiment_id"]
+    registry.model("gq many")
+    ids = []
+    for number in range(5):
+        run = registry.post("runs/create", experiment_id=experiment, start_time=number)["run"]
+        ids.append(run["info"]["run_id"])
+        for _ in range(number % 3):
+            registry.version("gq many", run_id=ids[-1])
+    store = registry.bench.services.store
+    versions, experiments = (Mock(wraps=it) for it in (store.search_versions, store.get_experiment))
+    monkeypatch.setattr(store, "search_versions", versions)
+    monkeypatch.setattr(store, "get_experiment", experiments)
+    runs = "runs { info { runId } experiment { name } modelVersions { version } }"
+    input_ = json.dumps(experiment)
+    query = f"""query {{
+        a: mlflowSearchRuns(input: {{experimentIds: [{input_}]}}) {{ {runs} }}
+        b: mlflowSearchRuns(input: {{experimentIds: [{input_}], maxResults: 2}}) {{ {runs} }}
+    }}"""
+    data = found(registry, query)
+    told = data["a"]["runs"]
+    assert [run["info"]["runId"] for run in told] == ids[::-1]
+    assert {run["experiment"]["name"] for run in told} == {"gq many"}
+    assert [len(run["modelVersions"]) for run in told] == [1, 0, 2, 1, 0]
+    assert data["b"]["runs"] == told[:2]
+    assert versions.call_count == 1
+    assert experiments.call_count <= 5
 
 
 def test_the_calls_have_other_names(registry: Registry) -> None:

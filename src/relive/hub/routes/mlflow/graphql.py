@@ -46,6 +46,29 @@ _MOST_FIELDS: Final = 1000
 _MOST_AT_ROOT: Final = 10
 _MOST_ALIASES: Final = 10
 _HUMP: Final = re.compile("([A-Z])")
+# In one filter.
+_RUNS_A_LOOK: Final = 200
+
+
+class _Asking:
+    """One question: who asks it, and what was looked up for it.
+
+    What is asked of each run of an answer is looked up for all of them at once.
+    """
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self.services = services
+        self.caller = caller
+        self.experiments: dict[str, Any] = {}
+        self.versions: dict[str, list[Any]] = {}
+        # Told of, but their versions were not looked up yet.
+        self.run_ids: dict[str, None] = {}
+
+    def note(self, answer: Mapping[str, Any]) -> None:
+        """Keep in mind which runs an answer tells of."""
+        runs = answer.get("runs") or filter(None, (answer.get("run"),))
+        ids = [run["info"]["run_id"] for run in runs]
+        self.run_ids |= dict.fromkeys(id_ for id_ in ids if id_ not in self.versions)
 
 
 @route("/graphql", http_method=["GET", "POST"], include_in_schema=False)
@@ -102,7 +125,7 @@ def _execute(services: Services, caller: Caller, asked: Mapping[str, Any]) -> "E
     return execute_sync(
         _schema(),
         document,
-        context_value=(services, caller),
+        context_value=_Asking(services, caller),
         variable_values=asked["variables"],
         operation_name=asked["name"],
         field_resolver=_field,
@@ -131,15 +154,17 @@ def _caller_of(method: str, path: str) -> Callable[..., Any]:
     def resolve(_source: Any, info: "GraphQLResolveInfo[Any]", **asked: Any) -> Any:
         named = asked.get("input") or {}
         given = {_snake(name): value for name, value in named.items() if value is not None}
-        return _call(info, (method, path), given)
+        answer = _call(info.context, (method, path), given)
+        info.context.note(answer)
+        return answer
 
     return resolve
 
 
-def _call(info: "GraphQLResolveInfo[Any]", row: tuple[str, str], given: dict[str, Any]) -> Any:
+def _call(asking: _Asking, row: tuple[str, str], given: dict[str, Any]) -> Any:
     kind, handle = _TABLE[row]
-    services, caller = info.context
-    return msgspec.to_builtins(handle(services, caller, given if kind is None else read_values(kind, given)))
+    message = given if kind is None else read_values(kind, given)
+    return msgspec.to_builtins(handle(asking.services, asking.caller, message))
 
 
 def _echo(_source: Any, _info: "GraphQLResolveInfo[Any]", inputString: str = "") -> dict[str, str]:  # noqa: N803
@@ -148,13 +173,23 @@ def _echo(_source: Any, _info: "GraphQLResolveInfo[Any]", inputString: str = "")
 
 
 def _experiment_of(run: Mapping[str, Any], info: "GraphQLResolveInfo[Any]") -> Any:
-    given = {"experiment_id": run["info"]["experiment_id"]}
-    return _call(info, _CALLS["mlflowGetExperiment"], given)["experiment"]
+    asking: _Asking = info.context
+    id_ = run["info"]["experiment_id"]
+    if id_ not in asking.experiments:
+        answer = _call(asking, _CALLS["mlflowGetExperiment"], {"experiment_id": id_})
+        asking.experiments[id_] = answer["experiment"]
+    return asking.experiments[id_]
 
 
 def _versions_of(run: Mapping[str, Any], info: "GraphQLResolveInfo[Any]") -> Any:
-    given = {"filter": f"run_id='{run['info']['run_id']}'"}
-    return _call(info, _CALLS["mlflowSearchModelVersions"], given).get("model_versions", [])
+    asking: _Asking = info.context
+    while some := list(asking.run_ids)[:_RUNS_A_LOOK]:
+        given = {"filter": f"run_id IN ({', '.join(map(repr, some))})"}
+        found = _call(asking, _CALLS["mlflowSearchModelVersions"], given).get("model_versions", ())
+        for id_ in some:
+            asking.versions[id_] = [version for version in found if version["run_id"] == id_]
+            del asking.run_ids[id_]
+    return asking.versions[run["info"]["run_id"]]
 
 
 def _field(source: Mapping[str, Any], info: "GraphQLResolveInfo[Any]") -> Any:
