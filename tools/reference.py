@@ -92,8 +92,10 @@ addresses only, unless `RELIVE_WEBHOOK_PRIVATE=1`.
 
 Below `/api/2.0/mlflow-artifacts/artifacts`: `PUT` stores a file of any size, `GET` gives it or the range
 that is asked for, `GET ?path=` lists a folder, `DELETE` deletes a file or a folder. What a stage declares as
-`outs` is among them, to be read only. Files in parts (`/api/2.0/mlflow-artifacts/mpu/`) go to the hub
-itself, whatever its store is; addresses of a bucket are not signed.
+`outs` is among them, to be read only. Files in parts (`/api/2.0/mlflow-artifacts/mpu/`) go to the hub,
+or with `RELIVE_PRESIGN=on` and a bucket as its store to the bucket itself, by signed addresses; `server-info`
+tells clients so. The hub reads and hashes them when they are complete. A single signed address to write to is
+not given (`artifacts/presigned-upload-url`): nobody would tell the hub that there is a file.
 
 ## What is different
 

@@ -71,7 +71,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "RELIVE_PRESIGN",
         "off",
-        "Whether MLflow's clients read artifacts from the bucket itself, by signed addresses: on or off.",
+        "Whether MLflow's clients read and write large artifacts in the bucket itself, by signed addresses:"
+        " on or off.",
     ),
     Setting(
         "RELIVE_RECORDER", "on", "Whether each file that a run opens is recorded below Python: on or off."
