@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "logs": "runs",
     "cancel": "runs",
     "replay": "replay",
+    "preflight": "preflight",
     "diff": "diff",
     "why": "why",
     "pipeline": "pipeline",

@@ -1,0 +1,319 @@
+"""Run the first steps of a training twice, and name what makes them differ before hours are spent.
+
+Both runs are as a plain start would be, but for the order in which folders are listed: the second has it
+turned round. Where the steps differ, everything that lets chance in is taken away at once; if that makes two
+runs equal, each is let in again alone, and what cannot be is a cause.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from relive import settings
+from relive.capture.agent import agent_environment, install_agent
+from relive.core.compare import Follower
+from relive.core.trajectory import FirstDivergence, StepPlace, Trajectory
+from relive.errors import CommandFailed
+from relive.formats.spool import SpooledStep, SpoolReader, read_spool
+from relive.formats.trajectory import write_digest_steps
+from relive.replay import probe
+from relive.runner.masking import Mask
+from relive.runner.output import OutputLog, Sink
+from relive.runner.process import Ended, Process
+from relive.runner.variables import fixed_variables
+
+_POLL_S: Final = 0.1
+_MOST_PLACES: Final = 3
+_TAIL_BYTES: Final = 4096
+
+
+class Chance(msgspec.Struct, frozen=True, kw_only=True):
+    """One way in which chance enters a program.
+
+    Attributes:
+        key: As the probe knows it; for those of the environment our own word.
+        what: For people.
+        fix: What takes it away.
+        variables: Set to take it away; for the others the probe does it.
+    """
+
+    key: str
+    what: str
+    fix: str
+    variables: dict[str, str] = {}
+
+
+HASH: Final = Chance(
+    key="hash",
+    what="the order of sets, and whatever else hash() decides",
+    fix="set PYTHONHASHSEED=0, as `relive run` and every stage do",
+    variables={"PYTHONHASHSEED": "0"},
+)
+THREADS: Final = Chance(
+    key="threads",
+    what="the number of threads, or the order in which they come",
+    fix="set OMP_NUM_THREADS=1, MKL_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1",
+    variables={name: value for name, value in fixed_variables(1).items() if name != "PYTHONHASHSEED"},
+)
+CHANCES: Final = (
+    Chance(key="random", what="`random` without a seed", fix="random.seed(0)"),
+    Chance(key="numpy", what="NumPy's global generator without a seed", fix="numpy.random.seed(0)"),
+    Chance(key="generator", what="a NumPy generator without a seed", fix="numpy.random.default_rng(0)"),
+    Chance(key="torch", what="PyTorch's generators without a seed", fix="torch.manual_seed(0)"),
+    Chance(key="listing", what="the order in which a folder is listed", fix="sorted(os.listdir(...))"),
+    HASH,
+    Chance(key="entropy", what="os.urandom, as uuid4 and secrets use it", fix="derive it from a seed"),
+    Chance(key="clock", what="the time of day", fix="pass the time as a parameter"),
+    Chance(
+        key="cuda",
+        what="algorithms on the GPU",
+        fix="torch.backends.cudnn.benchmark = False; torch.use_deterministic_algorithms(True); "
+        "CUBLAS_WORKSPACE_CONFIG=:4096:8",
+        variables={"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+    ),
+    THREADS,
+)
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes two runs differ: where it was seen, as FILE:LINE, and what takes it away."""
+
+    what: str
+    fix: str
+    where: tuple[str, ...] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a preflight showed.
+
+    Attributes:
+        steps: Steps that both runs recorded and that were compared.
+        first: Where they part; None if they do not.
+        last_equal: The last step before that.
+        line: The first line of output that differs, where no step was recorded.
+        causes: All of them have to go for two runs to be equal; empty if what it is was not found.
+        runs: How often the command was started.
+    """
+
+    steps: int = 0
+    first: FirstDivergence | None = None
+    last_equal: StepPlace | None = None
+    line: str = ""
+    causes: tuple[Cause, ...] = ()
+    runs: int = 2
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both runs were the same as far as they were compared."""
+        return self.first is None and not self.line
+
+
+class _Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the first steps."""
+
+    trajectory: Trajectory
+    output: bytes
+    notes: frozenset[tuple[str, str]]
+    is_cut: bool
+
+
+class Preflight:
+    """Runs a command's first steps as often as it takes.
+
+    Args:
+        command: With its arguments.
+        folder: Where it runs; what it writes there it writes.
+        steps: A run is ended once a stream has come so far.
+        timeout_s: After so long as well.
+        told: Called with a sentence before each run.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        steps: int = 20,
+        timeout_s: float = 300.0,
+        told: Callable[[str], None] = lambda said: None,
+    ) -> None:
+        self._command, self._folder = tuple(command), folder
+        self._steps, self._timeout_s, self._told = steps, timeout_s, told
+        self._runs = 0
+        self._plan: Trajectory | None = None
+
+    def find(self) -> Finding:
+        """Run it twice, and as often more as it takes to name why it differs.
+
+        Raises:
+            CommandFailed: It failed by itself.
+        """
+        self._told("first run")
+        one = self._run((), turned=False)
+        self._plan = one.trajectory
+        self._told("second run")
+        other = self._run((), turned=True)
+        found = self._compared(one, other)
+        if found.is_equal:
+            return found
+        notes = one.notes | other.notes
+        causes = self._causes([it for it in CHANCES if _may_be(it, notes)])
+        return msgspec.structs.replace(
+            found, runs=self._runs, causes=tuple(_cause(it, notes) for it in causes)
+        )
+
+    def _causes(self, candidates: list[Chance]) -> list[Chance]:
+        """Give the fewest that have to go for two runs to be equal; none if even all of them do not do it."""
+        if not candidates or not self._is_equal(candidates, "without any chance that is known"):
+            return []
+        needed = list(candidates)
+        for chance in candidates:
+            without = [it for it in needed if it is not chance]
+            if self._is_equal(without, f"with {chance.what}"):
+                needed = without
+        return needed
+
+    def _is_equal(self, fixed: Sequence[Chance], said: str) -> bool:
+        self._told(f"twice {said}")
+        one = self._run(fixed, turned=False)
+        return self._compared(one, self._run(fixed, turned=True)).is_equal
+
+    def _compared(self, one: _Ran, other: _Ran) -> Finding:
+        """Compare what both did: a run that was cut off is no shorter for it."""
+        if not one.trajectory.steps and not other.trajectory.steps:
+            return Finding(line=_first_line(one.output, other.output))
+        theirs = {(it.stream, it.step) for it in other.trajectory.steps}
+        both = Trajectory(
+            steps=tuple(
+                it
+                for it in one.trajectory.steps
+                if not (one.is_cut or other.is_cut) or (it.stream, it.step) in theirs
+            )
+        )
+        follower = Follower(both)
+        for step in other.trajectory.steps:
+            if (other.is_cut or one.is_cut) and step.step >= self._steps:
+                continue
+            follower.take(step)
+        return Finding(
+            steps=follower.compared,
+            first=follower.first,
+            last_equal=follower.last_equal if follower.first else None,
+        )
+
+    def _run(self, fixed: Sequence[Chance], *, turned: bool) -> _Ran:
+        self._runs += 1
+        place = Path(tempfile.mkdtemp(prefix="relive-preflight-"))
+        try:
+            return self._run_in(place, fixed, turned=turned)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _run_in(self, place: Path, fixed: Sequence[Chance], *, turned: bool) -> _Ran:
+        spool, notes = place / "spool", place / "notes"
+        spool.mkdir()
+        (place / "probe").mkdir()
+        shutil.copyfile(str(probe.__file__), place / "probe/sitecustomize.py")
+        sink = Sink(OutputLog(place / "log"), Mask(()))
+        try:
+            process = Process(self._command, self._folder, self._environment(place, fixed, turned), sink)
+            ended = self._wait(process, SpoolReader(spool))
+        finally:
+            sink.log.close()
+        output = sink.log.path.read_bytes()
+        if ended is not None and not ended.is_good:
+            reason = f"it failed by itself: {_last_line(output)}"
+            raise CommandFailed(command=" ".join(self._command), exit_code=1, reason=reason)
+        trajectory = read_spool(spool, with_metrics=False).trajectory()
+        return _Ran(trajectory=trajectory, output=output, notes=_read_notes(notes), is_cut=ended is None)
+
+    def _wait(self, process: Process, reader: SpoolReader) -> Ended | None:
+        """Wait for the first steps, and end it then; gives how it ended if it did by itself."""
+        deadline = time.monotonic() + self._timeout_s
+        while (ended := process.wait(_POLL_S)) is None:
+            if _has_come(reader, self._steps) or time.monotonic() > deadline:
+                process.stop(grace_s=0.0)
+                process.wait()
+                return None
+        return ended
+
+    def _environment(self, place: Path, fixed: Sequence[Chance], turned: bool) -> Mapping[str, str]:
+        variables = {name: value for it in fixed for name, value in it.variables.items()}
+        hidden = os.environ.get("PYTHONPATH")
+        told = {
+            **os.environ,
+            **variables,
+            "PYTHONPATH": os.pathsep.join([str(place / "probe"), *([hidden] if hidden else [])]),
+            "RELIVE_PROBE_FILE": str(place / "notes"),
+            "RELIVE_PROBE_FIXES": ",".join(it.key for it in fixed),
+            "RELIVE_PROBE_REVERSE": "1" if turned else "",
+        }
+        plan = None
+        if self._plan is not None and self._plan.steps:
+            plan = place / "digest-steps.json"
+            write_digest_steps(self._plan, plan)
+        agent = install_agent(Path(settings.cache()) / "agent")
+        return agent_environment(agent, place / "spool", told, digest_steps=plan)
+
+
+def _may_be(chance: Chance, notes: frozenset[tuple[str, str]]) -> bool:
+    """Tell whether a chance can have entered: what was seeded, set or never used cannot."""
+    kinds = {kind for kind, _ in notes}
+    if chance is HASH:
+        return os.environ.get("PYTHONHASHSEED", "random") == "random"
+    if chance is THREADS:
+        return any(os.environ.get(name) != value for name, value in THREADS.variables.items())
+    if chance.key in ("numpy", "torch"):
+        # Libraries draw from the global generators without a call that could be seen.
+        return f"imports {chance.key}" in kinds and f"seeded {chance.key}" not in kinds
+    return chance.key in kinds and f"seeded {chance.key}" not in kinds
+
+
+def _cause(chance: Chance, notes: Iterable[tuple[str, str]]) -> Cause:
+    where = sorted(where for kind, where in notes if kind == chance.key and where)
+    return Cause(what=chance.what, fix=chance.fix, where=tuple(where[:_MOST_PLACES]))
+
+
+def _has_come(reader: SpoolReader, steps: int) -> bool:
+    return any(
+        isinstance(record, SpooledStep) and record.s >= steps - 1
+        for batch in reader.read(segments=False)
+        for record in batch.records
+    )
+
+
+def _read_notes(file: Path) -> frozenset[tuple[str, str]]:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return frozenset()
+    found = set()
+    for line in lines:
+        try:
+            kind, where = json.loads(line)
+        except ValueError:
+            continue  # it was ended while it wrote
+        found.add((str(kind), str(where)))
+    return frozenset(found)
+
+
+def _first_line(one: bytes, other: bytes) -> str:
+    """Give the first line that only the first of two outputs has at its place."""
+    before, after = one.splitlines(), other.splitlines()
+    for number in range(max(len(before), len(after))):
+        mine, theirs = before[number : number + 1], after[number : number + 1]
+        if mine != theirs:
+            return f"{number + 1}: {(mine or theirs)[0].decode(errors='replace')[:200]}"
+    return ""
+
+
+def _last_line(output: bytes) -> str:
+    lines = output[-_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"

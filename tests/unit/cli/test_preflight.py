@@ -1,0 +1,129 @@
+"""`relive preflight`: what makes two runs of one script differ is planted, and has to be named."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relive.replay import preflight as flying
+from tests.unit.cli.conftest import Shell
+
+STEP = "relive.step({'w': [w]}, loss=w)"
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start as a person would, whatever the test run has set; and look often."""
+    for name in ("PYTHONHASHSEED", *flying.THREADS.variables):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(flying, "_POLL_S", 0.02)
+
+
+def fly(shell: Shell, script: str, *options: str, code: int = 3) -> Any:
+    Path("train.py").write_text(script)
+    return shell("preflight", "--json", *options, "--", sys.executable, "train.py", code=code).json["finding"]
+
+
+def training(before: str = "", weight: str = "0.5 ** n", steps: int = 5) -> str:
+    return f"import relive\n{before}\nfor n in range({steps}):\n    w = float({weight})\n    {STEP}\n"
+
+
+def named(finding: Any) -> list[str]:
+    return [it["what"] for it in finding["causes"]]
+
+
+def test_a_training_without_chance_is_equal_twice(shell: Shell) -> None:
+    found = fly(shell, training(), code=0)
+    assert (found["steps"], found["first"], found["runs"]) == (5, None, 2)
+    said = shell("preflight", "--", sys.executable, "train.py")
+    assert "equal twice  5 steps" in said.out
+
+
+@pytest.mark.parametrize(
+    ("before", "weight", "what", "where"),
+    [
+        ("import random", "random.random()", "`random` without a seed", "train.py:4"),
+        ("import numpy as np", "np.random.rand()", "NumPy's global generator without a seed", "train.py:4"),
+        (
+            "import numpy as np; rng = np.random.default_rng()",
+            "rng.random()",
+            "a NumPy generator without a seed",
+            "train.py:2",
+        ),
+        (
+            "",
+            "len(str(hash('a'))) + hash('a') % 1000003",
+            "the order of sets, and whatever else hash() decides",
+            "",
+        ),
+        ("import time", "time.time()", "the time of day", "train.py:4"),
+        (
+            "import os; open('a', 'w'); open('b', 'w')",
+            "ord(os.listdir('.')[0][0])",
+            "the order in which a folder is listed",
+            "train.py:4",
+        ),
+        ("import uuid", "uuid.uuid4().int % 1000", "os.urandom, as uuid4 and secrets use it", "train.py:4"),
+    ],
+)
+def test_one_planted_cause_is_named_with_its_line_and_its_fix(
+    shell: Shell, before: str, weight: str, what: str, where: str
+) -> None:
+    found = fly(shell, training(before, weight))
+    assert named(found) == [what]
+    assert found["causes"][0]["where"] == ([where] if where else [])
+    assert found["causes"][0]["fix"]
+    assert found["first"]["step"] == 0
+
+
+def test_causes_that_all_have_to_go_are_all_named(shell: Shell) -> None:
+    found = fly(shell, training("import random, uuid", "random.random() + uuid.uuid4().int % 7"))
+    assert named(found) == ["`random` without a seed", "os.urandom, as uuid4 and secrets use it"]
+
+
+def test_what_is_seeded_or_fixed_is_no_cause(shell: Shell) -> None:
+    before = "import random, numpy as np; random.seed(1); np.random.seed(1)"
+    found = fly(
+        shell,
+        training(before, "random.random() + np.random.rand() + np.random.default_rng(3).random()"),
+        code=0,
+    )
+    assert found["steps"] == 5
+
+
+def test_the_first_step_that_differs_is_named(shell: Shell) -> None:
+    found = fly(shell, training("import random", "random.random() if n == 3 else n"))
+    assert (found["first"]["stream"], found["first"]["step"]) == ("step:state", 3)
+    assert found["last_equal"]["step"] == 2
+
+
+def test_a_long_training_is_ended_after_its_first_steps(shell: Shell) -> None:
+    script = training("import time", "n", steps=100_000).replace(
+        "    relive", "    time.sleep(0.01)\n    relive"
+    )
+    found = fly(shell, script, "--steps", "6", code=0)
+    assert 5 <= found["steps"] <= 6
+
+
+def test_what_nobody_knows_is_not_explained_away(shell: Shell) -> None:
+    # A counter that outlives the process: nothing that is fixed takes it away.
+    before = "import os; open('count', 'a').write('x'); k = os.path.getsize('count')"
+    found = fly(shell, training(before, "k"))
+    assert found["causes"] == []
+    said = shell("preflight", "--", sys.executable, "train.py", code=3)
+    assert "No cause is known" in said.out
+
+
+def test_without_steps_the_output_is_compared(shell: Shell) -> None:
+    assert fly(shell, "print('same')", code=0)["line"] == ""
+    found = fly(shell, "import random\nprint('head')\nprint(random.random())")
+    assert found["line"].startswith("2: 0.")
+    assert named(found) == ["`random` without a seed"]
+
+
+def test_a_command_that_fails_is_no_difference(shell: Shell) -> None:
+    Path("train.py").write_text("import sys; sys.exit('no data')")
+    said = shell("preflight", "--", sys.executable, "train.py", code=1)
+    assert "no data" in said.err
+    assert "no-such-program" in shell("preflight", "--", "no-such-program", code=None).err
