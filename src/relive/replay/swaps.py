@@ -286,7 +286,8 @@ def _environment(one: Draft, other: Draft, wheels: WheelStore) -> Iterator[Swap]
 
 def _package(names: tuple[str, ...], one: Draft, other: Draft) -> Swap:
     imported = {name for name in names if name in _imported(one) | _imported(other)}
-    lead = min(names, key=lambda name: (name not in imported, name in _NUMERIC, name))
+    both = one.packages.keys() & other.packages.keys()
+    lead = min(names, key=lambda name: (name not in both, name not in imported, name in _NUMERIC, name))
     old, new = (_versions(names, draft) for draft in (one, other))
     is_known = all(it.side.recipe.observed and it.side.recipe.observed.distributions for it in (one, other))
     return Swap(
@@ -305,7 +306,11 @@ def _imported(draft: Draft) -> set[str]:
 
 
 def _versions(names: tuple[str, ...], draft: Draft) -> str:
-    return ", ".join(draft.packages[name].version for name in names if name in draft.packages)
+    """Give what a draft has of these packages: the version if it is one, else each with its name."""
+    found = [draft.packages[name] for name in names if name in draft.packages]
+    if len(names) == 1:
+        return "".join(it.version for it in found)
+    return ", ".join(f"{it.name} {it.version}" for it in found)
 
 
 def _put_packages(names: tuple[str, ...], other: Draft, draft: Draft) -> None:

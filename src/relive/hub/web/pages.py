@@ -1,7 +1,19 @@
 """Every handler of the pages; imported with the first page that is asked for."""
 
 from relive.hub.application import Group
-from relive.hub.web.routes import account, evaluation, files, home, models, pipelines, runs, tables, traces
+from relive.hub.web.routes import (
+    account,
+    datasets,
+    differing,
+    evaluation,
+    files,
+    home,
+    models,
+    pipelines,
+    runs,
+    tables,
+    traces,
+)
 
 
 def build_group() -> Group:
@@ -12,10 +24,12 @@ def build_group() -> Group:
             *home.ROUTES,
             *runs.ROUTES,
             *tables.ROUTES,
+            *differing.ROUTES,
             *traces.ROUTES,
             *evaluation.ROUTES,
             *pipelines.ROUTES,
             *models.ROUTES,
+            *datasets.ROUTES,
             *account.ROUTES,
             *files.ROUTES,
         ],

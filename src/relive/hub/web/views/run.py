@@ -18,6 +18,7 @@ from relive.hub.web.views.columns import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, number, size
 from relive.services.context import Services
 from relive.services.curating import NOTE
+from relive.services.differing import ANSWER
 from relive.services.runs import get_detail
 from relive.wire.hub import RunDetail
 
@@ -297,6 +298,8 @@ def _tabs(services: Services, detail: RunDetail) -> tuple[Tab, ...]:
     ]
     if any(it.path == MEDIA or is_picture(it.path) for it in detail.artifacts):
         tabs.insert(2, Tab("media", "Media", ""))
+    if any(it.path == ANSWER and it.kind == "report" for it in detail.artifacts):
+        tabs.insert(1, Tab("why", "Why", ""))
     if any(series):
         tabs.insert(2, Tab("system", "System", str(series.count(True))))
     return (*tabs, Tab("tests", "Tests", f"{report.passed}/{report.tests}")) if report else tuple(tabs)
