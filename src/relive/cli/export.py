@@ -9,23 +9,56 @@ from relive.cli.output import err, escape, json_option, out, plural, print_json
 from relive.client import exporting
 from relive.client.hub import HubClient, connect
 from relive.errors import HubRefused
+from relive.replay.archive import ArchiveOptions, write_archive
+from relive.replay.plan import resolve_run
 
 
 @click.command(name="export")
 @click.argument("what")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--self-contained", is_flag=True, help="One file that replays the run where nothing is but Python."
+)
+@click.option(
+    "--with-interpreter", is_flag=True, help="Pack its Python, too: same system, same or newer libc."
+)
+@click.option(
+    "--data-limit", "limit_mib", default=1024, metavar="MIB", help="Name larger inputs by digest.  [1024]"
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
 @json_option
-def export_command(what: str, folder: Path, as_json: bool) -> None:
+def export_command(
+    what: str,
+    folder: Path | None,
+    self_contained: bool,
+    with_interpreter: bool,
+    limit_mib: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Write a PROJECT, or one RUN, into a FOLDER: Parquet and JSON, artifacts as files.
 
     What is there already is left as it is, so an export can be cut off and run again. `relive import relive`
     reads the folder back.
 
+    With --self-contained a RUN or a model's version becomes one FILE with its code, data, wheels, results and
+    signed provenance: `python FILE replay` makes it again on a machine with nothing but Python, and its
+    index.html tells an auditor what is claimed and what is not known.
+
     \b
     Examples:
       relive export digits ./digits-runs
       relive export 7f3a90c1 ./one-run
+      relive export digits@champion --self-contained -o digits.zip
     """
+    if self_contained:
+        if output is None or folder is not None:
+            raise click.UsageError("--self-contained writes one file: name it with -o FILE.")
+        options = ArchiveOptions(interpreter=with_interpreter, data_limit_bytes=limit_mib << 20)
+        _write_archive(what, output, options, as_json=as_json)
+        return
+    if folder is None or output is not None or with_interpreter:
+        raise click.UsageError("Name a FOLDER; -o and --with-interpreter go with --self-contained.")
     hub = connect()
 
     def said(run: exporting.ExportedRun) -> None:
@@ -36,6 +69,18 @@ def export_command(what: str, folder: Path, as_json: bool) -> None:
         print_json({"folder": str(folder), "runs": count})
     else:
         out.print(f"{plural(count, 'run')} written to {escape(str(folder))}.")
+
+
+def _write_archive(what: str, output: Path, options: ArchiveOptions, *, as_json: bool) -> None:
+    hub = connect()
+    written = write_archive(hub, resolve_run(hub, what)[0], output, options)
+    if as_json:
+        print_json(written)
+        return
+    size = f"{written.size_bytes / 2**20:,.1f} MiB, {plural(written.members, 'member')}"
+    out.print(f"{escape(str(output))}: {size}, content {written.digest[:16]}…")
+    for sentence in written.lacking:
+        err.print(f"[yellow]![/] it cannot replay itself: {escape(sentence)}")
 
 
 def _asked(hub: HubClient, what: str) -> Iterator[str]:
