@@ -67,7 +67,7 @@ def observe(
         interpreter=read_interpreter(prefix, first.python if first else "") if prefix else None,
         distributions=read_distributions(prefix, imported_modules(started, prefix)) if prefix else (),
         libraries=read_libraries(sorted(paths)),
-        variables=recorded_variables(environ),
+        variables=recorded_variables(environ, spool.asked),
         threads=read_threads(started),
         random=_random(started),
         changed=tuple(sorted(outside.changed)),

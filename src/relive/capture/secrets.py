@@ -1,11 +1,12 @@
 """What is never stored: files and variables that hold secrets, recognised by name and by form.
 
-A variable is recorded only if its name is on the allow-list, so a secret would have to hide under the name of
-a thread count to be seen here; the other rules catch that case too.
+A variable is recorded if its name is on the allow-list, so a secret would have to hide under the name of a
+thread count to be seen here, and the other rules catch that case too. One that the program asks for is
+recorded by name, and its value only if it is a number or a plain word.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -51,6 +52,12 @@ _RECORDED_VARIABLES: Final = re.compile(
     r"|TRITON|CUDA|CUBLAS|CUDNN|NVIDIA|NCCL|ROCR|HIP|HSA|MIOPEN|TF|XLA|JAX|KERAS|XGBOOST|LIGHTGBM|POLARS|RAYON"
     r"|MALLOC|GLIBC|PYTHON|LC)_?.*|LANG|LANGUAGE|TZ|SOURCE_DATE_EPOCH|LD_PRELOAD|LD_BIND_NOW"
 )
+# Which machine, person and run it is: no input, whoever asks.
+_NO_INPUT: Final = re.compile(
+    r"(RELIVE|MLFLOW|XDG|SSH|DBUS)_.*|PATH|HOME|PWD|OLDPWD|USER|LOGNAME|HOSTNAME|SHELL|TERM|COLUMNS|LINES|SHLVL"
+    r"|TMPDIR|TEMP|TMP|_"
+)
+_PLAIN: Final = re.compile(r"[-+]?[0-9][0-9_.eE+-]{0,30}|[A-Za-z][a-z_-]{0,30}|[A-Z_]{1,31}|")
 
 
 def secret_file(path: str) -> str:
@@ -82,17 +89,20 @@ def mask_text(text: str) -> str:
     return _USER_INFO.sub(f"{MASK}@", _SECRET_VALUE.sub(MASK, text))
 
 
-def recorded_variables(environ: Mapping[str, str]) -> dict[str, str]:
+def recorded_variables(environ: Mapping[str, str], asked: Container[str] = ()) -> dict[str, str]:
     """Give the environment variables that belong into a recipe, sorted.
 
-    Only names on the allow-list; a value that could be a secret is `***`; values that name places on this
-    machine are left out, because another machine has other places.
+    Only names on the allow-list, and those that the program asked for; a value that could be a secret is
+    `***`; values that name places on this machine are left out, because another machine has other places.
     """
-    return {
-        name: MASK if _is_secret(name, value) else value[:LONGEST_VALUE]
-        for name, value in sorted(environ.items())
-        if _RECORDED_VARIABLES.fullmatch(name) and not _is_place(value)
-    }
+    found = {}
+    for name, value in sorted(environ.items()):
+        is_known = _RECORDED_VARIABLES.fullmatch(name) is not None
+        is_asked = name in asked and _NO_INPUT.fullmatch(name) is None
+        if (is_known or is_asked) and not _is_place(value):
+            is_hidden = _is_secret(name, value) or not (is_known or _PLAIN.fullmatch(value))
+            found[name] = MASK if is_hidden else value[:LONGEST_VALUE]
+    return found
 
 
 def without_user_info(address: str) -> str:

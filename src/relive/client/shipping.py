@@ -24,14 +24,8 @@ from relive.client.spool import (
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Artifact, Metric, MetricBlock, RunKind, RunStatus
 from relive.formats.manifest_io import list_tree, read_manifest
-from relive.formats.spool import (
-    SpoolBatch,
-    SpooledArtifact,
-    SpooledFinish,
-    SpoolReader,
-    read_range,
-    read_spool,
-)
+from relive.formats.spool import SpoolBatch, SpoolReader, read_range, read_spool
+from relive.formats.spool_records import SpooledArtifact, SpooledFinish
 from relive.formats.trajectory import encode_trajectory
 from relive.wire.jobs import HeartbeatReply, StageReport
 from relive.wire.runs import CreatedRun, CreateRun

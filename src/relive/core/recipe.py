@@ -171,12 +171,14 @@ class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
         path: Relative to the checkout if it lies there, else absolute.
         digest: Over all bytes; empty if it changed after it was read, cannot be read by us, or is a secret.
         belongs: "commit" (in the code, but in no dep), "ignored" (in the folder, not in the code), "outside".
+        line: Of the program's own Python that opened it, "train.py:12"; empty if a library or another did.
     """
 
     path: str
     size_bytes: int
     digest: str = ""
     belongs: str = "outside"
+    line: str = ""
 
     @property
     def hint(self) -> str:

@@ -9,7 +9,7 @@ counted and skipped, links and pipes are not opened, and what a broken process w
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,123 +17,25 @@ from relive.core.run import Metric, MetricBlock
 from relive.core.trajectory import StepRecord, Trajectory
 from relive.formats.points import SUFFIX, open_regular, read_points, written_bytes
 from relive.formats.series import series_of
+from relive.formats.spool_records import (
+    ProcessExit,
+    ProcessStart,
+    Record,
+    SpooledArtifact,
+    SpooledAsked,
+    SpooledError,
+    SpooledFinish,
+    SpooledMetric,
+    SpooledNote,
+    SpooledOpened,
+    SpooledParam,
+    SpooledStep,
+    SpooledTag,
+)
 
 LONGEST_LINE: Final = 4 << 20
 READ_BYTES: Final = 8 << 20
 LINES: Final = ".jsonl"
-
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
-_Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class SpooledMetric(msgspec.Struct, frozen=True, tag_field="t", tag="metric"):
-    """One metric value; NaN and infinities as words, which JSON has no numbers for."""
-
-    k: _Name
-    v: float | str
-    s: _Step = 0
-    w: float = 0.0
-
-    def metric(self) -> Metric:
-        """Give the point; raises ValueError if its value is another word."""
-        return Metric(self.k, float(self.v), self.s, self.w)
-
-
-class SpooledParam(msgspec.Struct, frozen=True, tag_field="t", tag="param"):
-    """One parameter."""
-
-    k: _Name
-    v: Any = None
-
-
-class SpooledTag(msgspec.Struct, frozen=True, tag_field="t", tag="tag"):
-    """One label."""
-
-    k: _Name
-    v: str = ""
-
-
-class SpooledArtifact(msgspec.Struct, frozen=True, tag_field="t", tag="artifact"):
-    """A file or folder named as an artifact; `path` is absolute, as the process saw it."""
-
-    path: str
-    name: str
-
-
-class SpooledStep(msgspec.Struct, frozen=True, tag_field="t", tag="step"):
-    """One step of a stream: digests in hexadecimal, exact values as `float.hex()`."""
-
-    stream: _Name
-    s: _Step
-    d: dict[str, str] = {}
-    v: dict[str, str] = {}
-
-
-class ProcessStart(msgspec.Struct, frozen=True, tag_field="t", tag="start"):
-    """A process began to record; `forked` if it copied another rather than started anew."""
-
-    format: int
-    pid: int
-    ppid: int = 0
-    argv: tuple[str, ...] = ()
-    python: str = ""
-    implementation: str = ""
-    executable: str = ""
-    prefix: str = ""
-    forked: bool = False
-    rank: str = ""
-    w: float = 0.0
-
-
-class ProcessExit(msgspec.Struct, frozen=True, tag_field="t", tag="exit"):
-    """What a process said of itself at its end; missing if it was killed or left by `os._exit`.
-
-    Attributes:
-        libraries: Paths of the shared libraries that were mapped.
-        modules: Imported top-level modules outside the standard library, and the file of each.
-        threads: Thread pools with their sizes.
-        random: Digests of the random generators' states.
-    """
-
-    libraries: tuple[str, ...] = ()
-    modules: dict[str, str] = {}
-    threads: tuple[dict[str, Any], ...] = ()
-    random: dict[str, Any] = {}
-    w: float = 0.0
-
-
-class SpooledFinish(msgspec.Struct, frozen=True, tag_field="t", tag="finish"):
-    """The script said that its run has ended."""
-
-    status: str = "finished"
-    w: float = 0.0
-
-
-class SpooledNote(msgspec.Struct, frozen=True, tag_field="t", tag="note"):
-    """A sentence for people."""
-
-    message: str
-
-
-class SpooledError(msgspec.Struct, frozen=True, tag_field="t", tag="error"):
-    """Something that could not be recorded, and where."""
-
-    where: str
-    message: str
-
-
-Record = (
-    SpooledMetric
-    | SpooledParam
-    | SpooledTag
-    | SpooledArtifact
-    | SpooledStep
-    | ProcessStart
-    | ProcessExit
-    | SpooledFinish
-    | SpooledNote
-    | SpooledError
-)
 
 _DECODER: Final = msgspec.json.Decoder(Record)
 
@@ -250,6 +152,8 @@ class SpoolContents(msgspec.Struct, frozen=True, kw_only=True):
         processes: In the order in which they began.
         notes: Sentences for people, errors included.
         damaged: Lines that were no records, torn last ones included.
+        asked: Variables of the environment that the program's own code looked up.
+        lines: File, by its real path, to the first line of the program that opened it.
     """
 
     metrics: tuple[Metric, ...] = ()
@@ -260,6 +164,8 @@ class SpoolContents(msgspec.Struct, frozen=True, kw_only=True):
     finish: SpooledFinish | None = None
     notes: tuple[str, ...] = ()
     damaged: int = 0
+    asked: frozenset[str] = frozenset()
+    lines: dict[str, str] = {}
 
     def trajectory(self) -> Trajectory:
         """Join the steps of all processes; those of a second process get "p1/" before their streams.
@@ -308,6 +214,8 @@ def read_spool(folder: Path, *, with_metrics: bool = True) -> SpoolContents:
         finish=finishes[-1] if finishes else None,
         notes=tuple(dict.fromkeys(notes)),
         damaged=damaged + _torn(folder),
+        asked=frozenset(it.k for it in records if isinstance(it, SpooledAsked)),
+        lines={it.k: it.at for it in reversed(records) if isinstance(it, SpooledOpened)},
     )
 
 

@@ -84,7 +84,11 @@ def load_side(hub: HubClient, target: str) -> Side:
 def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
     """Compare two runs input by input; files are compared one by one."""
     trees = [Trees(code=side.code, data=data_of(side, hub)) for side in (one, other)]
-    facts = [facts_of(side.recipe, side.lock, tree) for side, tree in zip((one, other), trees, strict=True)]
+    recipes = (_with_logged(one), _with_logged(other))
+    facts = [
+        facts_of(recipe, side.lock, tree)
+        for recipe, side, tree in zip(recipes, (one, other), trees, strict=True)
+    ]
     return RunDiff(
         before=one.detail.run.id,
         after=other.detail.run.id,
@@ -93,6 +97,13 @@ def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
         metrics=tuple(_metrics(one.detail, other.detail)),
         steps=_steps(one.detail, other.detail, hub),
     )
+
+
+def _with_logged(side: Side) -> Recipe:
+    """Count the params that a script logged among the declared ones: people know them by these names."""
+    declared = side.recipe.declared
+    params = {**side.detail.params, **declared.params}
+    return msgspec.structs.replace(side.recipe, declared=msgspec.structs.replace(declared, params=params))
 
 
 def code_diff(one: Side, other: Side, hub: HubClient) -> Iterator[str]:

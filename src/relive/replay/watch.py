@@ -17,7 +17,8 @@ import msgspec
 from relive.core.compare import Follower, within
 from relive.core.trajectory import FINAL, FirstDivergence, StepPlace, StepRecord, StepWindow, Trajectory
 from relive.errors import ReliveError
-from relive.formats.spool import ProcessStart, SpoolBatch, SpooledStep, SpoolReader
+from relive.formats.spool import SpoolBatch, SpoolReader
+from relive.formats.spool_records import ProcessStart, SpooledStep
 from relive.runner.lease import Lease, Over
 
 _log = logging.getLogger(__name__)

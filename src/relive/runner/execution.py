@@ -193,11 +193,12 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
     began_at_ns = file_time_ns(desk.folder)
     plan = execution.plan
     if execution.held is Hermetic.ON:
-        before = _borders(execution, desk, began_at_ns)
+        before = _borders(execution, desk, began_at_ns, SpoolContents())
         plan = confine(plan, before, desk.folder, network=execution.network)
     outcome = run_commands(plan, desk.sink, desk.lease)
     changed = execution.inputs.changed()
-    watched = look_at_opened(plan.opened, _borders(execution, desk, began_at_ns))
+    said = read_spool(desk.spool, with_metrics=False)
+    watched = look_at_opened(plan.opened, _borders(execution, desk, began_at_ns, said), said.lines)
     walls = walls_of(plan, watched.opened)
     desk.sink.take(desk.sink.mask.feed((told(watched.reads) + walls.told).encode()))
     desk.sink.log.close()
@@ -220,9 +221,9 @@ def _held(execution: Execution, outcome: Outcome, reads: tuple[UndeclaredRead, .
     return replace(outcome, status=RunStatus.FAILED, failure=FailureReason.UNDECLARED_READ, reason=reason)
 
 
-def _borders(execution: Execution, desk: Desk, began_at_ns: int) -> Borders:
+def _borders(execution: Execution, desk: Desk, began_at_ns: int, said: SpoolContents) -> Borders:
     prefixes = [Path(sys.base_prefix)] if execution.prefix is None else [execution.prefix]
-    started = [process.start for process in read_spool(desk.spool).processes if process.start is not None]
+    started = [process.start for process in said.processes if process.start is not None]
     prefixes += [Path(start.prefix) for start in started if start.prefix]
     ours = [entry for entry in desk.folder.iterdir() if entry != execution.tree]
     return Borders(

@@ -1,7 +1,7 @@
 """What the commands opened: where the recorder writes it, and what is said of it when they have ended."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,13 +35,19 @@ def record_file(folder: Path) -> Path | None:
     return folder / "opened.jsonl" if settings.get("RELIVE_RECORDER") != "off" else None
 
 
-def look_at_opened(file: Path | None, borders: Borders) -> Watched:
-    """Read what the recorder wrote, and find what was read without being declared."""
+def look_at_opened(file: Path | None, borders: Borders, lines: Mapping[str, str]) -> Watched:
+    """Read what the recorder wrote, and find what was read without being declared.
+
+    Args:
+        file: That it wrote; None if it was left away.
+        borders: Where the run's own things end.
+        lines: Real path of a file to the line of the program that opened it.
+    """
     if file is None:
         return Watched(Opened(), notes=("Opens were not recorded: RELIVE_RECORDER is off.",))
     opened = read_opened(file)
     hashes = HashCache(Path(settings.cache()) / "hashes.msgpack")
-    reads = tuple(find_undeclared(opened, borders, hashes))
+    reads = tuple(find_undeclared(opened, borders, hashes, lines))
     hashes.save()
     return Watched(opened, reads, tuple(_notes(opened, reads)))
 
@@ -64,7 +70,7 @@ def told(reads: tuple[UndeclaredRead, ...]) -> str:
         return ""
     lines = ["relive: read, but not declared:"]
     for belongs, hint in READ_HINTS.items():
-        found = [read.path for read in reads if read.belongs == belongs]
+        found = [_with_line(read) for read in reads if read.belongs == belongs]
         if found:
             lines.append(f"relive:   {_listed(found)} ({hint})")
     return "\n".join(lines) + "\n"
@@ -97,6 +103,10 @@ def demand(reads: tuple[UndeclaredRead, ...], *, option: bool) -> str:
         if found and belongs not in to_declare:
             lines.append(f"{_listed(found)}: {hint}")
     return "\n".join(lines)
+
+
+def _with_line(read: UndeclaredRead) -> str:
+    return f"{read.path} at {read.line}" if read.line else read.path
 
 
 def _listed(paths: list[str]) -> str:

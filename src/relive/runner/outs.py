@@ -13,7 +13,7 @@ from relive.core.artifact import Manifest
 from relive.core.run import Artifact
 from relive.errors import InvalidInput, StoreFull
 from relive.formats.manifest_io import HashCache, list_tree, read_manifest
-from relive.formats.spool import SpooledArtifact
+from relive.formats.spool_records import SpooledArtifact
 
 _SHOWN: Final = 4
 

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from relive.capture.agent import AgentPaths, agent_environment
-from relive.formats.spool import ProcessStart, read_spool
+from relive.formats.spool import read_spool
+from relive.formats.spool_records import ProcessStart
 
 SHOW = "import json, os, sys; print(json.dumps([sys.path, os.environ.get('PYTHONPATH')]))"
 

@@ -16,7 +16,8 @@ from relive.capture.environment import (
     site_folders,
 )
 from relive.core.recipe import Distribution
-from relive.formats.spool import ProcessExit, ProcessStart, SpooledProcess
+from relive.formats.spool import SpooledProcess
+from relive.formats.spool_records import ProcessExit, ProcessStart
 
 PREFIX = Path(sys.prefix)
 

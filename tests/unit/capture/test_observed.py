@@ -7,7 +7,8 @@ from relive.capture.hardware import read_hardware
 from relive.capture.observed import Outside, observe
 from relive.capture.threads import read_threads
 from relive.core.digest import canonical_json
-from relive.formats.spool import ProcessExit, ProcessStart, SpoolContents, SpooledProcess
+from relive.formats.spool import SpoolContents, SpooledProcess
+from relive.formats.spool_records import ProcessExit, ProcessStart
 
 NUMPY = """
 import numpy as np, random

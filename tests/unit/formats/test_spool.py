@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from relive.capture.hooks.spool import LONGEST_LINE as LONGEST_WRITTEN
 from relive.capture.hooks.spool import Spool
 from relive.core.trajectory import StepRecord
-from relive.formats.spool import (
-    LONGEST_LINE,
-    ProcessStart,
-    SpooledMetric,
-    SpooledParam,
-    SpoolReader,
-    read_range,
-    read_spool,
-)
+from relive.formats.spool import LONGEST_LINE, SpoolReader, read_range, read_spool
+from relive.formats.spool_records import ProcessStart, SpooledMetric, SpooledParam
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 metrics = st.builds(

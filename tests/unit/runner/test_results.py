@@ -9,7 +9,8 @@ import pytest
 from relive.client.blobs import BlobClient
 from relive.client.transport import Transport
 from relive.core.run import FailureReason, Metric
-from relive.formats.spool import SpoolContents, SpooledArtifact
+from relive.formats.spool import SpoolContents
+from relive.formats.spool_records import SpooledArtifact
 from relive.runner.outs import keep, missing_outs
 from relive.runner.results import Expected, Results, gather
 from tests.support.fake_hub import running_hub

@@ -9,6 +9,7 @@ from __future__ import annotations
 # In the agent folder, the package `relive_hooks`. `sitecustomize.py` goes into the boot folder instead.
 AGENT_FILES = (
     "__init__.py",
+    "asking.py",
     "digests.py",
     "facade.py",
     "media.py",

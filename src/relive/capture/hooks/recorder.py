@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Callable
 
 from . import report
+from .asking import Asking
 from .digests import digest_of
 from .on_import import Finder, Watcher
 from .schedule import Schedule, is_kept
@@ -128,6 +129,10 @@ def start() -> Recorder | None:
     # Registered first, so it runs last: after everything that the program does at its end.
     atexit.register(_finish, recorder)
     Finder({name: _watcher(recorder, name, *place) for name, place in WATCHED.items()}).install()
+    try:
+        Asking(spool).install()
+    except Exception as error:
+        recorder.failed("what the program asks for", error)
     return recorder
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -110,9 +111,12 @@ def _take(found: Opened, line: dict[str, Any]) -> None:
         found.is_leaky = True
 
 
-def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list[UndeclaredRead]:
+def find_undeclared(
+    opened: Opened, borders: Borders, hashes: HashCache, lines: Mapping[str, str] | None = None
+) -> list[UndeclaredRead]:
     """Find the files that were read and not declared, by path, each with a digest over its bytes now.
 
+    `lines` gives the line of the program that opened a file, by the file's real path.
     At most `MOST_READS` are given, and some tens of GB digested. One that has changed since has no digest:
     what was read is not known any more; nor has one that by its name holds a secret, which could be guessed.
     """
@@ -132,7 +136,9 @@ def find_undeclared(opened: Opened, borders: Borders, hashes: HashCache) -> list
         is_wanted = stamp[0] <= room and not secret_file(shown)
         digest = _digest(path, stamp, hashes) if is_wanted else ""
         room -= stamp[0] if is_wanted else 0
-        found.append(UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs.value))
+        line = (lines or {}).get(os.path.realpath(path), "")
+        read = UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs, line=line)
+        found.append(read)
     return found
 
 

@@ -170,7 +170,11 @@ def _reads(seen: Observed) -> Iterator[Group]:
     items = tuple(
         Item(
             name=read.path,
-            value=f"{size(read.size_bytes)}, {_WHERE[read.belongs]}",
+            value=", ".join(
+                part
+                for part in (size(read.size_bytes), _WHERE[read.belongs], read.line and f"at {read.line}")
+                if part
+            ),
             mark=_LOOSE,
             identity=read.digest,
             hint=read.hint if read.digest else "not digested: it holds a secret, or changed since",
