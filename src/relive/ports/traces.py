@@ -20,6 +20,13 @@ class TracePage(msgspec.Struct, frozen=True):
     next: str = ""
 
 
+class SpanPage(msgspec.Struct, frozen=True):
+    """Some spans of a trace; `next` continues behind them, empty at the end."""
+
+    spans: tuple[Span, ...]
+    next: str = ""
+
+
 class TraceStore(Protocol):
     """Traces, and what is written beside them."""
 
@@ -107,6 +114,22 @@ class SpanStore(Protocol):
 
     def list_spans(self, trace_ids: Sequence[str]) -> dict[str, list[Span]]:
         """Give the spans of each trace that has any: roots first, then as they began."""
+        ...
+
+    def page_spans(self, trace_id: str, *, limit: int = 100, after: str = "") -> SpanPage:
+        """Give some spans of a trace, in the order of `list_spans`, without reading the others.
+
+        Raises:
+            InvalidInput: `after` is none that a page gave.
+        """
+        ...
+
+    def name_spans(self, trace_id: str, span_ids: Sequence[str]) -> dict[str, str]:
+        """Give the names of those of these spans that are there."""
+        ...
+
+    def span_times(self, trace_id: str) -> tuple[int, int]:
+        """Give when the first span of a trace began and the last one ended or began; (0, 0) without spans."""
         ...
 
     def count_spans(self, trace_ids: Sequence[str]) -> dict[str, int]: ...

@@ -21,6 +21,7 @@ from relive.core.trace_filter import parse_trace_filter, parse_trace_orders
 from relive.core.trace_samples import Samples, SampleView
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.stores import Store
+from relive.ports.traces import SpanPage
 from relive.testing.stores_samples import START, ManualClock, a_project, a_run
 
 
@@ -339,12 +340,32 @@ class SpanContract:
         root = a_span("tr-1", "s2", started_ns=2, cost={"total_cost": 0.5}, model="m", content='{"a": "ü"}')
         store.record_spans([kid, root])
         assert store.list_spans(["tr-1", "none"]) == {"tr-1": [root, kid]}
+        assert store.page_spans("tr-1").spans == (root, kid)
+        assert store.page_spans("none") == SpanPage(())
+        assert store.name_spans("tr-1", ["s1", "s1", "none"]) == {"s1": kid.name}
+        assert (store.span_times("tr-1"), store.span_times("none")) == ((1, 9), (0, 0))
         assert store.count_spans(["tr-1", "none"]) == {"tr-1": 2}
         told = {usage.span_id: usage for usage in store.list_usages("tr-1", cost=False)}
         assert told["s1"] == Usage("s1", "s2", {"total_tokens": 3})
         assert [usage.amounts for usage in store.list_usages("tr-1", cost=True)].count(
             {"total_cost": 0.5}
         ) == 1
+
+    def test_spans_are_given_page_by_page(self, store: Store) -> None:
+        a_trace(store)
+        store.record_spans(
+            [a_span("tr-1", f"s{n}", started_ns=n // 2, parent_id="s0" if n else "") for n in range(9)]
+        )
+        whole = store.list_spans(["tr-1"])["tr-1"]
+        for limit in (1, 2, 8, 9):
+            found: list[Span] = []
+            after = ""
+            while not found or after:
+                page = store.page_spans("tr-1", limit=limit, after=after)
+                found, after = found + list(page.spans), page.next
+            assert found == whole
+        with pytest.raises(InvalidInput, match="page token"):
+            store.page_spans("tr-1", after="none")
 
     def test_a_span_that_comes_again_takes_its_own_place(self, store: Store) -> None:
         a_trace(store)

@@ -6,13 +6,21 @@ from typing import Any, Final
 from sqlalchemy import case, delete, func, select
 
 from relive.core.trace import Assessment, Span, Usage
+from relive.ports.traces import SpanPage
+from relive.stores.sql.keyset import Key, behind, read_token, write_token
 from relive.stores.sql.part import StorePart, chunks
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables.traces import assessments, spans
 
 _SPANS: Final = Kept(Span, spans, "span")
 _ASSESSMENTS: Final = Kept(Assessment, assessments, "assessment", fixed=("id", "trace_id", "kind"))
-_ROOTS_FIRST: Final = (case((spans.c.parent_id == "", 0), else_=1), spans.c.started_ns, spans.c.id)
+_SPAN_KEYS: Final = (
+    Key(case((spans.c.parent_id == "", 0), else_=1)),
+    Key(spans.c.started_ns),
+    Key(spans.c.id, is_text=True),
+)
+_SPAN_ORDER: Final = "roots first"
+_ROOTS_FIRST: Final = tuple(key.order for key in _SPAN_KEYS)
 
 
 class SqlSpans(StorePart):
@@ -35,6 +43,39 @@ class SqlSpans(StorePart):
                 for span in _SPANS.all(connection, query):
                     found.setdefault(span.trace_id, []).append(span)
         return found
+
+    def page_spans(self, trace_id: str, *, limit: int = 100, after: str = "") -> SpanPage:
+        place = read_token(_SPAN_ORDER, after, _SPAN_KEYS)
+        # What a span says is read of those that are shown, not of all that are sorted.
+        query = select(*(key.column for key in _SPAN_KEYS)).where(spans.c.trace_id == trace_id)
+        if place is not None:
+            query = query.where(behind(_SPAN_KEYS, place))
+        query = query.order_by(*(key.order for key in _SPAN_KEYS)).limit(limit + 1)
+        with self._db.read(snapshot=True) as connection:
+            rows = connection.execute(query).all()
+            ids = [row[-1] for row in rows[:limit]]
+            found: dict[str, Span] = {}
+            for some in chunks(ids):
+                its = _SPANS.select(spans.c.trace_id == trace_id, spans.c.id.in_(some))
+                found |= {span.id: span for span in _SPANS.all(connection, its)}
+        shown = tuple(found[span_id] for span_id in ids)
+        following = write_token(_SPAN_ORDER, rows[limit - 1]) if len(rows) > limit and ids else ""
+        return SpanPage(shown, following)
+
+    def name_spans(self, trace_id: str, span_ids: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        with self._db.read() as connection:
+            for some in chunks(list(dict.fromkeys(span_ids))):
+                query = select(spans.c.id, spans.c.name).where(spans.c.trace_id == trace_id)
+                found |= {row.id: row.name for row in connection.execute(query.where(spans.c.id.in_(some)))}
+        return found
+
+    def span_times(self, trace_id: str) -> tuple[int, int]:
+        ended = func.max(func.coalesce(spans.c.ended_ns, spans.c.started_ns))
+        query = select(func.min(spans.c.started_ns), ended).where(spans.c.trace_id == trace_id)
+        with self._db.read() as connection:
+            began, end = connection.execute(query).one()
+        return began or 0, end or 0
 
     def count_spans(self, trace_ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relive.core.trace import SESSION_KEY, Span
+from relive.core.trace import SESSION_KEY, Assessment, AssessmentKind, Span
 from relive.hub.web.views.traces import MOST_SPANS, TracePage, get_trace, list_traces, tree_of
 from tests.support.bench import Bench
 from tests.support.live import served
@@ -73,6 +73,14 @@ def told(bench: Bench) -> Bench:
     return bench
 
 
+def judge(told: Bench, trace_id: str, span_id: str) -> None:
+    """Say something of a span."""
+    said = Assessment(
+        id="a-span", trace_id=trace_id, span_id=span_id, name="ok", kind=AssessmentKind.FEEDBACK, value="1"
+    )
+    told.services.store.create_assessment(said)
+
+
 def name_of(told: Bench) -> str:
     """Give the project's name."""
     return told.services.store.list_projects()[0].name
@@ -127,19 +135,33 @@ def test_the_page_shows_spans_judgements_and_sums(told: Bench) -> None:
     assert page.spans[1].blocks[0] == ("Error", "too slow")
     assert json.loads(page.spans[0].blocks[0][1])["messages"][0]["role"] == "user"
     assert {(said.name, said.value) for said in page.judgements} == {("correct", "true"), ("answer", "seven")}
-    assert (page.tokens, page.cost, page.session, page.left_out) == ("138", "0.0004", "s-ann", 0)
+    assert (page.tokens, page.cost, page.session, page.n_spans) == ("138", "0.0004", "s-ann", 3)
     assert page.tags == (("channel", "web"),)
 
 
-def test_a_page_of_very_many_spans_says_what_it_leaves_out(told: Bench) -> None:
+def test_very_many_spans_are_shown_page_by_page(told: Bench) -> None:
     spans = [a_span(f"s{n:04}", begin=n) for n in range(MOST_SPANS + 5)]
     moved = [
         Span(**{field: getattr(span, field) for field in Span.__struct_fields__} | {"trace_id": "tr-2"})
         for span in spans
     ]
     told.services.store.record_spans(moved)
+    judge(told, "tr-2", f"s{MOST_SPANS:04}")
     page = get_trace(told.services, name_of(told), "tr-2")
-    assert (len(page.spans), page.left_out) == (MOST_SPANS, 5)
+    n_spans = told.services.store.count_spans(["tr-2"])["tr-2"]
+    assert (len(page.spans), page.n_spans, page.is_first) == (MOST_SPANS, n_spans, True)
+    # What was said of a span that is on another page names it too.
+    assert {said.span for said in page.judgements} >= {f"s{MOST_SPANS:04}"}
+    rest = get_trace(told.services, name_of(told), "tr-2", after=page.next)
+    assert (rest.is_first, rest.next, len(rest.spans)) == (False, "", n_spans - MOST_SPANS)
+    assert len({line.id for line in (*page.spans, *rest.spans)}) == n_spans
+    assert rest.spans[-1].bar[0] > page.spans[0].bar[0]
+    with served(told.services) as live:
+        text = live.ask("GET", f"/p/{name_of(told)}/traces/tr-2").body.decode()
+        assert f"{MOST_SPANS} of {n_spans} spans" in text
+        (link,) = re.findall(r'rel="next" href="([^"]+)"', text)
+        assert live.ask("GET", html.unescape(link)).status == 200
+        assert live.ask("GET", f"/p/{name_of(told)}/traces/tr-2?after=none").status == 400
 
 
 @pytest.mark.parametrize("session", ["s-ann", "ann's own", 'the "first"'])

@@ -22,7 +22,8 @@ def show_traces(request: HubRequest, project: FromPath[str]) -> Response[bytes]:
 def show_trace(request: HubRequest, project: FromPath[str], trace_id: FromPath[str]) -> Response[bytes]:
     """What happened in this request, step by step, and what was said of it?"""
     reader(request)
-    return page(request, "trace.html", views.get_trace(services_of(request), project, trace_id))
+    after = query_of(request).get("after", "")
+    return page(request, "trace.html", views.get_trace(services_of(request), project, trace_id, after=after))
 
 
 ROUTES = [show_traces, show_trace]

@@ -29,7 +29,7 @@ from relive.ports.traces import TracePage as Found
 from relive.services.context import Services
 
 PAGE: Final = 25
-# A page of more is slow in any browser; the rest is in what clients download.
+# A page of more is slow in any browser.
 MOST_SPANS: Final = 500
 _LONGEST: Final = 4000
 _DEEPEST: Final = 12
@@ -108,7 +108,13 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TracePage(msgspec.Struct, frozen=True, kw_only=True):
-    """A trace; `left_out` is the number of spans that are not shown."""
+    """A trace with some of its spans.
+
+    Attributes:
+        n_spans: How many it has.
+        is_first: Whether its first spans are shown.
+        next: Where the next spans begin; empty at the end.
+    """
 
     project: str
     id: str
@@ -124,7 +130,9 @@ class TracePage(msgspec.Struct, frozen=True, kw_only=True):
     request: str
     response: str
     spans: tuple[SpanLine, ...]
-    left_out: int
+    n_spans: int
+    is_first: bool
+    next: str
     judgements: tuple[Judgement, ...]
     tags: tuple[tuple[str, str], ...]
     metadata: tuple[tuple[str, str], ...]
@@ -155,11 +163,12 @@ def list_traces(services: Services, project_name: str, *, q: str = "", after: st
     )
 
 
-def get_trace(services: Services, project_name: str, trace_id: str) -> TracePage:
-    """Give a trace with its spans.
+def get_trace(services: Services, project_name: str, trace_id: str, *, after: str = "") -> TracePage:
+    """Give a trace with its first spans, or those behind a place.
 
     Raises:
         NotFound: There is no such project, or no such trace in it.
+        InvalidInput: `after` is no place.
     """
     store, project = services.store, services.store.get_project(project_name)
     trace = store.find_trace(trace_id)
@@ -168,8 +177,10 @@ def get_trace(services: Services, project_name: str, trace_id: str) -> TracePage
         raise NotFound(kind="trace", name=trace_id)
     tags = store.list_trace_tags([trace.id]).get(trace.id, {})
     metadata = store.list_trace_metadata([trace.id]).get(trace.id, {})
-    spans = store.list_spans([trace.id]).get(trace.id, [])
-    names = {span.id: span.name for span in spans}
+    page = store.page_spans(trace.id, limit=MOST_SPANS, after=after)
+    is_whole = not after and not page.next
+    said = store.list_assessments([trace.id]).get(trace.id, ())
+    names = store.name_spans(trace.id, [it.span_id for it in said if it.span_id])
     run_id = metadata.get(RUN_KEY, "")
     return TracePage(
         project=project.name,
@@ -185,22 +196,30 @@ def get_trace(services: Services, project_name: str, trace_id: str) -> TracePage
         run_id=run_id if run_id and store.find_run(run_id) is not None else "",
         request=clip(trace.request_preview, _LONGEST),
         response=clip(trace.response_preview, _LONGEST),
-        spans=tuple(tree_of(spans[:MOST_SPANS])),
-        left_out=max(0, len(spans) - MOST_SPANS),
-        judgements=tuple(
-            _judgement(said, names) for said in store.list_assessments([trace.id]).get(trace.id, ())
-        ),
+        spans=tuple(tree_of(page.spans, None if is_whole else store.span_times(trace.id))),
+        n_spans=len(page.spans) if is_whole else store.count_spans([trace.id]).get(trace.id, 0),
+        is_first=not after,
+        next=page.next,
+        judgements=tuple(_judgement(it, names) for it in said),
         tags=tuple((key, value) for key, value in tags.items() if not key.startswith("mlflow.")),
         metadata=tuple(metadata.items()),
     )
 
 
-def tree_of(spans: Sequence[Span]) -> list[SpanLine]:
-    """Give spans as a tree laid flat; what has no parent here is at the top, however it is named."""
+def tree_of(spans: Sequence[Span], times: tuple[int, int] | None = None) -> list[SpanLine]:
+    """Give spans as a tree laid flat; what has no parent here is at the top, however it is named.
+
+    Args:
+        spans: Some of a trace.
+        times: When the whole trace began and ended, if there are more spans than these.
+    """
     if not spans:
         return []
-    begin = min(span.started_ns for span in spans)
-    room = max(1, max(span.ended_ns or span.started_ns for span in spans) - begin)
+    if times is None:
+        ends = (span.ended_ns or span.started_ns for span in spans)
+        times = min(span.started_ns for span in spans), max(ends)
+    begin = times[0]
+    room = max(1, times[1] - begin)
     return [_span_line(span, depth, begin, room) for span, depth in as_tree(spans)]
 
 
