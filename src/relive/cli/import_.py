@@ -16,6 +16,7 @@ from relive.client.importers.receive import Received, receive
 from relive.client.importers.tensorboard import TensorboardFolder
 from relive.client.importers.wandb import WandbFolder
 from relive.errors import NotFound
+from relive.replay.archived import is_archive, open_archive, receive_archive
 
 _PATH = click.Path(exists=True, path_type=Path)
 
@@ -26,9 +27,25 @@ def _options(command: Any) -> Any:
     return project(json_option(command))
 
 
-@click.group(name="import", cls=Group)
+class _Import(Group):
+    """A group that takes a file for what `relive export --self-contained` wrote."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and is_archive(args[0]):
+            return "relive", self.commands["relive"], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(name="import", cls=_Import)
 def import_command() -> None:
-    """Take over runs from other trackers; done again, it adds what is new."""
+    """Take over runs from other trackers; done again, it adds what is new.
+
+    \b
+    Example:
+      relive import digits.zip      what `relive export --self-contained` wrote
+    """
 
 
 @import_command.command()
@@ -79,18 +96,28 @@ def wandb(folder: Path, project: str, as_json: bool) -> None:
 @click.argument("folder", type=_PATH)
 @_options
 def relive(folder: Path, project: str, as_json: bool) -> None:
-    """Take over what `relive export` wrote to a FOLDER, without loss.
+    """Take over what `relive export` wrote to a FOLDER or, self-contained, to a file, without loss.
+
+    Of a file, code, data and wheels come with the run: this hub can replay it.
 
     \b
-    Example:
+    Examples:
       relive import relive ./digits-runs
+      relive import digits.zip
     """
-    _receive(ExportedFolder(folder), project, as_json=as_json)
+    if folder.is_file():
+        project = project or str(open_archive(folder).document["run"]["project"])
+        _tell(receive_archive(connect(), folder, project, said=_say), project, as_json=as_json)
+    else:
+        _receive(ExportedFolder(folder), project, as_json=as_json)
 
 
 def _receive(source: Source, project: str, *, as_json: bool) -> None:
     project = project or _project(source)
-    received = receive(connect(), source, project, said=_say)
+    _tell(receive(connect(), source, project, said=_say), project, as_json=as_json)
+
+
+def _tell(received: list[Received], project: str, *, as_json: bool) -> None:
     lost = [run for run in received if not run.is_whole]
     if as_json:
         print_json({"project": project, "runs": received})

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -13,6 +15,7 @@ from relive.core.ids import short_id
 from relive.core.tolerance import parse_tolerance
 from relive.core.trajectory import FirstDivergence, StepPlace, StepWindow, Verdict, VerdictLevel
 from relive.errors import CommandFailed, InvalidInput
+from relive.replay.archived import is_archive, replay_archive
 from relive.replay.execute import execute
 from relive.replay.plan import ReplayPlan, make_plan
 from relive.replay.report import Terms, judge_replay
@@ -68,6 +71,7 @@ def replay(
 
     TARGET is a run's id (or its beginning), or a model version: NAME@ALIAS, NAME@NUMBER. Code, data and
     wheels come from the hub by their digests; no package index is asked. Steps are compared while it runs.
+    It may be a FILE, too, that `relive export --self-contained` wrote: then no hub is asked for anything.
 
     A metric is within tolerance if it differs by at most what --tolerance says; else by what the run's own
     noise explains, once it was repeated twice with equal inputs; else by 2 percentage points where both
@@ -86,8 +90,13 @@ def replay(
       relive replay 7f3a --steps 0..100 --until-divergence
       relive replay 7f3a --substitute python==3.12.1 --substitute gpu
       relive replay 7f3a --json
+      relive replay digits.zip
     """
     terms = Terms(limits=dict(map(parse_tolerance, tolerances)), window=_window(steps))
+    if is_archive(target):
+        if substitutes or until_divergence or steps:
+            raise click.UsageError("A FILE takes --tolerance, --quiet and --json.")
+        _end(replay_archive(Path(target), terms.limits, quiet=quiet or as_json), target, as_json=as_json)
     hub = connect(retry_for_s=60.0)
     plan = make_plan(hub, target, Substitutes.parse(substitutes))
     terms.check(plan)
@@ -99,11 +108,15 @@ def replay(
         echo=None if quiet or as_json else _show,
         watch=_watch(plan, terms, until_divergence=until_divergence, quiet=as_json),
     )
-    verdict = judge_replay(plan, repeated, hub, terms)
+    _end(judge_replay(plan, repeated, hub, terms), repeated.url, as_json=as_json)
+
+
+def _end(verdict: Verdict, place: str, *, as_json: bool) -> NoReturn:
+    """Print the verdict and leave with its exit code."""
     if as_json:
         print_json(verdict)
     else:
-        _print(verdict, repeated.url)
+        _print(verdict, place)
     if verdict.level is VerdictLevel.UNRESOLVED and not as_json:
         raise CommandFailed(command="relive replay", exit_code=1, reason=verdict.reason)
     raise SystemExit(_EXIT[verdict.level])

@@ -152,6 +152,7 @@ class _Packing:
             "outs": list(declared.outs),
             "metrics_files": list(declared.metrics_files),
             "code": self._tree(declared.code.manifest, "code"),
+            "code_manifest": declared.code.manifest,
             "inputs": list(self._inputs()),
             "environment": self._environment(lock),
             "machine": self._machine(),
@@ -161,6 +162,7 @@ class _Packing:
         }
         self._lay_program()
         self._lay_provenance()
+        self._lay_blobs(document)
         if self._options.interpreter:
             pack_interpreter(document["environment"]["python"], self.root / "python")
         write_page(self.root, self._detail, self._recipe, document)
@@ -297,6 +299,12 @@ class _Packing:
             for source in (agent.boot, agent.agent):
                 shutil.copytree(source, self.root / "agent" / source.name)
 
+    def _lay_blobs(self, document: dict[str, Any]) -> None:
+        """Lay out the manifests and the lock as the hub has them: an import finds all by these digests."""
+        (self.root / "blobs").mkdir()
+        for digest in small_blobs(document):
+            (self.root / blob_member(digest)).write_bytes(self._hub.blobs.get_bytes(digest))
+
     def _lay_provenance(self) -> None:
         signed = [version for version in self._detail.versions if version.provenance]
         if not signed:
@@ -311,6 +319,17 @@ class _Packing:
 
 
 _CPUS: Final = next(it.default for it in msgspec.structs.fields(StageWork) if it.name == "cpus")
+
+
+def blob_member(digest: str) -> str:
+    """Name the member that holds a small blob: a manifest, or the lock of the environment."""
+    return f"blobs/{digest.removeprefix('blake3:')}.json"
+
+
+def small_blobs(document: dict[str, Any]) -> list[str]:
+    """Name the small blobs that an archive needs to be taken into a hub again."""
+    named = [document["code_manifest"], document["environment"]["manifest"]]
+    return sorted({digest for digest in (*named, *(it["manifest"] for it in document["inputs"])) if digest})
 
 
 def _entry(entry: ManifestEntry, place: str, folder: Path) -> dict[str, Any]:
