@@ -16,7 +16,7 @@ from relive.hub.keys import FileSigner
 from relive.hub.sending import HttpSender
 from relive.hub.vault import FileVault
 from relive.ports.executors import Executor
-from relive.services import collecting
+from relive.services import collecting, trace_removal
 from relive.services.context import HubPlace, Services
 from relive.stores.blobs.registry import open_store as open_blobs
 from relive.stores.git.repositories import GitRepositories
@@ -61,6 +61,7 @@ def main(database: str, blobs: str, folder: str, n_steps: int) -> None:
     engine = services.store._db.engine  # type: ignore[attr-defined]
     # As if a day had gone by, and as if those that died before had died long ago.
     collecting.DAY_S = -60.0  # type: ignore[misc]
+    trace_removal.TRACES_A_STEP = 2  # type: ignore[misc]
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM locks")
     event.listen(engine, "before_cursor_execute", count)

@@ -12,6 +12,7 @@ import pytest
 
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import Artifact, Metric, RunStatus
+from relive.core.trace import Span, Trace
 from relive.services.context import Services
 from relive.testing.stores_samples import a_run
 from tests.contract.databases import fresh_url
@@ -19,6 +20,7 @@ from tests.contract.killed_in_collecting import services_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
+N_TRACES = 5
 # Each death starts an interpreter, which costs a second.
 STRIDE = 2 if os.environ.get("RELIVE_SLOW") == "1" else 25
 
@@ -58,6 +60,18 @@ def a_run_with_all(services: Services, name: str) -> tuple[str, set[str]]:
     return run.id, {data.digest, manifest.digest}
 
 
+def a_deleted_experiment_of_traces(services: Services) -> str:
+    """Make an experiment with traces of two spans each, and delete it; gives its id."""
+    store = services.store
+    experiment = store.ensure_experiment(store.list_projects()[0].id, "traced").id
+    for number in range(N_TRACES):
+        trace = Trace(id=f"tr-{number}", experiment_id=experiment, started_ms=number)
+        store.create_trace(trace)
+        store.record_spans([Span(trace_id=trace.id, id=it, started_ns=1, content="{}") for it in "ab"])
+    store.delete_experiment(experiment)
+    return experiment
+
+
 def test_killed_before_any_step_nothing_that_is_needed_goes(stores: tuple[str, str], tmp_path: Path) -> None:
     database, blobs = stores
     (tmp_path / "hub").mkdir()
@@ -74,6 +88,7 @@ def die_and_look(services: Services, collect: Callable[[int], bool]) -> None:
     gone, lost = a_run_with_all(services, "gone")
     lost |= {services.blobs.put(b"nobody's %d" % number).digest for number in range(5)}
     store.set_run(gone, deleted_at=1.0)
+    traced = a_deleted_experiment_of_traces(services)
     before = store.get_points(kept, "x")
     n_steps = deaths = 0
     while not collect(n_steps):
@@ -85,8 +100,12 @@ def die_and_look(services: Services, collect: Callable[[int], bool]) -> None:
         # A run is there with all that it has, or not at all.
         points = {105} if store.find_run(gone) is not None else {0}
         assert {len(store.get_points(gone, "x"))} == points
+        # So is a trace.
+        left = store.list_old_traces(traced, up_to_ms=9, limit=None)
+        assert store.count_spans([f"tr-{n}" for n in range(N_TRACES)]) == {trace.id: 2 for trace in left}
     assert deaths >= 3
     assert store.find_run(gone) is None
+    assert store.list_old_traces(traced, up_to_ms=9, limit=None) == []
     assert {blob.digest for blob in services.blobs.list()} == needed
     assert [row.count for row in store.list_metrics([kept, gone])] == [105]
     # Nothing is left that says that a blob is to go.
