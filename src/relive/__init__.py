@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from relive.client.dataset import dataset
     from relive.client.hub import HubClient as Client
     from relive.client.hub import connect
     from relive.client.run import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         log_artifact,
         step,
         summary,
+        use_dataset,
     )
 
 __version__ = "0.1.0"
@@ -43,24 +45,26 @@ __all__ = [
     "__version__",
     "config",
     "connect",
+    "dataset",
     "finish",
     "init",
     "log",
     "log_artifact",
     "step",
     "summary",
+    "use_dataset",
 ]
 
 _HOMES = {
     "Client": ("relive.client.hub", "HubClient"),
     "connect": ("relive.client.hub", "connect"),
+    "dataset": ("relive.client.dataset", "dataset"),
     **{
         name: ("relive.client.run", name)
         for name in __all__
-        if name not in {"Client", "__version__", "connect"}
+        if name not in {"Client", "__version__", "connect", "dataset"}
     },
 }
-_NOT_YET = ("dataset", "use_dataset")
 
 
 def __getattr__(name: str) -> Any:
@@ -69,8 +73,6 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(module), attribute)
         globals()[name] = value
         return value
-    if name in _NOT_YET:
-        raise AttributeError(f"relive.{name} is not yet supported: declare data as `deps` in relive.yaml")
     raise AttributeError(f"module 'relive' has no attribute {name!r}")
 
 

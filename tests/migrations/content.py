@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from relive.core.access import Scope, Token, User
+from relive.core.dataset import Dataset, DatasetRead, DatasetVersion
 from relive.core.endpoint import Revision, RevisionState
 from relive.core.evaluation import EvaluationDataset, EvaluationRecord
 from relive.core.event import Event
@@ -70,8 +71,28 @@ def fill(store: Store) -> None:
     _fill_models(store, project.id)
     _fill_logged(store, store.ensure_experiment(project.id, "tries").id)
     _fill_evaluation(store, project.id, store.ensure_experiment(project.id, "tries").id)
+    _fill_data(store, project.id)
     _fill_traces(store, store.ensure_experiment(project.id, "tries").id)
     _fill_reviews(store, store.ensure_experiment(project.id, "tries").id)
+
+
+def _fill_data(store: Store, project_id: str) -> None:
+    named = store.ensure_dataset(Dataset(id="data-1", project_id=project_id, name="sales", created_by="ann"))
+    version = DatasetVersion(
+        id="data-1-1",
+        dataset_id=named.id,
+        name="sales",
+        number=0,
+        digest="manifest digest",
+        layout="layout digest",
+        message="täg",
+        files=2,
+        size_bytes=2**40,
+        profile={"tables": [{"path": "a.csv"}]},
+        source_run_id=RUN,
+    )
+    store.add_dataset_version(version)
+    store.record_dataset_reads([DatasetRead(run_id=RUN, dataset_id=named.id, number=1, path="data/sales")])
 
 
 def _fill_work(store: Store, project_id: str) -> None:
@@ -305,6 +326,10 @@ def read_back(store: Store) -> dict[str, Any]:
         "review queues": store.list_review_queues(Within(), user="bob"),
         "their items": store.list_review_items("rq-1"),
         "issues": store.search_issues(Within(), count=True),
+        "data sets in versions": store.list_all_datasets(),
+        "their versions": store.list_dataset_versions("data-1"),
+        "their readers": store.list_dataset_reads("data-1", 1),
+        "made by the run": store.list_versions_made_by(RUN),
         "webhooks": store.list_webhooks(),
         "deliveries": store.list_deliveries(),
     }

@@ -45,6 +45,11 @@ class BlobClient:
         self._cache = cache if cache is not None else Path(settings.cache()) / "blobs"
         self._hashes = hashes or HashCache()
 
+    @property
+    def transport(self) -> Transport:
+        """The way to the hub."""
+        return self._transport
+
     def missing(self, digests: Iterable[Digest]) -> set[Digest]:
         """Say which of these the hub lacks; it keeps the others safe from its gc for a day."""
         wanted = sorted(set(digests))

@@ -2,6 +2,7 @@
 
 from relive.client.blobs import BlobClient
 from relive.client.calls.admin import AdminCalls
+from relive.client.calls.datasets import DatasetCalls
 from relive.client.calls.jobs import JobCalls
 from relive.client.calls.models import ModelCalls
 from relive.client.calls.pipelines import PipelineCalls
@@ -12,7 +13,9 @@ from relive.client.credentials import find_hub, find_token
 from relive.client.transport import Transport
 
 
-class HubClient(AdminCalls, JobCalls, ModelCalls, PipelineCalls, RunCalls, RunReadingCalls, TraceCalls):
+class HubClient(
+    AdminCalls, DatasetCalls, JobCalls, ModelCalls, PipelineCalls, RunCalls, RunReadingCalls, TraceCalls
+):
     """Everything a program can ask the hub.
 
     Each method raises `HubUnreachable` if the hub does not answer, and `HubRefused` with the hub's own

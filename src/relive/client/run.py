@@ -10,10 +10,11 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from relive import settings
 from relive.capture.hooks import facade
+from relive.capture.hooks import run as hooks_run
 from relive.capture.hooks.facade import Options, config, finish, init, log, log_artifact, step, summary
 from relive.capture.hooks.media import Audio, File, Histogram, Image, Plot, Table, Text
 from relive.capture.hooks.ranks import rank, rank_prefix
@@ -35,6 +36,9 @@ from relive.client.spool import (
 )
 from relive.errors import ReliveError
 
+if TYPE_CHECKING:
+    from relive.client.dataset import OpenDataset
+
 __all__ = [
     "Audio",
     "File",
@@ -53,6 +57,7 @@ __all__ = [
     "ship",
     "step",
     "summary",
+    "use_dataset",
 ]
 
 # How long `finish` waits for a hub that answers; one that does not answer is not waited for.
@@ -103,6 +108,25 @@ class Session:
     def _sample(self) -> None:
         self.records.write(*system.records(self._sampler.sample(), self._samples))
         self._samples += 1
+
+
+def use_dataset(ref: str) -> "OpenDataset":
+    """Open a version of a data set to be read, and record that the open run reads it.
+
+    Raises:
+        HubRefused: There is no such version.
+        HubUnknown, HubUnreachable: There is no hub.
+    """
+    found, tags = _open_dataset(ref)
+    facade.face.run().set_tags(tags)
+    return found
+
+
+def _open_dataset(ref: str) -> "tuple[OpenDataset, dict[str, str]]":
+    from relive.client import dataset  # late: who reads no data set needs none of it
+
+    found = dataset.dataset(ref)
+    return found, dataset.read_tags(found)
 
 
 def begin(options: Options) -> Run:
@@ -190,4 +214,5 @@ def _finish_at_exit() -> None:
 
 
 facade.face.begin = begin
+hooks_run.open_dataset = _open_dataset
 atexit.register(_finish_at_exit)

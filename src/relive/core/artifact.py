@@ -4,6 +4,7 @@ A manifest is itself a blob: its digest is that of its canonical bytes, so it na
 """
 
 import posixpath
+import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
@@ -11,12 +12,14 @@ from typing import Any, Final, NoReturn, Self
 
 import msgspec
 
-from relive.core.digest import Digest, canonical_json, is_digest
+from relive.core.digest import Digest, is_digest
 from relive.errors import InvalidManifest
 
 # What Linux can lay out in a folder: PATH_MAX and NAME_MAX, in bytes of UTF-8.
 _LONGEST_PATH: Final = 4095
 _LONGEST_NAME: Final = 255
+# What nearly every path is; it needs none of the other questions, which take 20 times as long.
+_ORDINARY: Final = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -97,8 +100,12 @@ class Manifest(
         return manifest
 
     def to_bytes(self) -> bytes:
-        """Write the canonical bytes, whose BLAKE3 is this manifest's digest."""
-        return canonical_json(self)
+        """Write the canonical bytes, whose BLAKE3 is this manifest's digest.
+
+        msgspec writes them ten times as fast as `canonical_json`, and the same for text, whole numbers and
+        booleans, which a test holds.
+        """
+        return msgspec.json.encode(self, order="sorted")
 
     @cached_property
     def size_bytes(self) -> int:
@@ -136,12 +143,25 @@ class Manifest(
             tuple(msgspec.structs.replace(entry, path=entry.path[len(folder) + 1 :]) for entry in inside)
         )
 
+    def below(self, folder: str) -> "Manifest":
+        """Give the same tree as it lies in a folder; `.` leaves it as it is.
+
+        Raises:
+            InvalidManifest: A path becomes too long, or the folder's is none.
+        """
+        prefix = folder.strip("/")
+        if prefix in ("", "."):
+            return self
+        return Manifest(tuple(msgspec.structs.replace(it, path=f"{prefix}/{it.path}") for it in self.entries))
+
     @cached_property
     def _paths(self) -> list[str]:
         return [entry.path for entry in self.entries]
 
 
 def _check_path(path: str) -> None:
+    if len(path) <= _LONGEST_NAME and _ORDINARY.fullmatch(path):
+        return
     names = path.split("/")
     if not path or path.startswith("/") or "" in names or "." in names or ".." in names:
         _refuse(path, "a relative path without empty names, '.' and '..', such as 'data/train.csv'")

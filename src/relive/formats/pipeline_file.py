@@ -109,7 +109,7 @@ def _stage(name: str, values: dict[str, Any], defaults: dict[str, Any]) -> Stage
     resources = {**defaults.get("resources", {}), **values.get("resources", {})}
     return StageSpec(
         name=name,
-        deps=tuple(Dep(path=dep) for dep in values.get("deps", ()) if isinstance(dep, str)),
+        deps=tuple(Dep(path=dep) if isinstance(dep, str) else dep for dep in values.get("deps", ())),
         env={**defaults.get("env", {}), **values.get("env", {})} if "cmd" in values else {},
         resources=Resources(**resource_fields(resources)),
         timeout_s=values.get("timeout", defaults.get("timeout")),

@@ -5,7 +5,7 @@ One table serves three readers: the parser, the JSON Schema that editors use, an
 
 from typing import Any, Final
 
-from relive.core.pipeline import EnvSpec
+from relive.core.pipeline import Dep, EnvSpec
 from relive.formats.pipeline_file_facets import deploy, gates, matrix, register, retry, select
 from relive.formats.pipeline_file_kinds import (
     At,
@@ -64,13 +64,32 @@ def _check_stage(at: At, _: dict[str, Any]) -> None:
         at.note(f"has no `cmd`, so `{'`, `'.join(idle)}` would have no effect; expected a `cmd`")
 
 
+_VERSION: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}@(v?[1-9][0-9]{0,8}|latest)$"
+_DATASET: Final = Table(
+    {
+        "dataset": Key(
+            text("a version such as sales@v3 or sales@latest", _VERSION),
+            "The version of a data set that it reads; `latest` is settled when the stage starts.",
+            required=True,
+        ),
+        "path": Key(path, "Where it lies for the command; the data set's name without it."),
+    },
+    later={"model": "models as inputs"},
+    least=1,
+)
+
+
 def _dep() -> Kind:
-    reference = Table(later={"dataset": "data sets", "model": "models as inputs"}, least=1).kind("a path")
+    def make(values: dict[str, Any]) -> Dep:
+        name = str(values.get("dataset", ""))
+        return Dep(path=values.get("path") or name.partition("@")[0], dataset=name)
+
+    version = _DATASET.kind("a path", make)
 
     def read(at: At) -> Any:
-        return reference.read(at) if is_mapping(at) else path.read(at)
+        return version.read(at) if is_mapping(at) else path.read(at)
 
-    return Kind(read, path.schema)
+    return Kind(read, {"anyOf": [path.schema, version.schema]})
 
 
 REPORTS: Final = Table(
@@ -88,7 +107,7 @@ STAGE: Final = Table(
         ),
         "deps": Key(
             one_or_many(_dep(), "a path or a list of paths"),
-            "Files and folders it reads: of the commit, or outs of other stages.",
+            "What it reads: files and folders of the commit, outs of other stages, versions of data sets.",
         ),
         "outs": Key(paths, "Files and folders it writes, which are kept."),
         "params": Key(params, "Params it reads: `params.yaml:train` is the key `train` of that file."),

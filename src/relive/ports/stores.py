@@ -26,6 +26,7 @@ from relive.core.run import Artifact, Input, Metric, MetricSummary, Run, RunReco
 from relive.core.selection import Selection
 from relive.core.trajectory import Verdict
 from relive.ports.accounts import AccountStore
+from relive.ports.datasets import DatasetVersionStore
 from relive.ports.evaluation import EvaluationStore, ScorerStore
 from relive.ports.experiments import DatasetStore, ExperimentStore
 from relive.ports.files import FileStore
@@ -267,6 +268,7 @@ class Store(
     SearchStore,
     SeriesStore,
     DatasetStore,
+    DatasetVersionStore,
     PipelineStore,
     JobQueue,
     RegistryStore,

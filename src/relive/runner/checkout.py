@@ -4,14 +4,21 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from relive import settings
 from relive.client.blobs import BlobClient
+from relive.client.calls.datasets import DatasetCalls
+from relive.client.laying import lay
+from relive.client.packed import PackedVersion
 from relive.core.artifact import Manifest
 from relive.core.digest import Digest
 from relive.core.paths import ROOT, overlap
 from relive.core.recipe import DataInput
 from relive.errors import InvalidInput, StoreFull
+
+# The origin of an input that is a version of a data set begins with this.
+_DATASET: Final = "dataset:"
 
 
 def checkout(blobs: BlobClient, code: Digest, target: Path) -> Manifest:
@@ -53,9 +60,18 @@ def lay_inputs(blobs: BlobClient, deps: Iterable[DataInput], folder: Path) -> di
         manifest = blobs.fetch_manifest(dep.manifest)
         if dep.origin != "code":
             require_disk(folder, manifest.size_bytes)
-            blobs.materialise(manifest, folder)
+            if dep.origin.startswith(_DATASET):
+                _lay_dataset(blobs, dep.origin.removeprefix(_DATASET), manifest, folder)
+            else:
+                blobs.materialise(manifest, folder)
         expected |= {entry.path: entry.digest for entry in manifest.entries if entry.link is None}
     return expected
+
+
+def _lay_dataset(blobs: BlobClient, ref: str, manifest: Manifest, folder: Path) -> None:
+    """Bring a version of a data set, whose files lie in packs."""
+    hub = DatasetCalls(blobs.transport)
+    lay(PackedVersion(hub, hub.get_dataset_version(ref).version), manifest, folder)
 
 
 def clear_outputs(tree: Path, outputs: Iterable[str], inputs: Iterable[DataInput]) -> None:

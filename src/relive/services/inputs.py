@@ -7,11 +7,13 @@ from itertools import islice
 import msgspec
 
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.pipeline import Action, Stage
+from relive.core.dataset import DatasetVersion
+from relive.core.pipeline import Action, Dep, Stage
 from relive.core.recipe import DataInput
 from relive.core.run import Artifact
 from relive.errors import InvalidInput, NotFound
 from relive.formats.params_file import collect_params
+from relive.services import datasets
 from relive.services.context import Services
 from relive.services.planning import PIPELINE_FILE
 from relive.services.view import PipelineView
@@ -23,10 +25,11 @@ _MOST_LOOKED_AT = 1000
 
 @dataclass(frozen=True)
 class ResolvedInput:
-    """One dep, and the outs that it is made of; none for what the commit holds."""
+    """One dep, and the outs or the version that it is made of; neither for what the commit holds."""
 
     data: DataInput
     made_of: tuple[Artifact, ...] = ()
+    version: DatasetVersion | None = None
 
 
 def resolve_inputs(services: Services, view: PipelineView, stage: Stage) -> list[ResolvedInput]:
@@ -43,7 +46,10 @@ def resolve_inputs(services: Services, view: PipelineView, stage: Stage) -> list
         tree = Manifest(tuple(entry for entry in code.entries if entry.path != PIPELINE_FILE))
         whole = _data(services, WHOLE_TREE, tree, origin="code")
         return [ResolvedInput(whole), *_outs_of_needs(services, view, stage)]
-    return [_resolve(services, view, stage, code, dep.path) for dep in stage.planned.spec.deps]
+    return [
+        _resolve_dataset(services, dep) if dep.dataset else _resolve(services, view, stage, code, dep.path)
+        for dep in stage.planned.spec.deps
+    ]
 
 
 def resolve_params(services: Services, view: PipelineView, stage: Stage) -> dict[str, object]:
@@ -93,6 +99,11 @@ def has_outs(services: Services, run_id: str) -> bool:
         return False
     files = (digest for it in manifests for digest in load_manifest(services, it).digests)
     return not blobs.missing(islice(files, _MOST_LOOKED_AT))
+
+
+def _resolve_dataset(services: Services, dep: Dep) -> ResolvedInput:
+    data, version = datasets.resolve(services, dep.dataset, dep.path)
+    return ResolvedInput(data, version=version)
 
 
 def _resolve(

@@ -15,6 +15,7 @@ A backend's test module supplies two fixtures and subclasses what it wants to be
 
 from relive.testing.queue import ClaimContract, LeaseContract, LockContract, SetBackClockContract
 from relive.testing.stores_accounts import AccountContract, ProjectContract
+from relive.testing.stores_dataset_versions import DatasetVersionContract
 from relive.testing.stores_evaluation import EvaluationContract, ScorerContract
 from relive.testing.stores_events import EventContract, TransactionContract
 from relive.testing.stores_experiments import DatasetContract, ExperimentContract
@@ -45,6 +46,7 @@ class StoreContract(
     ProjectContract,
     ExperimentContract,
     DatasetContract,
+    DatasetVersionContract,
     RunContract,
     RunListContract,
     FenceContract,

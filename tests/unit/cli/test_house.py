@@ -66,7 +66,10 @@ def test_every_command_that_tells_something_tells_it_as_json_too() -> None:
 
 def test_every_list_has_a_limit_or_is_short_by_nature() -> None:
     limited = {words for words, command in EVERY.items() if any(p.name == "limit" for p in command.params)}
-    assert limited == {"runs", "pipeline list", "pool jobs", "sql", "traces list", "webhook deliveries"}
+    assert limited == {
+        *("runs", "pipeline list", "pool jobs", "sql", "traces list", "webhook deliveries"),
+        *("data list", "data log", "data du"),
+    }
 
 
 @pytest.mark.parametrize("words", sorted(EVERY))

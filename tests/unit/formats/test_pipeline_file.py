@@ -431,7 +431,6 @@ def test_stage_problems(fragment, words):
         ("stages: {a: {cmd: x, sweep: {metric: a}}}", "stages.a.sweep"),
         ("stages: {a: {cmd: x, image: python}}", "stages.a.image"),
         ("stages: {a: {cmd: x, container: python}}", "stages.a.container"),
-        ("stages: {a: {cmd: x, deps: [{dataset: sales}]}}", "stages.a.deps[0].dataset"),
         ("stages: {a: {cmd: x, deps: [{model: m}]}}", "stages.a.deps[0].model"),
         ("stages: {a: {cmd: x, gates: [{replay: bit-exact}]}}", "stages.a.gates[0].replay"),
         ("stages: {a: {cmd: x, gates: [{scan: pickle}]}}", "stages.a.gates[0].scan"),
@@ -454,10 +453,19 @@ def test_what_does_not_exist_yet_is_refused_and_said_to_be_to_come(text, place):
     assert found[0].startswith(f"line 1: {place} ")
 
 
-def test_the_whole_draft_of_the_design_is_refused_only_for_what_is_to_come():
-    text = EVERYTHING.replace("deps: [src/prepare.py]", "deps: [{dataset: sales@latest}]")
-    (problem,) = problems(text)
-    assert problem.startswith("line 17: stages.prepare.deps[0].dataset is not yet supported (data sets)")
+def test_a_version_of_a_data_set_is_a_dep():
+    text = EVERYTHING.replace(
+        "deps: [src/prepare.py]", "deps: [{dataset: sales@latest}, {dataset: a@v3, path: data/a}]"
+    )
+    spec = parse_pipeline(text.encode())
+    deps = next(stage for stage in spec.stages if stage.name == "prepare").deps
+    assert deps == (Dep(path="sales", dataset="sales@latest"), Dep(path="data/a", dataset="a@v3"))
+
+
+@pytest.mark.parametrize("text", ["{dataset: sales}", "{dataset: a@b}", "{path: x}", "{model: m@1}"])
+def test_other_mappings_are_no_dep(text):
+    (problem,) = problems(EVERYTHING.replace("deps: [src/prepare.py]", f"deps: [{text}]"))
+    assert problem.startswith("line 17: stages.prepare.deps[0]")
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_the_lines():

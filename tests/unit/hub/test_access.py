@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from relive.core.access import Scope
+from relive.core.artifact import Manifest
+from relive.core.dataset import Dataset, DatasetVersion
 from relive.core.evaluation import EvaluationDataset
 from relive.core.logged_model import LoggedModel
 from relive.core.review import Issue, LabelKind, LabelSchema, QueueKind, ReviewQueue
@@ -16,6 +18,7 @@ from relive.core.run import Artifact
 from relive.core.trace import Assessment, AssessmentKind, Trace
 from relive.core.webhook import Webhook
 from relive.forges.github import GitHub
+from relive.formats.layout import Layout, Pack
 from relive.hub.app import build_api
 from relive.hub.config import HubConfig
 from relive.hub.routes.mlflow import calls as mlflow
@@ -27,6 +30,7 @@ from tests.support.bench import Bench, open_bench, quick_folder
 from tests.support.live import Answer, LiveHub, served
 
 PIPELINE = "version: 1\nstages:\n  train: {cmd: python train.py, deps: [train.py]}\n"
+NOTHING = "blake3:" + "0" * 64
 FILES = {"relive.yaml": PIPELINE, "train.py": "1"}
 
 # Who is let in, by the first letter: nobody, command, runner, local, member, admin.
@@ -75,8 +79,17 @@ TABLE: dict[str, str] = {
     "POST /api/v1/jobs/{job_id:str}/finish": "r",
     "GET /api/v1/webhooks": MEMBERS,
     "GET /api/v1/webhooks/deliveries": MEMBERS,
+    "GET /api/v1/datasets": KNOWN,
+    "POST /api/v1/datasets": PEOPLE,
+    "GET /api/v1/datasets/{name:str}": KNOWN,
+    "GET /api/v1/datasets/{name:str}/versions/{ref:str}": KNOWN,
+    "GET /api/v1/datasets/{name:str}/versions/{ref:str}/manifest": KNOWN,
+    "GET /api/v1/datasets/{name:str}/versions/{ref:str}/layout": KNOWN,
+    "GET /api/v1/datasets/{name:str}/versions/{ref:str}/packs/{digest:str}": KNOWN,
+    "DELETE /api/v1/datasets/{name:str}/versions/{ref:str}": MEMBERS,
     "GET /api/v1/models": KNOWN,
     "GET /api/v1/models/{name:str}": KNOWN,
+    "GET /api/v1/models/{name:str}/badge.svg": KNOWN,  # and who has the key of its address
     "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
     "GET /api/v1/models/{name:str}/versions/{ref:str}/provenance": KNOWN,
     "POST /api/v1/models/{name:str}/versions/{ref:str}/verify": KNOWN,
@@ -327,6 +340,7 @@ BODIES: dict[str, object] = {
     "POST /api/2.0/mlflow-artifacts/mpu/create/{path:path}": {"path": "x"},
     "POST /api/2.0/mlflow-artifacts/mpu/complete/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
     "POST /api/2.0/mlflow-artifacts/mpu/abort/{path:path}": {"path": "x", "upload_id": "UPLOAD"},
+    "POST /api/v1/datasets": {"name": "none", "project": "digits", "digest": NOTHING, "layout": NOTHING},
     "POST /api/v1/projects": {"name": "digits"},
     "POST /api/v1/projects/{name:str}/follow": {"url": "x"},
     "POST /api/v1/blobs/missing": {"digests": []},
@@ -389,6 +403,20 @@ BODIES: dict[str, object] = {
 }
 
 
+def a_dataset(bench: Bench, project_id: str) -> None:
+    """Make a data set whose only pack is what stands for a digest."""
+    blobs, store = bench.services.blobs, bench.services.store
+    pack = blobs.put(b"hello")
+    layout = blobs.put(Layout(packs=[Pack(pack.digest, pack.size_bytes)]).to_bytes()).digest
+    named = store.ensure_dataset(Dataset(id=new_id(), project_id=project_id, name="digits"))
+    manifest = blobs.put(Manifest(()).to_bytes()).digest
+    store.add_dataset_version(
+        DatasetVersion(
+            id=new_id(), dataset_id=named.id, name="digits", number=0, digest=manifest, layout=layout
+        )
+    )
+
+
 def one_of_everything(bench: Bench) -> dict[str, str]:
     """Make a run, a job, a version, an endpoint and a pipeline; gives what stands for each in an address."""
     pipeline = bench.start(FILES)
@@ -421,6 +449,7 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
     bench.services.store.create_review_queue(queue, users=[])
     bench.services.store.add_review_items("rq-1", ["tr-1"])
     bench.services.store.create_issue(Issue(id="iss-1", name="slow", description="x", **of_it))
+    a_dataset(bench, run.project_id)
     webhook = Webhook(id="w1", name="ci", url="http://127.0.0.1:9/x", events=("prompt.created",))
     bench.services.store.create_webhook(webhook)
     return {
@@ -473,7 +502,9 @@ def world() -> Iterator[World]:
 
 def narrowed(route: str) -> str:
     """Name the project where a list of everything is not for everyone."""
-    lists = {f"GET /api/v1/{each}" for each in ("models", "endpoints", "pipelines", "runs", "traces")}
+    lists = {
+        f"GET /api/v1/{each}" for each in ("models", "endpoints", "pipelines", "runs", "traces", "datasets")
+    }
     if route in lists:
         return f"{route}?project=digits"
     if "/pipelines/{ref" in route:
@@ -559,7 +590,7 @@ def test_mlflows_other_routes_let_in_its_clients(bench: Bench) -> None:
             for method, path, body, headers in OUTSIDE_THE_TABLES:
                 answer = live.ask(method, path, body=body, token=token, **headers)
                 judge(answer, caller, CLIENTS, f"{method} {path}")
-            for path in ("/p/digits/traces", "/p/digits/evaluation"):
+            for path in ("/p/digits/traces", "/p/digits/evaluation", "/p/digits/reviews"):
                 answer = live.ask("GET", path, token=token)
                 assert (answer.status == 200) == (caller[0] in PEOPLE), f"{caller} at {path}: {answer.status}"
 
@@ -603,6 +634,8 @@ def test_the_token_of_a_job_reads_nothing_of_another_project(bench: Bench, calle
                 "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits",
             ):
                 continue
+            if caller == "runner" and "/datasets/{name:str}/versions/" in route:
+                continue  # it brings the data that its stage declares, whosever it is
             assert world.ask(caller, narrowed(route)).status == 403, route
         # By name it finds an experiment of its own project, or none.
         found = world.ask(caller, "GET /api/2.0/mlflow/experiments/get-by-name?experiment_name=digits")
@@ -639,7 +672,7 @@ def test_a_command_asks_by_post_for_nothing_of_another_project(bench: Bench) -> 
             assert not any(found.json.values()), path
         own = live.ask("POST", "/api/2.0/mlflow/datasets/create", {"name": "own"}, token=command)
         assert own.status == 200
-        for path in ("traces", "evaluation"):
+        for path in ("traces", "evaluation", "reviews"):
             assert live.ask("GET", f"/p/digits/{path}", token=command).status == 403
         picture = f"{names['experiment']}/traces/tr-1/artifacts/attachments/a.png"
         at = f"/api/2.0/mlflow-artifacts/artifacts/{picture}"

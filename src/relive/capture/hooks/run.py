@@ -133,6 +133,19 @@ class Run:
         except Exception as error:
             self.refuse(f"set_tags({_short(tags)})", error)
 
+    def use_dataset(self, ref: str) -> Any:
+        """Open a version of a data set to be read, such as `sales@v3`, and record that this run reads it.
+
+        Raises:
+            RuntimeError: relive itself is not installed here.
+            ReliveError: There is no such version, or no hub.
+        """
+        if open_dataset is None:
+            raise RuntimeError("run.use_dataset needs relive itself: pip install relive")
+        found, tags = open_dataset(ref)
+        self.set_tags(tags)
+        return found
+
     def step(self, state: Any = None, *, loss: Any = None, stream: str = "state") -> None:
         """Record one step of a training loop, so that a replay can say where it parts.
 
@@ -300,6 +313,9 @@ def _short(value: Any) -> str:
         text = type(value).__name__
     return text if len(text) <= 80 else f"{text[:79]}…"
 
+
+# Opens a data set by its name, and says by which tags a run records it; set where relive itself is installed.
+open_dataset: Callable[[str], tuple[Any, dict[str, str]]] | None = None
 
 _warned: set[str] = set()
 

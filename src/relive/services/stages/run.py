@@ -12,6 +12,7 @@ from relive.core.run import FailureReason, Input, Run, RunKind, RunStatus
 from relive.errors import ReliveError
 from relive.formats.cachekey import cache_key
 from relive.services.context import Services
+from relive.services.datasets import read_of
 from relive.services.ids import new_id
 from relive.services.inputs import ResolvedInput, as_facts, has_outs, resolve_inputs, resolve_params
 from relive.services.stages.outcome import refuse, retry_or_fail
@@ -105,6 +106,8 @@ def _queue(
             store.set_run(stage.run_id, superseded_by=run.id)
         store.put(job)
         store.record_inputs(_lineage(run, inputs))
+        reads = [read_of(run.id, it.version, it.data.path) for it in inputs if it.version is not None]
+        store.record_dataset_reads(reads)
 
 
 def _new_run(services: Services, view: PipelineView, stage: Stage) -> Run:

@@ -8,6 +8,7 @@ from relive.core.project import Project
 from relive.errors import Conflict, NotFound
 from relive.stores.sql.part import StorePart, new_id
 from relive.stores.sql.rows import Kept
+from relive.stores.sql.tables.datasets import datasets
 from relive.stores.sql.tables.evaluation import evaluation_datasets
 from relive.stores.sql.tables.hub import deliveries, experiments, meta, projects, refs
 from relive.stores.sql.tables.models import endpoints, models
@@ -17,7 +18,7 @@ from relive.stores.sql.tables.work import pipelines
 
 _PROJECTS: Final = Kept(Project, projects, "project", fixed=("id", "name", "created_at"))
 # What people would miss.
-_HELD: Final = (refs, runs, pipelines, models, endpoints, evaluation_datasets, experiments)
+_HELD: Final = (refs, runs, pipelines, models, endpoints, evaluation_datasets, datasets, experiments)
 
 
 def _words(table: Table) -> str:

@@ -24,6 +24,7 @@ from relive.errors import DatabaseTooNew, DatabaseUnreachable
 from relive.stores.sql.engine import Database
 from relive.stores.sql.faults import translated
 from relive.stores.sql.tables import (
+    datasets,
     evaluation,
     hub,
     keeping,
@@ -37,10 +38,10 @@ from relive.stores.sql.tables import (
 from relive.stores.sql.tables.base import METADATA
 
 # The files in migrations/versions, oldest first; a test holds the two together.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD: Final = REVISIONS[-1]
 # All tables are known to METADATA once their modules are imported.
-TABLE_MODULES: Final = (evaluation, hub, keeping, models, review, runs, traces, tracking, work)
+TABLE_MODULES: Final = (datasets, evaluation, hub, keeping, models, review, runs, traces, tracking, work)
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK: Final = 0x72656C6976650002

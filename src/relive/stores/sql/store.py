@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from relive.stores.sql.accounts import SqlAccounts
 from relive.stores.sql.asking import SqlAsking
+from relive.stores.sql.dataset_versions import SqlDatasetVersions
 from relive.stores.sql.datasets import SqlDatasets
 from relive.stores.sql.endpoints import SqlEndpoints
 from relive.stores.sql.engine import Clock, Database
@@ -50,6 +51,7 @@ class SqlStore(
     SqlPacking,
     SqlRecords,
     SqlDatasets,
+    SqlDatasetVersions,
     SqlLogs,
     SqlPipelines,
     SqlQueue,

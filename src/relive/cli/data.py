@@ -1,0 +1,367 @@
+"""`relive data`: data in versions."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from relive.cli.output import Group, ago, err, escape, json_option, out, plural, print_json, print_table, size
+from relive.cli.repository import remote_project
+from relive.client.hub import connect
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(cls=Group)
+def data() -> None:
+    """Data sets in versions: add, list, log, get, compare, verify.
+
+    A version is named NAME@vNUMBER or NAME@latest: sales@v3, sales@latest.
+    """
+
+
+@data.command()
+@click.argument("path", type=_PATH)
+@click.option("--name", required=True, help="Of the data set.")
+@click.option("-m", "--message", default="", help="What is in this version, or what changed.")
+@click.option("--project", default="", help="Where a new data set belongs; default: this repository's.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave such paths or names out; repeatable.")
+@click.option("--run", "run_id", default="", envvar="RELIVE_RUN_ID", help="The run that made the data.")
+@json_option
+def add(
+    path: Path,
+    name: str,
+    message: str,
+    project: str,
+    exclude: tuple[str, ...],
+    run_id: str,
+    as_json: bool,
+) -> None:
+    """Add what lies in PATH, a folder or a file, as the next version of a data set.
+
+    Only what the store does not have is sent: of a large file that changed, the pieces around the change.
+    Data that is the same as the newest version adds nothing. Cut off, it is simply run again.
+
+    \b
+    Examples:
+      relive data add ./images --name digits -m "first scan"
+      relive data add sales.csv --name sales -m "November" --json
+    """
+    from relive.data.add import Wish, add
+    from relive.data.profile import profile_tables
+    from relive.data.scan import place_of
+
+    place = place_of(path, exclude)
+    wish = Wish(
+        name=name,
+        project=project or remote_project() or name,
+        message=message,
+        source=f"file:{path.resolve()}",
+        run_id=run_id,
+    )
+    with _shown("read") as told:
+        added = add(
+            connect(),
+            place,
+            wish,
+            profile=lambda manifest: profile_tables(place.root, manifest),
+            told=lambda it: told(it.files, it.all_files, it.size_bytes),
+        )
+    version = added.version
+    if as_json:
+        print_json({"version": version, "new": added.is_new})
+    elif added.is_new:
+        much = f"{plural(version.files, 'file')}, {size(version.size_bytes)}"
+        out.print(f"✓ {escape(version.ref)}: {much}, {size(version.added_bytes)} stored for it.")
+    else:
+        out.print(f"Nothing changed: it is {escape(version.ref)}.")
+
+
+@data.command("list")
+@click.option("--project", default="", help="Only this project's.")
+@click.option("--limit", default=100, show_default=True, help="At most so many.")
+@json_option
+def list_(project: str, limit: int, as_json: bool) -> None:
+    """List data sets, each with its newest version.
+
+    \b
+    Example:
+      relive data list
+    """
+    found = connect().list_datasets(project=project, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    now = time.time()
+    rows = [(item, version) for item in found for version in item.versions[:1]]
+    print_table(
+        ("DATA SET", "PROJECT", "FILES", "SIZE", "ADDED", "MESSAGE"),
+        (
+            (
+                version.ref,
+                item.project,
+                version.files,
+                size(version.size_bytes),
+                ago(version.created_at, now),
+                version.message,
+            )
+            for item, version in rows
+        ),
+        empty="No data sets yet: relive data add PATH --name NAME",
+    )
+
+
+@data.command()
+@click.argument("name")
+@click.option("--limit", default=50, show_default=True, help="At most so many.")
+@json_option
+def log(name: str, limit: int, as_json: bool) -> None:
+    """Show the versions of a data set, newest first.
+
+    \b
+    Example:
+      relive data log sales
+    """
+    detail = connect().get_dataset(name, limit=limit)
+    if as_json:
+        print_json(detail)
+        return
+    now = time.time()
+    print_table(
+        ("VERSION", "FILES", "SIZE", "STORED", "ADDED", "BY", "MESSAGE"),
+        (
+            (
+                f"v{version.number}",
+                version.files,
+                size(version.size_bytes),
+                size(version.added_bytes),
+                ago(version.created_at, now),
+                version.created_by,
+                version.message,
+            )
+            for version in detail.versions
+        ),
+        empty="No versions yet.",
+    )
+    out.print(escape(detail.url))
+
+
+@data.command()
+@click.argument("version")
+@click.argument("paths", nargs=-1)
+@click.option("--to", "target", type=_PATH, default=None, help="The folder; default: the data set's name.")
+@json_option
+def get(version: str, paths: tuple[str, ...], target: Path | None, as_json: bool) -> None:
+    """Write a version's files into a folder, or only those that PATHS name: files, folders, globs.
+
+    What is there already with the right bytes is not fetched again, so a get that was cut off is simply run
+    again. Every file is checked against its digest before it has its name.
+
+    \b
+    Examples:
+      relive data get sales@v3
+      relive data get digits@latest 'train/*.png' labels.csv --to ./digits
+    """
+    from relive.client.laying import lay
+    from relive.client.packed import PackedVersion
+    from relive.core.picking import pick_files
+
+    hub = connect()
+    source = PackedVersion(hub, hub.get_dataset_version(version).version)
+    manifest = pick_files(source.manifest, paths, source.version.ref)
+    folder = target or Path(source.version.name)
+    with _shown("written") as told:
+        laid = lay(source, manifest, folder, lambda files, done: told(files, manifest.n_files, done))
+    if as_json:
+        print_json({"version": source.version, "folder": str(folder), **laid._asdict()})
+    else:
+        there = f", {laid.there:,} were there" if laid.there else ""
+        much = f"{plural(laid.files, 'file')} written ({size(laid.size_bytes)}){there}"
+        out.print(f"✓ {escape(source.version.ref)} in {escape(str(folder))}: {much}.")
+
+
+@data.command()
+@click.argument("version")
+@click.argument("paths", nargs=-1)
+@json_option
+def files(version: str, paths: tuple[str, ...], as_json: bool) -> None:
+    """List a version's files, or those that PATHS name: files, folders, globs.
+
+    \b
+    Example:
+      relive data files digits@v2 'train/*.png'
+    """
+    from relive.core.picking import pick_files
+
+    hub = connect()
+    found = hub.get_dataset_version(version).version
+    chosen = pick_files(hub.dataset_manifest(found), paths, found.ref)
+    if as_json:
+        print_json(chosen.entries)
+        return
+    print_table(
+        ("PATH", "SIZE", "DIGEST"),
+        (
+            (it.path, f"-> {it.link}" if it.link else size(it.size_bytes), it.digest[7:19])
+            for it in chosen.entries
+        ),
+        empty="No files.",
+    )
+
+
+@data.command()
+@click.argument("before")
+@click.argument("after")
+@click.option("--key", multiple=True, metavar="COLUMN", help="Tells which row of a table it is; repeatable.")
+@click.option("--files-only", is_flag=True, help="Do not look into tables.")
+@json_option
+def diff(before: str, after: str, key: tuple[str, ...], files_only: bool, as_json: bool) -> None:
+    """Say what differs between two versions, or between a version and a folder on this machine.
+
+    Files are compared by their digests. Tables of both (CSV, TSV, JSON lines, Parquet) are compared row by
+    row: added and removed, and with --key changed.
+
+    \b
+    Examples:
+      relive data diff sales@v2 sales@v3 --key id
+      relive data diff sales@latest ./sales
+    """
+    from relive.cli.data_diff import compare, show
+
+    found = compare(connect(), before, after, key=key, with_rows=not files_only)
+    if as_json:
+        print_json(found)
+    else:
+        show(found)
+
+
+@data.command()
+@click.argument("version")
+@click.argument("path", type=_PATH, required=False)
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave such paths or names out; repeatable.")
+@json_option
+def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: bool) -> None:
+    """Check every byte of a version as the hub has it, or of the folder PATH against the version.
+
+    Files in PATH that have not changed since they were read last are not read again. The exit code is 1 if
+    anything differs.
+
+    \b
+    Examples:
+      relive data verify sales@v3
+      relive data verify sales@v3 ./sales
+    """
+    from relive.cli.data_diff import verify_folder, verify_stored
+
+    hub = connect()
+    found = hub.get_dataset_version(version).version
+    if path is not None:
+        problems = verify_folder(hub, found, path, exclude)
+    else:
+        with _shown("verified") as told:
+            problems = verify_stored(hub, found, lambda number, done: told(number, found.files, done))
+    if as_json:
+        print_json({"version": found, "problems": problems})
+    elif problems:
+        print_table(("PATH", "PROBLEM"), problems, empty="")
+    else:
+        where = f"{path} is" if path is not None else "every byte of it is"
+        out.print(f"✓ {escape(str(where))} {escape(found.ref)}: {plural(found.files, 'file')}.")
+    if problems:
+        sys.exit(1)
+
+
+@data.command()
+@click.argument("name")
+@click.option("--limit", default=1000, show_default=True, help="At most so many versions.")
+@json_option
+def du(name: str, limit: int, as_json: bool) -> None:
+    """Say what a data set takes in the hub's store: all of its packs, and what each version added.
+
+    \b
+    Example:
+      relive data du sales
+    """
+    hub = connect()
+    versions = hub.get_dataset(name, limit=limit).versions
+    packs = {pack.digest: pack.size_bytes for it in versions for pack in hub.dataset_layout(it).packs}
+    stored, plain = sum(packs.values()), sum(it.size_bytes for it in versions)
+    if as_json:
+        print_json({"name": name, "packs": len(packs), "stored_bytes": stored, "size_bytes": plain})
+        return
+    print_table(
+        ("VERSION", "SIZE", "ADDED"),
+        ((f"v{it.number}", size(it.size_bytes), size(it.added_bytes)) for it in versions),
+        empty="No versions yet.",
+    )
+    much = f"{size(stored)} in {plural(len(packs), 'pack')} for {plural(len(versions), 'version')}"
+    out.print(f"{much}, which are {size(plain)} when written out.")
+
+
+@data.command()
+@click.argument("version")
+@json_option
+def show(version: str, as_json: bool) -> None:
+    """Show a version: its digest, its tables, the run that made it and the runs that read it.
+
+    \b
+    Example:
+      relive data show sales@v3
+    """
+    from relive.cli.data_diff import show_version
+
+    detail = connect().get_dataset_version(version)
+    if as_json:
+        print_json(detail)
+    else:
+        show_version(detail)
+
+
+@data.command()
+@click.argument("version")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def delete(version: str, yes: bool, as_json: bool) -> None:
+    """Forget a version that no run read; `relive gc` then frees what no other version needs.
+
+    \b
+    Example:
+      relive data delete sales@v2 --yes
+    """
+    hub = connect()
+    found = hub.get_dataset_version(version).version
+    if not yes:
+        click.confirm(f"Forget {found.ref} ({plural(found.files, 'file')})?", abort=True, err=True)
+    hub.delete_dataset_version(found.ref)
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{escape(found.ref)} is forgotten.")
+
+
+class _shown:  # noqa: N801 - a context manager that reads as a verb
+    """Shows how far a long step is: one line that is written over; plain lines without a terminal."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._next_at = time.monotonic() + 1.0
+        self._is_open = False
+
+    def __enter__(self) -> Callable[[int, int, int], None]:
+        return self._told
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_open:
+            err.print()
+
+    def _told(self, files: int, all_files: int, done_bytes: int) -> None:
+        now = time.monotonic()
+        if now < self._next_at:
+            return
+        is_terminal = sys.stderr.isatty()
+        self._next_at = now + (0.2 if is_terminal else 10.0)
+        line = f"{files:,} of {plural(all_files, 'file')} {self._verb}, {size(done_bytes)}"
+        err.print(f"\r{line}", end="" if is_terminal else "\n")
+        self._is_open = is_terminal

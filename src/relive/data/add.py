@@ -1,0 +1,275 @@
+"""Adding a version of a data set: read what is new, pack it, send it, and name the whole.
+
+Nothing has a name before everything is stored: the version is one row that the hub writes last. Who is cut
+off before that starts again and finds what was sent: the same files make the same packs.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, NamedTuple, Self
+
+import msgspec
+from blake3 import blake3
+
+from relive.client.hub import HubClient
+from relive.core.artifact import Manifest, ManifestEntry
+from relive.core.dataset import DatasetVersion
+from relive.core.digest import Digest
+from relive.data import scan as scanning
+from relive.data.scan import Found, Memory, Place, Scan
+from relive.errors import InvalidInput
+from relive.formats.chunks import LARGEST, cut
+from relive.formats.layout import Layout
+from relive.formats.packs import Packer, digest_of_raw, hash_piece
+from relive.wire.datasets import AddVersion
+
+# Larger files are cut; smaller ones are a piece each.
+CUT_FROM_BYTES: Final = LARGEST
+# Packs on their way to the hub; each is held in memory.
+_SENT_AT_ONCE: Final = 2
+_TRIES: Final = 3
+
+
+class Progress(NamedTuple):
+    """How far it is: files and bytes that are settled, of so many."""
+
+    files: int
+    all_files: int
+    size_bytes: int
+    all_bytes: int
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version is to say of itself.
+
+    Attributes:
+        project: Where a new data set belongs.
+        source: Where the data came from, in words.
+        run_id: The run that made it.
+    """
+
+    name: str
+    project: str
+    message: str = ""
+    source: str = ""
+    run_id: str = ""
+
+
+class Added(NamedTuple):
+    """A version, and whether it was made just now: data that did not change makes none."""
+
+    version: DatasetVersion
+    is_new: bool
+
+
+Told = Callable[[Progress], None]
+Profiler = Callable[[Manifest], dict[str, object]]
+
+
+def add(
+    hub: HubClient, place: Place, wish: Wish, *, profile: Profiler, told: Told = lambda progress: None
+) -> Added:
+    """Add what lies in a place as the next version; nothing if the newest one is the same.
+
+    Args:
+        hub: Where it goes.
+        place: The folder or file.
+        wish: Its name and message.
+        profile: Says what is known of the tables among the files.
+        told: Called as it goes on.
+
+    Raises:
+        InvalidInput: Something in it cannot be kept, or changes while it is read.
+        Conflict: The name is another project's.
+        StoreFull: The hub has no room; no version was made.
+    """
+    memory = scanning.recall(place)
+    found = scanning.scan(place, memory)
+    newest = hub.find_dataset_version(wish.name)
+    if newest is not None and newest.digest == memory.manifest and memory.matches(found):
+        return Added(newest, is_new=False)
+    base = hub.dataset_layout(newest) if newest is not None else Layout()
+    with _Sender(hub) as sender:
+        packer = Packer(base, sender.send)
+        manifest = _Reading(place, found, packer, told).read()
+        digest = _remember(place, found, manifest)
+        if newest is not None and newest.digest == digest:
+            return Added(newest, is_new=False)
+        layout = packer.finish()
+    hub.blobs.put_bytes(manifest.to_bytes())
+    message = AddVersion(
+        name=wish.name,
+        project=wish.project,
+        digest=digest,
+        layout=hub.blobs.put_bytes(layout.to_bytes()),
+        message=wish.message,
+        profile=profile(manifest),
+        source=wish.source,
+        source_run_id=wish.run_id,
+        added_bytes=packer.added_bytes,
+    )
+    return Added(hub.add_dataset_version(message), is_new=True)
+
+
+def manifest_of(place: Place) -> tuple[Digest, Manifest]:
+    """Read a place for its manifest alone, and the manifest's digest; nothing is sent.
+
+    Raises:
+        InvalidInput: As `add`.
+    """
+    memory = scanning.recall(place)
+    found = scanning.scan(place, memory)
+    packer = Packer(Layout(), lambda digest, data: None)
+    manifest = _Reading(place, found, packer, lambda progress: None, keeps=False).read()
+    return _remember(place, found, manifest), manifest
+
+
+def is_unchanged(place: Place, digest: Digest) -> bool:
+    """Tell, without reading a file, that a place is what it was when it had this manifest.
+
+    False also where only reading could tell.
+    """
+    memory = scanning.recall(place)
+    return memory.manifest == digest and memory.matches(scanning.scan(place, memory))
+
+
+class _Reading:
+    """Reads each file that is not known, once, and gives it to the packer."""
+
+    def __init__(self, place: Place, found: Scan, packer: Packer, told: Told, *, keeps: bool = True) -> None:
+        self._root = str(place.root)
+        self._found = found
+        self._packer = packer
+        self._told = told
+        self._keeps = keeps
+        self._all_bytes = sum(file.stamp[0] for file in found.files)
+        self._done_bytes = 0
+        self._next_at = 0.0
+
+    def read(self) -> Manifest:
+        entries = []
+        files = self._found.files
+        for number, unsettled in enumerate(files):
+            file = files[number] = self._settle(unsettled)
+            assert file.hash is not None  # it is settled
+            entries.append(
+                ManifestEntry(file.path, digest_of_raw(file.hash), file.stamp[0], file.is_executable)
+            )
+            self._done_bytes += file.stamp[0]
+            self._tell(number + 1)
+        entries += [ManifestEntry(name, link=target) for name, target in self._found.links.items()]
+        self._pack_again()
+        return Manifest.of(entries)
+
+    def _settle(self, file: Found) -> Found:
+        """Give the file with its hash, its bytes packed or known to be stored."""
+        if file.hash is not None and (not self._keeps or not file.stamp[0] or self._packer.has(file.hash)):
+            if self._keeps and file.stamp[0]:
+                self._packer.keep(file.hash)
+            return file
+        for _ in range(_TRIES):
+            read, hash_ = self._read_one(file)
+            if read == file.stamp:
+                return file._replace(hash=hash_)
+            file = file._replace(stamp=read)
+        raise InvalidInput(
+            field="file", value=file.path, wanted="a file that does not change while it is read"
+        )
+
+    def _read_one(self, file: Found) -> tuple[scanning.Stamp, bytes]:
+        """Read a file; gives its stamp after that, and its hash."""
+        descriptor = os.open(os.path.join(self._root, file.path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if file.stamp[0] > CUT_FROM_BYTES:
+                hash_ = self._read_large(descriptor)
+            else:
+                data = os.read(descriptor, file.stamp[0] + 1)
+                hash_ = hash_piece(data)
+                if len(data) == file.stamp[0] and data and self._keeps:
+                    self._take(hash_, data)
+            return scanning.stamp_of(os.fstat(descriptor)), hash_
+        finally:
+            os.close(descriptor)
+
+    def _take(self, hash_: bytes, data: bytes) -> None:
+        if self._packer.has(hash_):
+            self._packer.keep(hash_)
+        else:
+            self._packer.add(hash_, data)
+
+    def _read_large(self, descriptor: int) -> bytes:
+        whole, pieces = blake3(), []
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            for window, cuts in cut(file):
+                whole.update(window)
+                for piece in cuts if self._keeps else ():
+                    pieces.append(hash_piece(piece))
+                    self._packer.add(pieces[-1], piece)
+        hash_ = whole.digest()
+        if self._keeps:
+            self._packer.close_file(hash_, tuple(pieces))
+        return hash_
+
+    def _pack_again(self) -> None:
+        """Pack what lies in packs that hold little else of this version any more."""
+        wanted = self._packer.sparse()
+        for file in self._found.files if wanted else ():
+            for hash_, data in self._pieces(file, wanted):
+                self._packer.again(hash_, data)
+
+    def _pieces(self, file: Found, wanted: set[bytes]) -> Iterator[tuple[bytes, memoryview]]:
+        if file.stamp[0] <= CUT_FROM_BYTES and file.hash not in wanted:
+            return
+        with open(os.path.join(self._root, file.path), "rb", buffering=0) as opened:
+            pieces = (
+                ((hash_piece(it), it) for _, cuts in cut(opened) for it in cuts)
+                if file.stamp[0] > CUT_FROM_BYTES
+                else ((hash_piece(data), memoryview(data)) for data in [opened.read()])
+            )
+            yield from ((hash_, data) for hash_, data in pieces if hash_ in wanted)
+
+    def _tell(self, files: int) -> None:
+        if files == len(self._found.files) or time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + 0.2
+            self._told(Progress(files, len(self._found.files), self._done_bytes, self._all_bytes))
+
+
+class _Sender:
+    """Sends packs while the next ones are made."""
+
+    def __init__(self, hub: HubClient) -> None:
+        self._blobs = hub.blobs
+        self._threads = ThreadPoolExecutor(_SENT_AT_ONCE, thread_name_prefix="packs")
+        self._under_way: list[Future[Digest]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            self._wait(0)
+
+    def send(self, digest: Digest, data: bytes) -> None:
+        """Send a pack; waits while too many are under way."""
+        self._wait(_SENT_AT_ONCE - 1)
+        self._under_way.append(self._threads.submit(self._blobs.put_bytes, data))
+
+    def _wait(self, at_most: int) -> None:
+        while len(self._under_way) > at_most:
+            self._under_way.pop(0).result()
+
+
+def _remember(place: Place, found: Scan, manifest: Manifest) -> Digest:
+    """Keep the stamps of what was read, and give the manifest's digest."""
+    now_ns = time.time_ns()
+    digest = digest_of_raw(hash_piece(manifest.to_bytes()))
+    known = {
+        file.path: (*file.stamp, file.hash)
+        for file in found.files
+        if file.hash is not None and scanning.is_at_rest(file.stamp, now_ns)
+    }
+    scanning.remember(place, Memory(manifest=digest, files=known, links=found.links))
+    return digest

@@ -1,0 +1,52 @@
+"""Checking that the hub still has every byte of a version."""
+
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from relive.client.packed import PackedVersion, Sweep
+from relive.core.artifact import ManifestEntry
+from relive.errors import HubRefused, ReliveError
+from relive.formats.packs import raw
+
+
+def verify_pieces(source: PackedVersion, told: Callable[[int, int], None]) -> list[tuple[str, str]]:
+    """Read every file of a version, and name those that are not what they should be.
+
+    Args:
+        source: The version.
+        told: Called with how many files and bytes were read.
+
+    Raises:
+        HubUnreachable: The hub does not answer.
+        HubRefused: It refuses; a pack that is gone is a problem of its files.
+    """
+    problems, done = [], 0
+    files = [entry for entry in source.manifest.entries if entry.link is None]
+    pieces = [piece for entry in files for piece in _known(source, entry)]
+    with Sweep(source, pieces) as sweep:
+        for number, entry in enumerate(files):
+            problem = _check(source, sweep, entry)
+            if problem:
+                problems.append((entry.path, problem))
+            done += entry.size_bytes
+            told(number + 1, done)
+    return problems
+
+
+def _known(source: PackedVersion, entry: ManifestEntry) -> tuple[bytes, ...]:
+    return (source.layout.pieces_of(raw(entry.digest)) or ()) if entry.size_bytes else ()
+
+
+def _check(source: PackedVersion, sweep: Sweep, entry: ManifestEntry) -> str:
+    hasher = blake3()
+    try:
+        for piece in source.pieces_of(entry):
+            hasher.update(sweep.read(piece))
+    except HubRefused as error:
+        if error.status != 404:
+            raise
+        return "its pack is gone"
+    except ReliveError as error:
+        return error.what()
+    return "" if hasher.digest() == raw(entry.digest) else "its bytes are not what its digest says"

@@ -1,0 +1,269 @@
+"""Data goes in and comes out: the same bytes, nothing twice, and nothing half."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from relive.client.hub import HubClient
+from relive.client.laying import PARTIAL, lay
+from relive.client.packed import PackedVersion
+from relive.core.artifact import Manifest
+from relive.core.dataset import DatasetVersion
+from relive.core.picking import pick_files
+from relive.data import scan as scanning
+from relive.data.add import is_unchanged, manifest_of
+from relive.data.scan import place_of
+from relive.errors import BlobCorrupt, HubRefused, InvalidInput, NotFound
+from relive.formats import hashing, packs
+from relive.formats.layout import Layout
+from relive.formats.manifest_io import list_tree, read_manifest
+from relive.services import collecting
+from relive.wire.datasets import AddVersion
+from relive.wire.housekeeping import GcReport
+from tests.support.bench import Bench
+from tests.unit.data.conftest import add_it, age
+
+
+def tree_of(root: Path) -> Manifest:
+    """Give what lies in a folder, read by the code that knows nothing of packs."""
+    return read_manifest(root, list_tree(root))
+
+
+def get(hub: HubClient, version: DatasetVersion, target: Path) -> Manifest:
+    """Write a version into a folder."""
+    source = PackedVersion(hub, version)
+    lay(source, source.manifest, target)
+    return source.manifest
+
+
+class TestAdding:
+    def test_what_goes_in_comes_out(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        added = add_it(hub, folder, message="first")
+        version = added.version
+        assert added.is_new
+        assert (version.ref, version.message, version.files) == ("d@v1", "first", 7)
+        manifest = get(hub, version, tmp_path / "out")
+        assert manifest == tree_of(tmp_path / "out") == tree_of(folder)
+        assert version.digest == hashing.blake3_digest(tree_of(folder).to_bytes())
+        assert not (tmp_path / "out" / PARTIAL).exists()
+
+    def test_the_same_again_is_no_version(self, hub: HubClient, folder: Path, monkeypatch) -> None:
+        first = add_it(hub, folder)
+        monkeypatch.setattr(os, "open", refuse)  # nothing is read
+        again = add_it(hub, folder)
+        assert (again.is_new, again.version) == (False, first.version)
+
+    def test_read_again_without_the_stamps_it_is_no_version_either(
+        self, hub: HubClient, folder: Path, cache: Path
+    ) -> None:
+        first = add_it(hub, folder)
+        for file in (cache / "datasets").iterdir():
+            file.write_bytes(b"broken")
+        assert add_it(hub, folder).version == first.version
+
+    def test_an_edit_stores_little(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        add_it(hub, folder)
+        data = (folder / "big.bin").read_bytes()
+        (folder / "big.bin").write_bytes(data[:4_000_000] + b"inserted" * 1000 + data[4_000_000:])
+        (folder / "sub/small.txt").unlink()
+        (folder / "link").unlink()
+        version = add_it(hub, folder).version
+        assert (version.number, version.files) == (2, 5)
+        assert version.added_bytes < 2_500_000
+        get(hub, version, tmp_path / "out")
+        assert tree_of(tmp_path / "out") == tree_of(folder)
+
+    def test_a_file_alone(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        version = add_it(hub, folder / "rows.csv", "rows").version
+        assert [it.path for it in get(hub, version, tmp_path / "out").entries] == ["rows.csv"]
+        assert version.added_bytes < version.size_bytes  # text is compressed
+        assert not add_it(hub, folder / "rows.csv", "rows").is_new
+
+    def test_nothing_at_all(self, hub: HubClient, tmp_path: Path) -> None:
+        (tmp_path / "none").mkdir()
+        version = add_it(hub, tmp_path / "none").version
+        assert (version.files, version.size_bytes) == (0, 0)
+        assert get(hub, version, tmp_path / "out").entries == ()
+        with pytest.raises(NotFound):
+            place_of(tmp_path / "absent")
+
+    def test_what_cannot_be_kept_is_named(self, hub: HubClient, folder: Path) -> None:
+        (folder / "key.pem").write_text("x")
+        with pytest.raises(InvalidInput, match=r"key\.pem"):
+            add_it(hub, folder)
+        (folder / "key.pem").unlink()
+        (folder / "lost").symlink_to("nowhere")
+        with pytest.raises(InvalidInput, match="lost"):
+            add_it(hub, folder)
+        (folder / "lost").unlink()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(folder / "s"))
+            with pytest.raises(InvalidInput, match="s is"):
+                add_it(hub, folder)
+        assert hub.list_datasets() == []
+
+    def test_what_is_left_out(self, folder: Path) -> None:
+        (folder / ".git").mkdir()
+        (folder / ".git/config").touch()
+        found = scanning.scan(place_of(folder, ["*.bin", "sub/", "link"]), scanning.Memory())
+        assert [file.path for file in found.files] == ["empty", "rows.csv", "run.sh"]
+
+    def test_a_link_that_leads_out_is_read(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "outside").write_text("from outside")
+        (folder / "from").symlink_to(tmp_path / "outside")
+        get(hub, add_it(hub, folder).version, tmp_path / "out")
+        assert (tmp_path / "out/from").read_text() == "from outside"
+        assert not (tmp_path / "out/from").is_symlink()
+
+    def test_a_change_within_the_same_size_is_seen(self, hub: HubClient, folder: Path) -> None:
+        add_it(hub, folder)
+        before = os.stat(folder / "sub/small.txt")
+        (folder / "sub/small.txt").write_text("HELLO\n")
+        os.utime(folder / "sub/small.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert add_it(hub, folder).is_new  # its change time tells
+
+    def test_a_fresh_file_is_not_believed_by_its_stamp(self, folder: Path) -> None:
+        place = place_of(folder)
+        (folder / "fresh").write_text("1")
+        digest, _ = manifest_of(place)
+        assert "fresh" not in scanning.recall(place).files
+        assert not is_unchanged(place, digest)
+        assert manifest_of(place)[0] == digest
+
+    def test_a_file_that_never_rests_is_refused(self, hub: HubClient, folder: Path, monkeypatch) -> None:
+        real = os.fstat
+
+        def restless(descriptor: int) -> os.stat_result:
+            (folder / "rows.csv").open("a").close()
+            os.utime(folder / "rows.csv")
+            return real(descriptor)
+
+        monkeypatch.setattr("relive.data.add.os.fstat", restless)
+        with pytest.raises(InvalidInput, match="does not change while it is read"):
+            add_it(hub, folder)
+
+    def test_a_name_of_another_project(self, hub: HubClient, folder: Path) -> None:
+        add_it(hub, folder / "rows.csv")
+        message = add_it(hub, folder / "rows.csv").version
+        other = AddVersion(name="d", project="other", digest=message.digest, layout=message.layout)
+        with pytest.raises(HubRefused, match="another project"):
+            hub.add_dataset_version(other)
+
+    def test_a_version_without_its_bytes_is_refused(self, hub: HubClient, folder: Path, bench: Bench) -> None:
+        version = add_it(hub, folder).version
+        nothing = hub.blobs.put_bytes(Layout().to_bytes())
+        lies = AddVersion(name="e", project="demo", digest=version.digest, layout=nothing)
+        with pytest.raises(HubRefused, match=r"big\.bin is missing"):
+            hub.add_dataset_version(lies)
+        for pack in hub.dataset_layout(version).packs:
+            bench.services.blobs.delete(pack.digest)
+        lost = AddVersion(name="e", project="demo", digest=version.digest, layout=version.layout)
+        with pytest.raises(HubRefused, match="not in the store any more"):
+            hub.add_dataset_version(lost)
+        assert [it.dataset.name for it in hub.list_datasets()] == ["d"]
+
+
+class TestGetting:
+    def test_only_a_part(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        source = PackedVersion(hub, add_it(hub, folder).version)
+        part = pick_files(source.manifest, ["sub", "*.csv"], "d@v1")
+        assert [it.path for it in part.entries] == ["rows.csv", "sub/same.txt", "sub/small.txt"]
+        assert lay(source, part, tmp_path / "out").files == 3
+        assert tree_of(tmp_path / "out") == part
+        with pytest.raises(NotFound, match=r"no\.txt"):
+            pick_files(source.manifest, ["no.txt"], "d@v1")
+
+    def test_what_is_there_stays_and_what_is_torn_is_mended(
+        self, hub: HubClient, folder: Path, tmp_path: Path
+    ) -> None:
+        version = add_it(hub, folder).version
+        out = tmp_path / "out"
+        get(hub, version, out)
+        (out / "rows.csv").write_text("torn")
+        (out / "sub/same.txt").unlink()
+        (out / "run.sh").chmod(0o644)
+        (out / "own").write_text("mine")
+        (out / PARTIAL).mkdir()
+        (out / PARTIAL / "999999999").write_text("left by a killed one")
+        source = PackedVersion(hub, version)
+        laid = lay(source, source.manifest, out)
+        assert (laid.files, laid.there) == (2, 4)
+        (out / "own").unlink()
+        assert tree_of(out) == tree_of(folder)
+
+    def test_a_folder_in_the_place_of_a_file(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        version = add_it(hub, folder).version
+        (tmp_path / "out/rows.csv").mkdir(parents=True)
+        (tmp_path / "out/sub").symlink_to(tmp_path)
+        get(hub, version, tmp_path / "out")
+        assert tree_of(tmp_path / "out") == tree_of(folder)
+        assert not (tmp_path / "small.txt").exists()  # nothing was written through a link
+
+    def test_damage_is_seen_and_leaves_no_file(
+        self, hub: HubClient, folder: Path, tmp_path: Path, bench: Bench
+    ) -> None:
+        version = add_it(hub, folder).version
+        source = PackedVersion(hub, version)
+        pack = bench.services.blobs.path_of(source.layout.packs[0].digest)  # type: ignore[attr-defined]
+        data = bytearray(pack.read_bytes())
+        data[len(data) // 2] ^= 1
+        pack.chmod(0o644)
+        pack.write_bytes(data)
+        with pytest.raises(BlobCorrupt):
+            lay(source, source.manifest, tmp_path / "out")
+        assert not (tmp_path / "out/big.bin").exists()
+        with pytest.raises(BlobCorrupt):
+            read_all(source)
+
+
+class TestGarbage:
+    def collect(self, bench: Bench) -> GcReport:
+        """Collect as if all were old."""
+        lines = list(collecting.collect(bench.services, deleted_before=0.0))
+        report = lines[-1]
+        assert isinstance(report, GcReport)
+        return report
+
+    def age_blobs(self, bench: Bench) -> None:
+        """Make every blob and pin two days old."""
+        for info in bench.services.blobs.list():
+            path = bench.services.blobs.path_of(info.digest)  # type: ignore[attr-defined]
+            os.utime(path, (1.0, 1.0))
+
+    def test_a_pack_goes_with_the_last_version_that_needs_it(
+        self, hub: HubClient, folder: Path, bench: Bench, tmp_path: Path, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(packs, "PACK_BYTES", 3_000_000)
+        monkeypatch.setattr(collecting, "DAY_S", 0.0)
+        first = add_it(hub, folder).version
+        (folder / "big.bin").write_bytes((folder / "big.bin").read_bytes()[5_000_000:])
+        age()
+        second = add_it(hub, folder).version
+        old, new = ({pack.digest for pack in hub.dataset_layout(it).packs} for it in (first, second))
+        assert old & new
+        assert old - new
+        self.age_blobs(bench)
+        bench.services.store.release_blobs(before=bench.services.store.now() + 10)
+        self.collect(bench)
+        get(hub, first, tmp_path / "one")
+        hub.delete_dataset_version("d@v1")
+        self.age_blobs(bench)
+        bench.services.store.release_blobs(before=bench.services.store.now() + 10)
+        self.collect(bench)
+        left = {info.digest for info in bench.services.blobs.list()}
+        assert new <= left
+        assert not (old - new) & left
+        get(hub, second, tmp_path / "two")
+        assert tree_of(tmp_path / "two") == tree_of(folder)
+
+
+def read_all(source: PackedVersion) -> list[bytes]:
+    """Read every piece, each checked by itself."""
+    return [bytes(source.read(piece)) for piece in source.layout.pieces]
+
+
+def refuse(*args: object, **more: object) -> int:
+    """Stand for a call that must not come."""
+    raise AssertionError(f"opened {args}")
