@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,21 @@ def test_who_waits_for_a_commit_is_told(store, monkeypatch):
     monkeypatch.setattr(uploads, "_LOCK_WITHIN_S", 0.05)
     upload = begin(store)
     send(upload, 0, piece(0))
-    with upload.writing(), pytest.raises(Conflict, match="put together"):
+    descriptor = upload.open_file()
+    with upload.holding(descriptor), pytest.raises(Conflict, match="put together"):
         upload.commit()
+    os.close(descriptor)
     with pytest.raises(Conflict, match="2 of its 3 parts"):
         upload.commit()
+
+
+def test_a_part_does_not_count_for_another_file_of_the_same_name(store):
+    """The upload was thrown away in the middle of a part, and begun again by another."""
+    upload = begin(store)
+    with upload.part(1, expected=blake3_digest(piece(1))) as late:
+        late.write(piece(1)[:10])
+        store.drop_uploads(before=time.time() + 60)
+        send(upload, 0, piece(0))
+        with pytest.raises(Conflict, match="it is over"):
+            late.write(piece(1)[10:])
+    assert upload.missing() == [1, 2]

@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from relive.client.transport import Transport, path_of
 from relive.core.digest import Digest
-from relive.errors import HubRefused
+from relive.errors import HubRefused, HubUnreachable
 from relive.formats.hashing import blake3_digest
 from relive.wire.blobs import BeginUpload, UploadState
 
@@ -37,8 +37,8 @@ def send_in_parts(
         StoreFull: The hub has no room.
     """
     sender = _Sender(transport, digest, size_bytes)
-    tries = 0
-    while not (state := sender.ask()).is_stored:
+    tries, state = 0, sender.ask(transport)
+    while not state.is_stored:
         if state.is_finishing:
             transport.wait(_ASK_EVERY_S)
         elif state.missing:
@@ -47,19 +47,19 @@ def send_in_parts(
         else:
             tries += 1
             sender.finish(is_last=tries == _TRIES)
+        state = sender.ask()
 
 
 class _Sender:
     """One upload."""
 
     def __init__(self, transport: Transport, digest: Digest, size_bytes: int) -> None:
-        self._hub = transport
         self._patient = transport.with_retries(max(PATIENCE_S, transport.retry_for_s))
         self._path = path_of("blobs", digest, "upload")
         self._about = BeginUpload(size_bytes)
 
-    def ask(self) -> UploadState:
-        return self._hub.post(self._path, self._about, UploadState, repeatable=True)
+    def ask(self, hub: Transport | None = None) -> UploadState:
+        return (hub or self._patient).post(self._path, self._about, UploadState, repeatable=True)
 
     def send(self, file: IO[bytes], state: UploadState) -> None:
         """Send parts, until all that were named are there or others put them together."""
@@ -74,11 +74,15 @@ class _Sender:
                 return
 
     def finish(self, *, is_last: bool) -> None:
-        """Have the parts put together; a hub that is at it already, or lacks one, is asked again."""
+        """Have the parts put together; a hub that is at it, lacks one, or is silent, is asked again."""
         try:
             self._patient.post(f"{self._path}/finish", self._about, type(None), repeatable=True)
         except HubRefused as error:
             if error.status != _CONFLICT or is_last:
+                raise
+        except HubUnreachable:
+            # It reads all that was sent, which may take longer than any silence is waited for.
+            if is_last:
                 raise
 
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from relive.client.transport import Transport
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.formats.hashing import blake3_digest
+from relive.stores.blobs import uploads
 from relive.stores.blobs.uploads import PartedUpload
 from tests.support.fake_hub import FakeHub, running_hub
 
@@ -159,6 +161,20 @@ def test_parts_that_never_become_the_file_end_in_an_error(hub, large, monkeypatc
     monkeypatch.setattr(PartedUpload, "commit", conflict)
     with pytest.raises(HubRefused, match="a part is missing"):
         client(hub).put_file(large)
+
+
+def test_a_hub_that_reads_for_long_is_not_taken_for_one_that_is_away(hub, large, monkeypatch):
+    hash_all = uploads._hash
+
+    def slow(descriptor, size_bytes):
+        time.sleep(1.5)
+        return hash_all(descriptor, size_bytes)
+
+    monkeypatch.setattr(uploads, "_hash", slow)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    assert client(hub, timeout_s=0.7).put_file(large) == DIGEST
+    asked = [path for method, path in hub.requests if path.endswith("/finish")]
+    assert len(asked) == 1
 
 
 def test_a_small_file_goes_at_once(hub, tmp_path):

@@ -31,7 +31,7 @@ _HERE: Final = b"\x01"
 _LOCK_EVERY_S: Final = 0.02
 _BEING_COMMITTED: Final = "its parts are being put together"
 # Longer than any piece of a part takes to be written.
-_LOCK_WITHIN_S: Final = 10.0
+_LOCK_WITHIN_S: Final = 2.0
 
 Keep = Callable[[int, Path, Hashed], Kept]
 
@@ -100,11 +100,9 @@ class PartedUpload:
 
     @property
     def is_committing(self) -> bool:
-        with disk_errors(self._path):
+        with disk_errors(self._path), suppress(FileNotFoundError):
             try:
-                os.close(self._lock(fcntl.LOCK_SH))
-            except FileNotFoundError:
-                return False
+                os.close(self._locked(fcntl.LOCK_SH))
             except BlockingIOError:
                 return True
         return False
@@ -129,39 +127,45 @@ class PartedUpload:
         self.uploads.budget.claim(0).close(kept_bytes=self.size_bytes if kept.is_new else 0)
         return BlobInfo(digest=self.digest, size_bytes=self.size_bytes, stored_at=kept.stored_at)
 
-    def make_file(self) -> None:
-        """See that the file is there, in its full size."""
+    def open_file(self) -> int:
+        """Open the file to be written to; it is made, in its full size, if it is not there.
+
+        Raises:
+            Conflict: It is complete.
+        """
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError:
-            return  # complete: a commit that was cut off had made it read-only already, as blobs are
+            # A commit that was cut off had made it read-only already, as blobs are.
+            raise self._conflict(_BEING_COMMITTED) from None
         try:
             if os.fstat(descriptor).st_size < self.size_bytes:
                 os.ftruncate(descriptor, self.size_bytes + self.n_parts)
-        finally:
+        except BaseException:
             os.close(descriptor)
+            raise
+        return descriptor
 
     @contextmanager
-    def writing(self) -> Iterator[int]:
-        """Give the open file, which nobody makes a blob meanwhile; only for as long as one write takes.
+    def holding(self, descriptor: int) -> Iterator[None]:
+        """Let nobody make an open file a blob meanwhile; only for as long as one write takes.
 
         Raises:
-            Conflict: Somebody makes it one now, or has done so.
+            Conflict: Somebody makes it one now, has done so, or has thrown it away.
         """
         try:
-            descriptor = self._lock(fcntl.LOCK_SH, os.O_RDWR)
-        except (BlockingIOError, PermissionError):
+            self._lock(descriptor, fcntl.LOCK_SH)
+        except BlockingIOError:
             raise self._conflict(_BEING_COMMITTED) from None
         except FileNotFoundError:
             raise self._conflict("it is over") from None
         try:
-            yield descriptor
+            yield
         finally:
-            os.close(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def mark(self, descriptor: int, number: int) -> None:
-        """Note that a part is here, once its bytes are."""
-        os.fdatasync(descriptor)
+        """Note in the open file that a part is here, whose bytes are flushed."""
         if os.fstat(descriptor).st_size > self.size_bytes:
             os.pwrite(descriptor, _HERE, self.size_bytes + number)
 
@@ -178,7 +182,7 @@ class PartedUpload:
         deadline = time.monotonic() + _LOCK_WITHIN_S
         while True:
             try:
-                return self._lock(fcntl.LOCK_EX)
+                return self._locked(fcntl.LOCK_EX)
             except FileNotFoundError:
                 raise self._conflict("it is over, or none of its parts came") from None
             except BlockingIOError:
@@ -186,23 +190,31 @@ class PartedUpload:
                     raise self._conflict(_BEING_COMMITTED) from None
             time.sleep(_LOCK_EVERY_S)
 
-    def _lock(self, how: int, access: int = os.O_RDONLY) -> int:
-        """Open the file, and lock it without waiting.
-
-        Raises:
-            BlockingIOError: Others hold it.
-            PermissionError: It is complete, and read-only already.
-            FileNotFoundError: There is none, or it lost its name meanwhile.
-        """
-        descriptor = os.open(self._path, access | os.O_CLOEXEC)
+    def _locked(self, how: int) -> int:
+        """Open the file for reading, and lock it; raises as `_lock`."""
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
-                raise FileNotFoundError(self._path)
+            self._lock(descriptor, how)
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _lock(self, descriptor: int, how: int) -> None:
+        """Lock the open file, without waiting.
+
+        Raises:
+            BlockingIOError: Others hold it.
+            FileNotFoundError: It has lost its name.
+        """
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        try:
+            has_name = os.path.samestat(os.fstat(descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            has_name = False
+        if not has_name:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            raise FileNotFoundError(self._path)
 
     def _conflict(self, reason: str) -> Conflict:
         hint = "ask which parts are missing, then go on"
@@ -226,26 +238,29 @@ class PartWriter(HashingWriter):
         )
 
     def _begin(self) -> None:
-        self._upload.make_file()
+        # Open until the end: nobody else's file can then be taken for it.
+        self._descriptor = self._upload.open_file()
 
     def _append(self, view: memoryview) -> None:
         if self._position + view.nbytes > self._stop:
             raise self._wrong_size(f"more than {self._stop - self._start}")
-        with self._upload.writing() as descriptor:
+        with self._upload.holding(self._descriptor):
             while view:
-                n_written = os.pwrite(descriptor, view, self._position)
+                n_written = os.pwrite(self._descriptor, view, self._position)
                 self._position += n_written
                 view = view[n_written:]
 
     def _keep(self, hashed: Hashed) -> Kept:
         if self._position != self._stop:
             raise self._wrong_size(str(hashed.size_bytes))
-        with self._upload.writing() as descriptor:
-            self._upload.mark(descriptor, self._number)
+        os.fdatasync(self._descriptor)  # without the lock, for it may take long
+        with self._upload.holding(self._descriptor):
+            self._upload.mark(self._descriptor, self._number)
         return Kept(time.time(), is_new=False)
 
     def _discard(self) -> None:
-        """Leave what was written: it counts as missing, and the next try takes its place."""
+        # What was written stays: it counts as missing, and the next try takes its place.
+        os.close(self._descriptor)
 
     def _wrong_size(self, given: str) -> InvalidInput:
         wanted = f"{self._stop - self._start} bytes"
