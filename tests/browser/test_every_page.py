@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Response
 
 from tests.browser.conftest import Reader, reading
 from tests.support.seed_evaluation import QUESTIONS
+from tests.support.seed_reviews import OWN, TEAM
 from tests.support.seed_traces import ANSWERED
 from tests.support.site import Site
 
@@ -87,6 +88,11 @@ FULL = [
     f"/p/digits/evaluation/{QUESTIONS}?after=100",
     "/p/digits/evaluation/d-2",
     "/p/ideas/evaluation",
+    "/p/digits/reviews",
+    f"/p/digits/reviews/{TEAM}",
+    f"/p/digits/reviews/{TEAM}?status=pending",
+    f"/p/digits/reviews/{OWN}",
+    "/p/ideas/reviews",
 ]
 EMPTY = [
     "/",

@@ -29,6 +29,7 @@ from tests.support.seed import (
 )
 from tests.support.seed_evaluation import tell_evaluation
 from tests.support.seed_media import tell_media
+from tests.support.seed_reviews import tell_reviews
 from tests.support.seed_traces import tell_traces
 
 _DAY = 86400.0
@@ -51,6 +52,7 @@ def full_hub(folder: Path, *, now: float, **options: Any) -> tuple[HubConfig, Se
     digits = store.ensure_experiment(store.get_project("digits").id, "assistant")
     tell_traces(store, digits.id, now=now)
     tell_evaluation(store, digits.id, now=now)
+    tell_reviews(store, digits.id, now=now)
     tell_sweep(seeder, now)
     tell_matrix(seeder, now)
     tell_media(seeder, now)

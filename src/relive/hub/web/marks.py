@@ -6,6 +6,7 @@ import msgspec
 
 from relive.core.endpoint import RevisionState
 from relive.core.pipeline import PipelineStatus, StageStatus
+from relive.core.review import IssueStatus, ReviewStatus
 from relive.core.run import RunStatus
 from relive.core.trace import TraceState
 from relive.core.trajectory import VerdictLevel
@@ -84,6 +85,16 @@ SPANS: Final[dict[str, Mark]] = {
     "OK": Mark("✔", "ok", "good"),
     "ERROR": _FAILED,
     "UNSET": Mark("•", "done", "quiet"),
+}
+REVIEWS: Final[dict[ReviewStatus, Mark]] = {
+    ReviewStatus.PENDING: Mark("○", "pending", "quiet"),
+    ReviewStatus.COMPLETE: Mark("✔", "complete", "good"),
+    ReviewStatus.DECLINED: Mark("⊘", "declined", "quiet"),
+}
+ISSUES: Final[dict[IssueStatus, Mark]] = {
+    IssueStatus.PENDING: Mark("○", "pending", "warn"),
+    IssueStatus.REJECTED: Mark("⊘", "rejected", "quiet"),
+    IssueStatus.RESOLVED: Mark("✔", "resolved", "good"),
 }
 VERSIONS: Final[dict[str, Mark]] = {
     "candidate": Mark("○", "candidate", "quiet"),
