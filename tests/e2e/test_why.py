@@ -26,6 +26,18 @@ import json, os
 p = json.load(open("params.json"))
 json.dump({"score": p["c"] + int.from_bytes(os.urandom(2)) / 1e7}, open("m.json", "w"))
 """
+# c and f act from the first step, d only behind step 40.
+SLOW = """
+import json, time
+import relive
+p = json.load(open("params.json"))
+w = 0.0
+for step in range(60):
+    w += 0.1 * (1 + p["c"]) + 0.01 * p["f"] + (p["d"] if step > 40 else 0)
+    relive.step({"w": [w]}, stream="net")
+    time.sleep(0.1)
+json.dump({"w": w}, open("m.json", "w"))
+"""
 KEYS = "abcdefgh"
 
 
@@ -73,6 +85,12 @@ def runs_of(hub: RealHub, project: str) -> int:
 
 def made(report: Any, phase: str) -> int:
     return sum(it["phase"] == phase and not it["reused"] for it in report["tried"])
+
+
+def took_s(hub: RealHub, run_id: str) -> float:
+    usage = hub.client().get_run(run_id).run.usage
+    assert usage is not None
+    return usage.wall_s
 
 
 def names(report: Any, what: str = "causes") -> list[str]:
@@ -191,6 +209,21 @@ def test_repeats_tell_the_noise_of_what_does_not_reproduce_itself(hub: RealHub, 
     assert any("bit by bit" in note for note in report["notes"])
     quiet = why(hub, *two_runs(hub, tmp_path / "q", "quiet", NOISY.replace('p["c"]', "0")))
     assert (quiet["status"], quiet["causes"]) == ("within_noise", [])
+
+
+def test_runs_end_where_the_two_part_and_whole_ones_prove_it(hub: RealHub, tmp_path: Path) -> None:
+    report = why(hub, *two_runs(hub, tmp_path / "p", "slow", SLOW), "--parallel", "4")
+    # A beginning does not show what acts late: whole runs find it from there.
+    assert names(report) == ["params.json:c", "params.json:d", "params.json:f"]
+    assert "1 final state" in report["compared"] or "1 metric" in report["compared"]
+    early = [it for it in report["tried"] if it["until"] is not None]
+    assert len(early) >= 3
+    assert {it["until"] for it in early} == {0}
+    longest = max(took_s(hub, it["run_id"]) for it in early)
+    shortest = min(took_s(hub, it["run_id"]) for it in report["tried"] if it["metrics"])
+    assert longest < shortest
+    proof = [it for it in report["tried"] if it["names"] == names(report)]
+    assert [it["until"] for it in proof] == [None]
 
 
 def test_the_answer_is_kept_as_a_run(hub: RealHub, tmp_path: Path) -> None:

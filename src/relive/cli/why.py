@@ -14,7 +14,8 @@ from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
 from relive.replay.answers import keep_answer
 from relive.replay.diff import load_side
 from relive.replay.plan import make_plan
-from relive.replay.why import Question, Why
+from relive.replay.trials import Question
+from relive.replay.why import Why
 
 _SHOWN: Final = 12
 _WIDTH: Final = 40
@@ -106,6 +107,7 @@ class Told:
     def tried(self, it: Tried) -> None:
         """Say what came out."""
         known = " (known)" if it.reused else ""
+        known += f" (until step {it.until})" if it.until is not None else ""
         reason = f": {it.reason.splitlines()[0][:100]}" if it.reason else ""
         self._say(f"  {escape(_listed(it.names))} → {it.outcome}{known}{escape(reason)}")
 
@@ -127,9 +129,9 @@ def _interrupts(asked: Why) -> Iterator[None]:
     """Let Ctrl-C end the runs and the report be made all the same; a second one gives that up."""
 
     def stop(*_: Any) -> None:
-        if asked.variants.is_stopped:
+        if asked.trials.variants.is_stopped:
             raise KeyboardInterrupt
-        asked.variants.stop()
+        asked.trials.variants.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -151,7 +153,7 @@ def _show_plan(asked: Why, *, as_json: bool) -> None:
                         "after": it.after,
                         "cleared": it.cleared,
                     }
-                    for it in asked.swaps
+                    for it in asked.trials.swaps
                 ],
                 "uncontrolled": asked.uncontrolled,
             }
@@ -167,15 +169,14 @@ def _show_plan(asked: Why, *, as_json: bool) -> None:
                 _short(it.after),
                 f"cleared: {it.cleared}" if it.cleared else "",
             )
-            for it in asked.swaps
+            for it in asked.trials.swaps
         ),
         empty="No input differs that can be exchanged.",
     )
     _print_uncontrolled(asked.uncontrolled)
-    n_suspects = sum(not it.cleared for it in asked.swaps)
-    out.print(
-        f"{plural(n_suspects, 'input')} would be tried, {len(asked.swaps) - n_suspects} cleared for free"
-    )
+    n_cleared = sum(bool(it.cleared) for it in asked.trials.swaps)
+    n_suspects = len(asked.trials.swaps) - n_cleared
+    out.print(f"{plural(n_suspects, 'input')} would be tried, {n_cleared} cleared for free")
 
 
 def _print(report: WhyReport, url: str) -> None:

@@ -78,17 +78,29 @@ class Search:
 
         What A with all suspects comes out as is taken to be B until the proof fails.
         """
-        every = frozenset(it.name for it in (*self.suspects, *self.cleared))
-        before, after = self.ask([NOTHING, every])
-        if before is None or after is None or before == after:
+        after = self._ends()
+        if after is None:
             return Finding((), {}, is_proven=False)
         row, reinstated = list(self.suspects), tuple[str, ...]()
         # Cleared for free means: A with all the others is taken to be B, until the proof fails.
         if not self._explain(row, after, end=after):
-            row += self.cleared
+            row += [it for it in self.cleared if it not in row]
             reinstated = tuple(it.name for it in self.cleared)
             self._explain(row, after, end=None)
         return self._prove(row, after, reinstated)
+
+    def guess(self) -> list[str]:
+        """Search without the proof: a place to start from for another search, with a dearer `ask`."""
+        after = self._ends()
+        if after is not None:
+            self._explain(list(self.suspects), after, end=after)
+        return list(self.causes)
+
+    def _ends(self) -> Outcome:
+        """Give what B comes out as; None if there is nothing to search for."""
+        every = frozenset(it.name for it in (*self.suspects, *self.cleared))
+        before, after = self.ask([NOTHING, every])
+        return None if before is None or before == after else after
 
     def _explain(self, row: list[Suspect], after: str, end: Outcome) -> bool:
         """Add causes until A with them is B; tell whether that was reached.

@@ -53,6 +53,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it failed.
         phase: What it was run for: "reproduction", "search" or "shares".
         reused: Whether it had been run before.
+        until: The step behind which it was ended, because that told enough; None for a whole run.
     """
 
     names: tuple[str, ...]
@@ -62,6 +63,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     reused: bool = False
     metrics: dict[str, float] = {}
+    until: int | None = None
 
 
 class MetricChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ from relive.core.trajectory import FINAL, Trajectory
 from relive.errors import BlobNotFound
 from relive.formats.hashing import document_digest
 from relive.formats.trajectory import decode_trajectory
+from relive.replay.early import Beginning, Horizon, beginning_of
+from relive.replay.watch import Stop, Watch
 from relive.runner.execution import Desk
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
@@ -32,6 +34,8 @@ from relive.wire.jobs import StageReport, StageWork
 from relive.wire.runs import CreateRun
 
 TAG: Final = "relive.variant"
+# Of a run that was ended behind its first steps: the key, and the last step that is wanted.
+BEGINNING_TAG: Final = "relive.beginning"
 OPENED: Final = "opened.json"
 _PATIENCE_S: Final = 600.0
 # A run that ended for one of these may well end otherwise.
@@ -48,6 +52,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         outs: Path to the digest of its manifest.
         opened: Files of the tree that it read; None if not all of them are known.
         reused: Whether it had been run before.
+        beginning: The states after its first steps.
+        is_beginning: Whether it was ended behind them, so that there is nothing more.
     """
 
     run_id: str
@@ -58,6 +64,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outs: dict[str, str] = {}
     opened: frozenset[str] | None = None
     reused: bool = False
+    beginning: Beginning = {}
+    is_beginning: bool = False
 
 
 class Variants:
@@ -75,10 +83,13 @@ class Variants:
         machine = {"model": self._machine.cpu_model, "flags": self._machine.cpu_flags_digest}
         return document_digest({"work": work, "machine": machine, "repeat": repeat})
 
-    def find(self, project: str, key: str) -> Result | None:
-        """Give what a variant came out as, if it has been run."""
+    def find(self, project: str, key: str, until: Horizon | None = None) -> Result | None:
+        """Give what a variant came out as, if it has been run; its beginning will do for a horizon."""
         runs = self._hub.list_runs(project=project, filter=f"tags.`{TAG}` = '{key}'", limit=5)
         done = next((run for run in runs if _counts(run)), None)
+        if done is None and until is not None:
+            asked = f"tags.`{BEGINNING_TAG}` = '{_beginning_key(key, until)}'"
+            done = next(iter(self._hub.list_runs(project=project, filter=asked, limit=1)), None)
         return None if done is None else msgspec.structs.replace(self.result(done.id), reused=True)
 
     def result(self, run_id: str) -> Result:
@@ -91,7 +102,9 @@ class Variants:
         for lease in tuple(self._leases):
             lease.lose(Over.CANCELLED)
 
-    def run(self, work: StageWork, key: str, *, name: str, replay_of: str = "") -> Result:
+    def run(
+        self, work: StageWork, key: str, *, name: str, replay_of: str = "", until: Horizon | None = None
+    ) -> Result:
         """Run a variant and keep it on the hub.
 
         Args:
@@ -99,6 +112,7 @@ class Variants:
             key: Of the work.
             name: For people.
             replay_of: The run that it repeats, if it changes nothing.
+            until: Where to end it; None to let it run to its own end.
 
         Raises:
             HubUnreachable, HubRefused: The hub went away, or did not take the record.
@@ -111,40 +125,66 @@ class Variants:
         )
         self._hub.set_tags(created.run_id, {TAG: key})
         work = msgspec.structs.replace(work, run_id=created.run_id, command_token=created.token)
-        reports = self._hub.run(created.run_id)
+        watch = until.watch() if until else None
+        self._execute(work, watch)
+        if until is not None and watch is not None and watch.seen.stop is Stop.ALL_SEEN:
+            self._hub.set_tags(created.run_id, {BEGINNING_TAG: _beginning_key(key, until)})
+        return self.result(created.run_id)
+
+    def _execute(self, work: StageWork, watch: Watch | None) -> None:
+        reports = self._hub.run(work.run_id)
         lease = Lease(reports)
         with self._lock:
             self._leases.add(lease)
         folder = Path(tempfile.mkdtemp(prefix="relive-why-"))
         try:
             blobs = BlobClient(self._hub.transport.with_retries(_PATIENCE_S))
-            desk = Desk.open(reports, blobs, lease, folder, [created.token])
+            desk = Desk.open(reports, blobs, lease, folder, [work.command_token])
             lease.start()
+            if watch is not None:
+                watch.start(desk.spool, lease)
             report = run_stage(work, desk, self._hub.transport.base_url)
-            deliver(_with_opened(report, created.run_id, desk), reports, lease)
+            deliver(_with_opened(report, work.run_id, desk), reports, lease)
         finally:
+            if watch is not None:
+                watch.end()
             lease.end()
             with self._lock:
                 self._leases.discard(lease)
             shutil.rmtree(folder, ignore_errors=True)
-        return self.result(created.run_id)
+
+    def trajectory(self, run_id: str) -> Trajectory:
+        """Read the steps of a run; none if it recorded none."""
+        return _trajectory(self._hub, self._hub.get_run(run_id).run)
 
 
 def read_result(hub: HubClient, detail: RunDetail) -> Result:
     """Read what a run came out as, from what it left on the hub."""
     run = detail.run
+    trajectory = _trajectory(hub, run)
+    beginning = beginning_of(trajectory)
+    if BEGINNING_TAG in detail.tags:
+        return Result(run_id=run.id, beginning=beginning, is_beginning=True)
     if run.status is not RunStatus.FINISHED:
         is_cancelled = run.failure is FailureReason.CANCELLED or run.status is RunStatus.KILLED
         failure = run.reason or run.status.value
         return Result(run_id=run.id, failure=failure, is_cancelled=is_cancelled)
-    trajectory = decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else Trajectory()
     return Result(
         run_id=run.id,
         metrics={metric.key: metric.last for metric in detail.metrics},
         states=final_states(trajectory),
         outs={it.path: it.manifest for it in detail.artifacts if it.kind == "out"},
         opened=_opened(hub, detail.artifacts),
+        beginning=beginning,
     )
+
+
+def _trajectory(hub: HubClient, run: Run) -> Trajectory:
+    return decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else Trajectory()
+
+
+def _beginning_key(key: str, until: Horizon) -> str:
+    return f"{key} {until.step}"
 
 
 def final_states(trajectory: Trajectory) -> dict[str, str]:

@@ -1,0 +1,214 @@
+"""The first run with some of the second's inputs, made as runs: each once, counted, and told of."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from relive.client.hub import HubClient
+from relive.core.attribution import NOTHING, Outcome, Search, Subset, at_most
+from relive.core.causes import Tried
+from relive.core.ids import short_id
+from relive.replay.diff import Side, data_of
+from relive.replay.draft import Draft, variables_of
+from relive.replay.early import Horizon
+from relive.replay.outcomes import Bits, Measure
+from relive.replay.swaps import Swap, find_swaps
+from relive.replay.variant import Result, Variants
+
+
+class Stopped(Exception):
+    """Nothing more may be run: somebody stopped it, or the runs are used up."""
+
+
+class Progress(Protocol):
+    """Is told how the search goes on; may be called from several threads."""
+
+    def note(self, sentence: str) -> None:
+        """Say something about the whole."""
+
+    def trying(self, names: Sequence[str], number: int, at_most: int) -> None:
+        """Say which of the second run's inputs the run of this number (from 1) has."""
+
+    def tried(self, it: Tried) -> None:
+        """Say what a run came out as."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        metric: The only metric that counts; empty for the whole result.
+        max_runs: Most runs to start; None for as many as it takes.
+        parallel: Runs at a time.
+        most_for_shares: Most runs that only sharing the effect out may take.
+    """
+
+    metric: str = ""
+    max_runs: int | None = None
+    parallel: int = 1
+    most_for_shares: int = 12
+
+
+@dataclass
+class Trials:
+    """Makes the runs that a search asks for.
+
+    Attributes:
+        swaps: What can be exchanged; a subset names some of them.
+        results: What whole runs came out as.
+        beginnings: What runs came out as that were ended at a horizon.
+        measure: Tells results apart; chosen once both copies are there.
+        phase: What runs are made for from now on.
+        search: The one that asks, for the bound.
+    """
+
+    hub: HubClient
+    one: Side
+    other: Side
+    question: Question
+    progress: Progress
+    swaps: list[Swap] = field(default_factory=list)
+    results: dict[Subset, Result] = field(default_factory=dict)
+    beginnings: dict[Subset, Result] = field(default_factory=dict)
+    tried: list[Tried] = field(default_factory=list)
+    measure: Measure = field(default_factory=lambda: Bits(()))
+    phase: str = "reproduction"
+    search: Search | None = None
+
+    def __post_init__(self) -> None:
+        self.variants = Variants(self.hub)
+        self.swaps = self.swaps or find_swaps(*self._take_apart(), self.hub.blobs)
+        self._started = 0
+
+    @property
+    def every(self) -> Subset:
+        """Give the subset of all exchanges: the second run."""
+        return frozenset(it.name for it in self.swaps)
+
+    def outcome(self, subset: Subset) -> Outcome:
+        """Say what the whole run of a subset came out as."""
+        return self.measure.outcome(self.results[subset])
+
+    def run(self, subsets: Sequence[Subset]) -> None:
+        """Have every subset's result: known, kept on the hub, or run now.
+
+        Raises:
+            Stopped: Nothing more may be run.
+        """
+        self._run_all(subsets, self.results, None)
+
+    def begin(self, subsets: Sequence[Subset], horizon: Horizon) -> None:
+        """Have every subset's beginning; a whole run has one as well. Raises as `run`."""
+        known = {it: result for it, result in self.results.items() if it in subsets}
+        self.beginnings.update(known)
+        self._run_all(subsets, self.beginnings, horizon)
+
+    def repeat(self, end: Subset, number: int) -> Result:
+        """Run one of the two once more. Raises as `run`."""
+        result = self._run_one(end, None, repeat=number)
+        self._tell(end, result)
+        return result
+
+    def word(self, result: Result) -> str:
+        """Say for people what a whole run came out as."""
+        if result.failure:
+            return "failed"
+        outcome = self.measure.outcome(result)
+        if outcome == self.outcome(NOTHING):
+            return "as the first"
+        return "as the second" if outcome == self.outcome(self.every) else "otherwise"
+
+    def _run_all(self, subsets: Sequence[Subset], known: dict[Subset, Result], until: Horizon | None) -> None:
+        todo = [it for it in dict.fromkeys(subsets) if it not in known]
+        if not todo:
+            return
+        with ThreadPoolExecutor(self.question.parallel, thread_name_prefix="variants") as threads:
+            futures = [threads.submit(self._run_one, subset, until) for subset in todo]
+            for subset, future in zip(todo, futures, strict=True):
+                known[subset] = future.result()
+        for subset in todo:
+            self._tell(subset, known[subset], until)
+
+    def _run_one(self, subset: Subset, until: Horizon | None, *, repeat: int = 0) -> Result:
+        declared = [side.recipe.declared for side in (self.one, self.other)]
+        outs = _common(*(it.outs for it in declared))
+        metrics_files = _common(*(it.metrics_files for it in declared))
+        work = self._draft(subset).work(self.hub.blobs, outs, metrics_files)
+        key = self.variants.key(work, repeat)
+        found = self.variants.find(work.project, key, until)
+        if found is not None:
+            return found
+        if self.question.max_runs is not None and self._started >= self.question.max_runs:
+            raise Stopped(f"{self._started} runs were made, as many as it may.")
+        self._started += 1
+        self.progress.trying(self.sorted(subset), self._started, self._at_most())
+        replay_of = self._repeated(subset)
+        result = self.variants.run(work, key, name=self._title(subset), replay_of=replay_of, until=until)
+        if result.is_cancelled:
+            raise Stopped("It was stopped.")
+        return result
+
+    def _tell(self, subset: Subset, result: Result, until: Horizon | None = None) -> None:
+        it = Tried(
+            names=self.sorted(subset),
+            run_id=result.run_id,
+            outcome=self._told_word(subset, result, until),
+            phase=self.phase,
+            reason=result.failure,
+            reused=result.reused,
+            metrics=result.metrics,
+            until=until.step if until is not None and result.is_beginning else None,
+        )
+        self.tried.append(it)
+        self.progress.tried(it)
+
+    def _told_word(self, subset: Subset, result: Result, until: Horizon | None) -> str:
+        if result.failure:
+            return "failed"
+        if self.phase == "reproduction":
+            return "as the second" if subset else "as the first"
+        return self.word(result) if until is None else until.word_of(until.outcome("", result.beginning))
+
+    def _draft(self, subset: Subset) -> Draft:
+        """Give the first run with some of the second's inputs; with all of them it is the second itself."""
+        one, other = self._take_apart()
+        if subset == self.every:
+            return other
+        for swap in self.swaps:
+            if swap.name in subset:
+                swap.put(one)
+        return one
+
+    def _take_apart(self) -> tuple[Draft, Draft]:
+        one, other = self.one, self.other
+        return (
+            Draft.of(one, data_of(one, self.hub), variables_of(one, other)),
+            Draft.of(other, data_of(other, self.hub), variables_of(other, one)),
+        )
+
+    def sorted(self, subset: Subset) -> tuple[str, ...]:
+        """Give the names of a subset in the order of the exchanges."""
+        return tuple(it.name for it in self.swaps if it.name in subset)
+
+    def _repeated(self, subset: Subset) -> str:
+        """Give the run that a subset repeats with nothing changed."""
+        if subset not in (NOTHING, self.every):
+            return ""
+        return (self.other if subset else self.one).detail.run.id
+
+    def _title(self, subset: Subset) -> str:
+        if subset in (NOTHING, self.every):
+            return f"why: copy of {short_id(self._repeated(subset))}"
+        names, first = self.sorted(subset), short_id(self.one.detail.run.id)
+        return f"why: {first} with {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+
+    def _at_most(self) -> int:
+        left = at_most(self.search) if self.search else 2 * len(self.swaps) + 2
+        return self._started + left - 1
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """Give what both expect: a variant need not leave what only one of them does."""
+    return tuple(path for path in one if path in other)
