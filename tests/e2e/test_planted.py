@@ -220,3 +220,20 @@ def test_a_planted_change_is_named_with_the_step_at_which_it_acts(
         assert all(one.split(".")[0] in (tensor, "loss", "weights") for one in first["names"])
         assert any(one.startswith(tensor) for one in first["names"])
     assert {group for group, _ in named} <= {case.group, *COMPANIONS}, "nothing else is blamed"
+
+
+def test_a_replay_has_the_variables_that_were_set_in_the_shell(hub: RealHub, plant: Plant) -> None:
+    plant.variables.update(FACTOR="2", OMP_NUM_THREADS="3", MKL_CBWR="AVX2,STRICT")
+    run = record(hub, plant)
+    del plant.variables["LD_LIBRARY_PATH"]
+    # The library lies where only a variable of this machine finds it.
+    hub.variables["LD_LIBRARY_PATH"] = str(plant.folder.parent / "libraries")
+    try:
+        verdict = json.loads(hub.relive("replay", run, "--json").stdout)
+    finally:
+        del hub.variables["LD_LIBRARY_PATH"]
+    assert verdict["level"] == "bit_exact", verdict
+    differing = [
+        it for it in verdict["inputs_differ"] if it.split(":")[0] in ("FACTOR", "OMP_NUM_THREADS", "MKL_CBWR")
+    ]
+    assert differing == []

@@ -4,9 +4,11 @@ from typing import Final
 
 import msgspec
 
+from relive.capture.secrets import LONGEST_VALUE, MASK
 from relive.client.hub import HubClient
 from relive.core.digest import Digest
 from relive.core.ids import short_id
+from relive.core.pipeline import Hermetic
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.core.run import RunStatus
 from relive.core.trajectory import Trajectory
@@ -20,6 +22,8 @@ from relive.wire.hub import RunDetail
 from relive.wire.jobs import StageWork
 
 _NOTHING: Final = Substitutes()
+# They say which devices of a machine are whose.
+_OF_THE_MACHINE: Final = ("CUDA_VISIBLE", "NVIDIA_", "ROCR_", "HIP_VISIBLE")
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,13 +112,29 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         branch=declared.code.branch,
         workdir=declared.workdir,
         environment=plan.instead or declared.environment,
-        env=declared.env,
+        env=_variables(plan.recipe),
+        hermetic=_held(plan.recipe),
         deps=declared.data,
         outs=declared.outs,
         params=declared.params,
         metrics_files=declared.metrics_files,
         command_token=token,
     )
+
+
+def _variables(recipe: Recipe) -> dict[str, str]:
+    """Give the declared variables, and those that were seen: a person's shell sets some that count."""
+    seen = recipe.observed.variables if recipe.observed else {}
+    found = {
+        name: value
+        for name, value in seen.items()
+        if value != MASK and not name.startswith(_OF_THE_MACHINE) and len(value) < LONGEST_VALUE
+    }
+    return found | recipe.declared.env
+
+
+def _held(recipe: Recipe) -> Hermetic:
+    return Hermetic.ON if recipe.observed is not None and recipe.observed.hermetic else Hermetic.WARN
 
 
 def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:
