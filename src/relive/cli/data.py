@@ -267,8 +267,8 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
     elif problems:
         print_table(("PATH", "PROBLEM"), problems, empty="")
     else:
-        where = f"{path} is" if path is not None else "every byte of it is"
-        out.print(f"✓ {escape(str(where))} {escape(found.ref)}: {plural(found.files, 'file')}.")
+        what = f"{path} is {found.ref}" if path is not None else f"The hub has every byte of {found.ref}"
+        out.print(f"✓ {escape(what)}: {plural(found.files, 'file')}.")
     if problems:
         sys.exit(1)
 

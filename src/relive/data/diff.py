@@ -8,6 +8,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
@@ -110,25 +111,33 @@ def diff_rows(
     Raises:
         InvalidInput: A key is no column of both.
     """
-
-    def tables() -> Iterator[Table]:
-        return (open_table(entry.path, opener(entry)) for entry, opener in zip(entries, openers, strict=True))
-
     try:
-        before, after = tables()
-        common = [name for name in before.columns if name in after.columns]
-        result = RowDiff(
-            key=tuple(key),
-            columns_added=tuple(name for name in after.columns if name not in before.columns),
-            columns_removed=tuple(name for name in before.columns if name not in after.columns),
-        )
-        _check_key(key, common)
-        found = _compare(_parts(before, common, key), _parts(after, common, key), result, by_key=bool(key))
-        one, two = tables()
-        result.examples = _examples(one, two, common, key, found)
+        with _tables(entries, openers) as (before, after):
+            common = [name for name in before.columns if name in after.columns]
+            result = RowDiff(
+                key=tuple(key),
+                columns_added=tuple(name for name in after.columns if name not in before.columns),
+                columns_removed=tuple(name for name in before.columns if name not in after.columns),
+            )
+            _check_key(key, common)
+            parts = _parts(before, common, key), _parts(after, common, key)
+        found = _compare(*parts, result, by_key=bool(key))
+        with _tables(entries, openers) as (before, after):
+            result.examples = _examples(before, after, common, key, found)
     except NotFound as error:
         return RowDiff(note=str(error))
     return result
+
+
+@contextmanager
+def _tables(
+    entries: tuple[ManifestEntry, ManifestEntry], openers: tuple[Opener, Opener]
+) -> Iterator[tuple[Table, Table]]:
+    with (
+        open_table(entries[0].path, openers[0](entries[0])) as before,
+        open_table(entries[1].path, openers[1](entries[1])) as after,
+    ):
+        yield before, after
 
 
 def is_table(path: str) -> bool:

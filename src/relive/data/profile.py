@@ -62,8 +62,7 @@ def profile_tables(root: Path, manifest: Manifest) -> dict[str, Any]:
 def _profile(root: Path, path: str) -> TableProfile:
     kind = kind_of(path) or ""
     try:
-        with open(root / path, "rb") as file:
-            table = open_table(path, file)
+        with open(root / path, "rb") as file, open_table(path, file) as table:
             rows = list(itertools.islice(table.rows, _MOST_ROWS + 1))
     except (InvalidInput, NotFound) as error:
         return TableProfile(path=path, format=kind, all_rows=False, note=error.what())

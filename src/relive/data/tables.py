@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, Self
 
 from relive.errors import InvalidInput, NotFound
 
@@ -22,7 +22,7 @@ _LARGEST_FIELD: Final = 16 * 1024 * 1024
 
 
 class Table(NamedTuple):
-    """A table that is being read.
+    """A table that is being read; a context manager that closes its file.
 
     Attributes:
         columns: Their names; of JSON lines those of the first row.
@@ -32,6 +32,15 @@ class Table(NamedTuple):
     kind: str
     columns: tuple[str, ...]
     rows: Iterator[dict[str, Any]]
+    file: IO[Any]
+
+    def __enter__(self) -> Self:
+        """Give the table."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its file."""
+        self.file.close()
 
 
 def kind_of(path: str) -> str | None:
@@ -53,12 +62,16 @@ def open_table(path: str, file: IO[bytes]) -> Table:
     kind = kind_of(path)
     if kind == PARQUET:
         return _open_parquet(path, file)
+    if kind is None:
+        raise InvalidInput(field="table", value=path, wanted=f"a file that ends in {', '.join(_KINDS)}")
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    if kind == CSV:
-        return _open_csv(path, text, "\t" if path.lower().endswith(".tsv") else ",")
-    if kind == JSONL:
+    try:
+        if kind == CSV:
+            return _open_csv(path, text, "\t" if path.lower().endswith(".tsv") else ",")
         return _open_jsonl(path, text)
-    raise InvalidInput(field="table", value=path, wanted=f"a file that ends in {', '.join(_KINDS)}")
+    except BaseException:
+        text.close()
+        raise
 
 
 def _open_csv(path: str, text: IO[str], delimiter: str) -> Table:
@@ -68,7 +81,7 @@ def _open_csv(path: str, text: IO[str], delimiter: str) -> Table:
         columns = tuple(next(reader, []))
     except (csv.Error, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
-    return Table(CSV, columns, _csv_rows(path, reader, columns))
+    return Table(CSV, columns, _csv_rows(path, reader, columns), text)
 
 
 def _csv_rows(path: str, reader: Any, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -84,8 +97,8 @@ def _open_jsonl(path: str, text: IO[str]) -> Table:
     rows = _jsonl_rows(path, text)
     first = next(rows, None)
     if first is None:
-        return Table(JSONL, (), iter(()))
-    return Table(JSONL, tuple(first), _with_first(first, rows))
+        return Table(JSONL, (), iter(()), text)
+    return Table(JSONL, tuple(first), _with_first(first, rows), text)
 
 
 def _with_first(first: dict[str, Any], rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -107,7 +120,7 @@ def _open_parquet(path: str, file: IO[bytes]) -> Table:
     parquet = _pyarrow()
     try:
         opened = parquet.ParquetFile(file)
-        return Table(PARQUET, tuple(opened.schema_arrow.names), _parquet_rows(path, opened))
+        return Table(PARQUET, tuple(opened.schema_arrow.names), _parquet_rows(path, opened), file)
     except (ValueError, OSError) as error:
         raise _unreadable(path, error) from error
 
