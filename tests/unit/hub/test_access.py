@@ -580,6 +580,7 @@ OUTSIDE_THE_TABLES: tuple[tuple[str, str, bytes | None, dict[str, str]], ...] = 
     ("POST", "/graphql", b'{"query": "{ test { output } }"}', {}),
     ("GET", "/graphql?query={test{output}}", None, {}),
     ("GET", "/ajax-api/2.0/mlflow/get-trace-artifact?request_id=tr-1", None, {}),
+    ("GET", "/ajax-api/3.0/mlflow/get-trace-artifact?request_id=tr-1", None, {}),
 )
 
 

@@ -256,7 +256,9 @@ def test_another_s_trace_takes_no_span_of_whoever_has_no_login(registry: Registr
 
 def test_the_spans_are_downloaded_as_a_file(registry: Registry) -> None:
     sent(registry, a_span(15, attributes={"text": 'say "ü"'}))
-    answer = registry.ask("GET", f"/ajax-api/2.0/mlflow/get-trace-artifact?request_id={trace_id(15)}")
+    asked = f"mlflow/get-trace-artifact?request_id={trace_id(15)}"
+    answer = registry.ask("GET", f"/ajax-api/2.0/{asked}")
+    assert registry.ask("GET", f"/ajax-api/3.0/{asked}").body == answer.body
     assert answer.headers["content-disposition"] == 'attachment; filename="traces.json"'
     span = json.loads(answer.body)["spans"][0]
     assert json.loads(span["attributes"]["text"]) == 'say "ü"'

@@ -169,7 +169,7 @@ async def export_spans(request: HubRequest) -> Response[Any]:
     return Response(b"{}" if kind == _JSON else b"", media_type=kind, status_code=HTTP_200_OK)
 
 
-@get("/ajax-api/2.0/mlflow/get-trace-artifact", include_in_schema=False)
+@get([f"/ajax-api/{n}.0/mlflow/get-trace-artifact" for n in (2, 3)], include_in_schema=False)
 @in_mlflows_words
 async def get_trace_artifact(request: HubRequest) -> Response[Any]:
     """Give the spans of a trace as a file, or one file that is attached to it."""
