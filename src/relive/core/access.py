@@ -33,6 +33,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
 
 
+LAST_USE_S = 60.0
+"""How exactly a token's last use is known: a write for each request would be the most frequent of all."""
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token without its secret; only the secret's SHA-256 is kept.
 

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from relive.core.access import TICKET_PREFIX, Caller, Scope, Token, User
+from relive.core.access import LAST_USE_S, TICKET_PREFIX, Caller, Scope, Token, User
 from relive.core.event import Event
 from relive.core.job import Job, JobState
 from relive.errors import AccessDenied, Conflict, InvalidInput, NotLoggedIn, ReliveError
@@ -205,11 +205,7 @@ def _find_good(services: Services, text: str) -> Token:
 def _user(services: Services, token: Token, name: str) -> Caller:
     if token.run_id and services.store.get_run(token.run_id).status.is_final:
         raise _refused("a token of a run that still runs")
-    try:
-        services.store.touch_token(token.id)
-    except ReliveError as error:
-        # Whoever comes while the disk is full is let in all the same.
-        _log.warning("the last use of token %s is not noted: %s", token.id, error)
+    _note_use(services, token)
     return Caller(
         name=name,
         scope=token.scope,
@@ -217,6 +213,17 @@ def _user(services: Services, token: Token, name: str) -> Caller:
         run_id=token.run_id,
         project_id=token.project_id,
     )
+
+
+def _note_use(services: Services, token: Token) -> None:
+    used = token.last_used_at
+    if used is not None and 0 <= services.store.now() - used < LAST_USE_S:
+        return
+    try:
+        services.store.touch_token(token.id)
+    except ReliveError as error:
+        # Whoever comes while the disk is full is let in all the same.
+        _log.warning("the last use of token %s is not noted: %s", token.id, error)
 
 
 def _job(services: Services, token: Token, job_id: str) -> Caller:

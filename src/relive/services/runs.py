@@ -94,12 +94,18 @@ def _reopen(services: Services, run: Run) -> Run:
 
 
 def may_write(services: Services, caller: Caller, run_id: str) -> Run:
-    """Give the run if this caller may write it: its own and those it made, or any for users.
+    """Give the run if this caller may write it; raises as `require_writer`."""
+    run = services.store.get_run(run_id)
+    require_writer(services, caller, run)
+    return run
+
+
+def require_writer(services: Services, caller: Caller, run: Run) -> None:
+    """Refuse a caller who may not write this run: commands write their own and those they made, users any.
 
     Raises:
         AccessDenied: It is another's, or belongs to a job.
     """
-    run = services.store.get_run(run_id)
     own = caller.scope is Scope.COMMAND and caller.run_id in (run.id, _maker_of(services, run))
     user = caller.scope in (Scope.ADMIN, Scope.MEMBER) or (
         caller.scope is Scope.LOCAL and run.actor == caller.name
@@ -108,7 +114,6 @@ def may_write(services: Services, caller: Caller, run_id: str) -> Run:
         raise AccessDenied(
             action=f"write run {short_id(run.id)}", who=caller.name, needs="the run's own token"
         )
-    return run
 
 
 def _maker_of(services: Services, run: Run) -> str:

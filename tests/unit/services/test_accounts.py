@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relive.core.access import Caller, Scope, Token
+from relive.core.access import LAST_USE_S, Caller, Scope, Token
 from relive.core.job import Job, JobKind, JobState
 from relive.core.run import RunStatus
 from relive.errors import AccessDenied, InvalidInput, NotLoggedIn, StoreFull, Superseded
@@ -300,3 +300,30 @@ def test_a_token_for_another_kind_of_subject_is_refused(bench: Bench) -> None:
     token = Token(id="", scope=Scope.ADMIN, subject="robot:x")
     with pytest.raises(NotLoggedIn):
         authenticate(bench.services, accounts.create_token(bench.services, token))
+
+
+def test_a_token_is_noted_as_used_once_a_minute_and_refused_as_soon_as_it_is_revoked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, noted = user_token(bench), list[str]()
+    store = bench.services.store
+    touch = store.touch_token
+
+    def note(token_id: str) -> None:
+        noted.append(token_id)
+        touch(token_id)
+
+    monkeypatch.setattr(store, "touch_token", note)
+    token_id = authenticate(bench.services, text).token_id
+    authenticate(bench.services, text)
+    assert noted == [token_id]
+    later = store.now() + LAST_USE_S
+    monkeypatch.setattr(store, "now", lambda: later)
+    authenticate(bench.services, text)
+    assert noted == [token_id] * 2
+    monkeypatch.setattr(store, "now", lambda: later - 2 * LAST_USE_S)
+    authenticate(bench.services, text)
+    assert noted == [token_id] * 3, "a clock that runs back does not hide a use"
+    store.revoke_token(token_id)
+    with pytest.raises(NotLoggedIn):
+        authenticate(bench.services, text)

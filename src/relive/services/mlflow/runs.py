@@ -15,7 +15,7 @@ from relive.services.mlflow.experiments import get_experiment, own_project
 from relive.services.mlflow.faults import invalid, invalid_value, missing
 from relive.services.mlflow.names import random_name
 from relive.services.mlflow.values import FROM_MLFLOW
-from relive.services.runs import MAKER, may_write, tell_end
+from relive.services.runs import MAKER, require_writer, tell_end
 from relive.wire.mlflow import tracking as wire
 
 RUN_NAME = "mlflow.runName"
@@ -140,9 +140,8 @@ def _own(services: Services, run_id: str, caller: Caller) -> Run:
     run = services.store.find_run(run_id)
     if run is None:
         raise missing(f"Run with id={run_id} not found")
-    if caller.scope in (Scope.ADMIN, Scope.MEMBER):
-        return run
-    return may_write(services, caller, run.id)
+    require_writer(services, caller, run)
+    return run
 
 
 def _disposable(services: Services, run_id: str, caller: Caller) -> Run:

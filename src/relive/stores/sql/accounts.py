@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import delete, or_, select, update
 
-from relive.core.access import Token, User
+from relive.core.access import LAST_USE_S, Token, User
 from relive.errors import Conflict
 from relive.stores.sql.part import StorePart
 from relive.stores.sql.rows import Kept
@@ -12,9 +12,6 @@ from relive.stores.sql.tables.hub import tokens, users
 
 _USERS: Final = Kept(User, users, "user")
 _TOKENS: Final = Kept(Token, tokens, "token")
-
-# A write for each request of a token would be the most frequent of all; its last use is known to the minute.
-_TOUCH_EVERY_S: Final = 60.0
 
 
 class SqlAccounts(StorePart):
@@ -59,7 +56,7 @@ class SqlAccounts(StorePart):
         """Note that a token was used; to the minute, so that not every request writes."""
         now = self._db.moment()
         used = tokens.c.last_used_at
-        stale = or_(used.is_(None), used < now - _TOUCH_EVERY_S, used > now)
+        stale = or_(used.is_(None), used < now - LAST_USE_S, used > now)
         with self._db.read() as connection:
             due = connection.execute(select(tokens.c.id).where(tokens.c.id == token_id, stale)).first()
         if due is not None:

@@ -1,8 +1,9 @@
 """What a run records besides metrics and its log: params, tags, artifacts, inputs, verdicts."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
@@ -18,6 +19,9 @@ from relive.stores.sql.part import chunks, new_id
 from relive.stores.sql.paths import overlapping
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables import runs as tables
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.sqlite import Insert
 
 _ARTIFACTS: Final = Kept(Artifact, tables.artifacts, "artifact")
 _INPUTS: Final = Kept(Input, tables.inputs, "input")
@@ -157,12 +161,15 @@ class SqlRecords(SqlMetrics):
 
     def _upsert_tags(self, connection: Connection, run_id: str, tags: dict[str, str]) -> None:
         rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+        if rows:
+            connection.execute(self._tag_upsert, rows)
+
+    @cached_property
+    def _tag_upsert(self) -> "Insert":
         upsert = self._db.insert(tables.tags)
-        upsert = upsert.on_conflict_do_update(
+        return upsert.on_conflict_do_update(
             index_elements=["run_id", "key"], set_={"value": upsert.excluded.value}
         )
-        if rows:
-            connection.execute(upsert, rows)
 
     def _by_run(self, table: Table, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Give key and value of each run that has any, keys in their order."""
