@@ -39,12 +39,17 @@ def token_of(home: Path) -> str:
     raise RuntimeError(f"no token in {home}")
 
 
-def start_mlflow(folder: Folder, mlflow: str, database: Path) -> Started:
-    """Start MLflow's server with SQLite and one worker; gives it and its port."""
+def start_mlflow(folder: Folder, mlflow: str, database: Path, *, workers: int = 1) -> Started:
+    """Start MLflow's server with SQLite; gives it and its port.
+
+    Args:
+        workers: How many; 0 for as many as it starts by itself.
+    """
     port = _free_port()
     where = ["--backend-store-uri", f"sqlite:///{database}"]
     where += ["--artifacts-destination", str(folder.path / "mlflow-artifacts")]
-    command = [mlflow, "server", *where, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [mlflow, "server", *where, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", str(workers)] if workers else []
     return _start(folder, command, port, dict(os.environ)), port
 
 
