@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.replay_pool import replay_on_pool, set_schedule
 from relive.cli.verdicts import WORDS
 from relive.client.hub import connect
 from relive.core.compare import within
@@ -21,6 +22,7 @@ from relive.replay.plan import ReplayPlan, make_plan
 from relive.replay.report import Terms, judge_replay
 from relive.replay.substitutes import Substitutes
 from relive.replay.watch import Seen, Stop, Watch
+from relive.wire.runs import PlacedReplay
 
 _EXIT = {
     VerdictLevel.BIT_EXACT: 0,
@@ -56,6 +58,13 @@ _STYLES = {
 )
 @click.option("--steps", "steps", metavar="A..B", help="Judge only these steps, and end after the last one.")
 @click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
+@click.option("--pool", default="", help="Run it there as a job, and wait for the verdict.")
+@click.option(
+    "--schedule",
+    "every",
+    metavar="TIME",
+    help="TARGET is a project: make its champions again every TIME (12h, 7d, 2w), or never (off).",
+)
 @click.option("--quiet", is_flag=True, help="Do not show what the command prints.")
 @json_option
 def replay(
@@ -64,6 +73,8 @@ def replay(
     substitutes: tuple[str, ...],
     steps: str | None,
     until_divergence: bool,
+    pool: str,
+    every: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -80,6 +91,9 @@ def replay(
     What cannot be the same here is said before the start. Where the recorded Python, a wheel or a GPU is
     missing, nothing starts until --substitute accepts another; the verdict says what was accepted.
 
+    With --schedule the hub makes the champions of a project again by itself; where one no longer can be, that
+    is an event (model.rotted).
+
     \b
     Exit codes: 0 bit-exact or within tolerance, 3 diverged or not comparable, 1 the replay itself failed.
 
@@ -89,16 +103,27 @@ def replay(
       relive replay 7f3a --tolerance accuracy=0.005 --tolerance loss=1%
       relive replay 7f3a --steps 0..100 --until-divergence
       relive replay 7f3a --substitute python==3.12.1 --substitute gpu
+      relive replay digits@champion --pool gpu-small
+      relive replay digits --schedule 7d
       relive replay 7f3a --json
       relive replay digits.zip
     """
     terms = Terms(limits=dict(map(parse_tolerance, tolerances)), window=_window(steps))
     if is_archive(target):
-        if substitutes or until_divergence or steps:
+        if substitutes or until_divergence or steps or pool or every:
             raise click.UsageError("A FILE takes --tolerance, --quiet and --json.")
         _end(replay_archive(Path(target), terms.limits, quiet=quiet or as_json), target, as_json=as_json)
     hub = connect(retry_for_s=60.0)
-    plan = make_plan(hub, target, Substitutes.parse(substitutes))
+    if every is not None:
+        set_schedule(hub, target, every, pool, as_json=as_json)
+        return
+    accepted = Substitutes.parse(substitutes)
+    if pool:
+        if steps or until_divergence:
+            raise click.UsageError("--steps and --until-divergence follow a replay on this machine.")
+        request = PlacedReplay(pool=pool, substitutes=accepted.texts, tolerances=tolerances)
+        _end(*replay_on_pool(hub, target, request, quiet=quiet or as_json), as_json=as_json)
+    plan = make_plan(hub, target, accepted)
     terms.check(plan)
     if not as_json:
         _announce(plan)
@@ -108,7 +133,8 @@ def replay(
         echo=None if quiet or as_json else _show,
         watch=_watch(plan, terms, until_divergence=until_divergence, quiet=as_json),
     )
-    _end(judge_replay(plan, repeated, hub, terms), repeated.url, as_json=as_json)
+    verdict = hub.record_verdict(judge_replay(plan, repeated, hub, terms))
+    _end(verdict, repeated.url, as_json=as_json)
 
 
 def _end(verdict: Verdict, place: str, *, as_json: bool) -> NoReturn:

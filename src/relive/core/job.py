@@ -7,12 +7,13 @@ import msgspec
 
 
 class JobKind(StrEnum):
-    """What a job does; the first four run as own processes on a pool, the rest in the hub."""
+    """What a job does; the first five run as own processes on a pool, the rest in the hub."""
 
     STAGE = "stage"
     ENVIRONMENT = "environment"
     DESCRIBE = "describe"
     SERVE = "serve"
+    REPLAY = "replay"
     PLAN = "plan"
     FORGE_EVENT = "forge_event"
     FORGE_STATUS = "forge_status"
@@ -22,7 +23,8 @@ class JobKind(StrEnum):
     @property
     def runs_in_hub(self) -> bool:
         """Tell whether a thread of the hub works on it, not an executor."""
-        return self not in (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.SERVE)
+        placed = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.SERVE, JobKind.REPLAY)
+        return self not in placed
 
 
 class JobState(StrEnum):

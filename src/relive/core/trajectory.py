@@ -43,6 +43,11 @@ class VerdictLevel(StrEnum):
     UNRESOLVED = "unresolved"
     NOT_COMPARABLE = "not_comparable"
 
+    @property
+    def is_good(self) -> bool:
+        """Tell whether the run could be made again."""
+        return self in (VerdictLevel.BIT_EXACT, VerdictLevel.WITHIN_TOLERANCE)
+
 
 class MetricDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of both runs and how it was judged; `limit` and `difference` in the same unit.

@@ -13,6 +13,7 @@ import msgspec
 
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
+from relive.client.transport import Transport
 from relive.core.ids import short_id
 from relive.core.run import RunKind
 from relive.formats.trajectory import write_digest_steps
@@ -23,7 +24,7 @@ from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
 from relive.runner.stage import Rebuild, run_stage
 from relive.wire.jobs import StageReport
-from relive.wire.runs import CreateRun
+from relive.wire.runs import CreatedRun, CreateRun
 
 _PATIENCE_S: Final = 600.0
 
@@ -47,6 +48,7 @@ def execute(
     *,
     echo: Callable[[bytes], None] | None = None,
     watch: Watch | None = None,
+    created: CreatedRun | None = None,
 ) -> Repeated:
     """Repeat a run and report it to the hub.
 
@@ -55,23 +57,18 @@ def execute(
         hub: Takes the record, and gives code, data and wheels.
         echo: Called with what the command prints.
         watch: Follows it while it runs, and may end it early.
+        created: The run that it will be, if that was made already; its own token writes it then.
 
     Raises:
         HubUnreachable, HubRefused: The hub went away, or did not take the record.
     """
     original = plan.detail.run
-    created = hub.create_run(
-        CreateRun(
-            project=plan.detail.project,
-            name=f"replay of {original.name}",
-            kind=RunKind.REPLAY,
-            command=original.command,
-            commit=original.commit,
-            replay_of=original.id,
-        )
-    )
+    if created is None:
+        created = hub.create_run(_copy(plan))
+        reports = hub.run(created.run_id)
+    else:
+        reports = HubClient(Transport(hub.transport.base_url, created.token)).run(created.run_id)
     folder = Path(tempfile.mkdtemp(prefix=f"relive-replay-{short_id(original.id)}-"))
-    reports = hub.run(created.run_id)
     lease = Lease(reports)
     desk = Desk.open(
         reports, BlobClient(hub.transport.with_retries(_PATIENCE_S)), lease, folder, [created.token], echo
@@ -88,6 +85,18 @@ def execute(
             shutil.rmtree(folder, ignore_errors=True)
     seen = watch.seen if watch is not None else Seen()
     return Repeated(run_id=created.run_id, url=created.url, report=report, seen=seen)
+
+
+def _copy(plan: ReplayPlan) -> CreateRun:
+    original = plan.detail.run
+    return CreateRun(
+        project=plan.detail.project,
+        name=f"replay of {original.name}",
+        kind=RunKind.REPLAY,
+        command=original.command,
+        commit=original.commit,
+        replay_of=original.id,
+    )
 
 
 @contextmanager

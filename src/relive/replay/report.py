@@ -51,13 +51,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInput(field="--steps", value=value, wanted=wanted)
 
 
-def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Terms | None = None) -> Verdict:
-    """Compare metrics, steps and outs of a replay with the record, and keep the verdict on the hub."""
-    terms = terms or Terms()
+def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Terms) -> Verdict:
+    """Compare metrics, steps and outs of a replay with the record."""
     detail = hub.get_run(repeated.run_id)
     recipe = hub.get_recipe(repeated.run_id) if repeated.report.recipe else None
     found = _differences(plan, recipe, hub) if recipe is not None else []
-    verdict = msgspec.structs.replace(
+    return msgspec.structs.replace(
         _judged(plan, repeated, detail, hub, terms),
         run_id=plan.run_id,
         replay_run_id=repeated.run_id,
@@ -68,7 +67,6 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
         substitutes=plan.substitutes,
         facts={"model": plan.model} if plan.model else {},
     )
-    return hub.record_verdict(verdict)
 
 
 def _judged(plan: ReplayPlan, repeated: Repeated, detail: RunDetail, hub: HubClient, terms: Terms) -> Verdict:

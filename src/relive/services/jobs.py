@@ -15,6 +15,7 @@ from relive.core.job import Job, JobKind, JobState
 from relive.core.pipeline import StageStatus
 from relive.core.run import RunStatus
 from relive.errors import InvalidInput, Superseded
+from relive.services import replays
 from relive.services.accounts import create_job_token
 from relive.services.context import Services
 from relive.services.describing import DOING
@@ -28,6 +29,8 @@ from relive.wire.jobs import (
     LogReply,
     Progress,
     Records,
+    ReplayReport,
+    ReplayWork,
     Report,
     ServeReport,
     StageReport,
@@ -45,6 +48,10 @@ def work_of(services: Services, job_id: str, fence: int) -> Work:
     """Give a job its work; a stage's comes with a fresh token for the command."""
     job = _held(services, job_id, fence)  # else an old claim could make itself tokens of the new one
     work: Work = msgspec.convert(job.payload["work"], Work)
+    if isinstance(work, ReplayWork):
+        replays.begin(services, work)
+        token = create_job_token(services, job, Scope.COMMAND, run_id=work.replay_run_id)
+        return msgspec.structs.replace(work, token=token)
     if isinstance(work, StageWork):
         token = create_job_token(services, job, Scope.COMMAND, run_id=work.run_id)
         return msgspec.structs.replace(work, command_token=token)
@@ -120,6 +127,9 @@ def _show_superseded(services: Services, job_id: str, fence: int) -> None:
 def _finish(services: Services, job: Job, report: Report) -> None:
     if job.kind is JobKind.STAGE:
         finish_stage(services, job, _expect(report, StageReport))
+        return
+    if job.kind is JobKind.REPLAY:
+        replays.finish(services, job, _expect(report, ReplayReport))
         return
     result, error = _result(job, report)
     state = JobState.FAILED if error else JobState.CANCELLED if job.cancel_requested else JobState.DONE

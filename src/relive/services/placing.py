@@ -22,9 +22,10 @@ _MODULES = {
     JobKind.ENVIRONMENT: "relive.runner",
     JobKind.DESCRIBE: "relive.serving.job",
     JobKind.SERVE: "relive.serving.job",
+    JobKind.REPLAY: "relive.replay.job",
 }
 _PLACED = tuple(_MODULES)
-_WORKING = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE)
+_WORKING = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.REPLAY)
 _LOCAL = "local"
 _OVER = ("ended", "gone")
 

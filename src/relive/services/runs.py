@@ -8,7 +8,7 @@ from relive.core.access import Caller, Scope, Token
 from relive.core.event import Event
 from relive.core.ids import short_id
 from relive.core.run import FailureReason, Run, RunStatus
-from relive.core.trajectory import Verdict
+from relive.core.trajectory import Verdict, latest_verdict
 from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from relive.services import projects
 from relive.services.accounts import create_token
@@ -297,8 +297,10 @@ def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
         wanted = f"a run that replays {run.id}"
         raise InvalidInput(field="replay_run_id", value=verdict.replay_run_id, wanted=wanted)
     kept = msgspec.structs.replace(verdict, id=new_id(), run_id=run.id, at=store.now(), by=by)
+    before = latest_verdict(store.list_verdicts(run.id))
     with store.transaction():
         store.record_verdict(kept)
+        _tell_rot(services, kept, before, by=by)
         services.record(
             Event(
                 kind="replay.judged",
@@ -309,3 +311,32 @@ def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
             )
         )
     return kept
+
+
+def _tell_rot(services: Services, verdict: Verdict, before: Verdict | None, *, by: str) -> None:
+    """Record of each version in use that it can no longer be made again, once it no longer can."""
+    is_news = before is None or before.level.is_good
+    if verdict.level.is_good or verdict.window is not None or not is_news:
+        return
+    for version in services.store.list_versions_of_run(verdict.run_id):
+        named = services.store.list_aliases(version.model)
+        aliases = [it.alias for it in named if it.version == version.version]
+        if not aliases:
+            continue
+        project_id = services.store.get_model(version.model).project_id
+        services.record(
+            Event(
+                kind="model.rotted",
+                actor=by,
+                subject=f"version:{version.id}",
+                project=services.store.get_project(project_id).name,
+                facts={
+                    "model": version.model,
+                    "version": version.version,
+                    "aliases": aliases,
+                    "level": verdict.level.value,
+                    "reason": verdict.reason,
+                    "run": verdict.run_id,
+                },
+            )
+        )

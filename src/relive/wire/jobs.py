@@ -30,6 +30,7 @@ from relive.core.run import (
     RunStatus,
     TestReport,
 )
+from relive.core.trajectory import Verdict
 
 
 class RedeemTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +133,28 @@ class ServeWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     loader: str = "auto"
 
 
-Work = StageWork | EnvironmentWork | DescribeWork | ServeWork
+class ReplayWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="replay"):
+    """A run to make again.
+
+    Attributes:
+        run_id: The run.
+        replay_run_id: The run that repeats it, made already.
+        url: Of that run's page.
+        token: With which that run is written; its command sees it as well.
+        substitutes: What is accepted instead of the recorded, as it is typed.
+        tolerances: How far metrics may be off, as it is typed.
+    """
+
+    run_id: str
+    replay_run_id: str
+    url: str
+    project: str
+    token: str = ""
+    substitutes: tuple[str, ...] = ()
+    tolerances: tuple[str, ...] = ()
+
+
+Work = StageWork | EnvironmentWork | DescribeWork | ServeWork | ReplayWork
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -248,4 +270,11 @@ class ServeReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     error: str = ""
 
 
-Report = StageReport | EnvironmentReport | DescribeReport | ServeReport
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="replay"):
+    """What a replay showed; one that could not even be started is unresolved."""
+
+    fence: int
+    verdict: Verdict
+
+
+Report = StageReport | EnvironmentReport | DescribeReport | ServeReport | ReplayReport

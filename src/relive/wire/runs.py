@@ -75,3 +75,31 @@ class SeriesPage(msgspec.Struct, frozen=True, kw_only=True):
     steps: bytes
     times: bytes
     values: bytes
+
+
+class PlacedReplay(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks for a replay on a pool.
+
+    Attributes:
+        substitutes: What is accepted instead of the recorded: "python==3.12.1", "torch==2.3.1", "cpu", "gpu".
+        tolerances: How far metrics may be off: "acc=0.01", "loss=2%".
+    """
+
+    pool: str = "local"
+    substitutes: tuple[str, ...] = ()
+    tolerances: tuple[str, ...] = ()
+
+
+class ReplaySchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a project's champions are made again.
+
+    Attributes:
+        every_s: Seconds from one time to the next; 0 for never.
+        set_by: Who set it: the replays are in that name.
+        last_at: When it was looked last, or set.
+    """
+
+    every_s: float = 0.0
+    pool: str = "local"
+    set_by: str = ""
+    last_at: float = 0.0

@@ -3,12 +3,20 @@
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relive.cli import replay_pool
+from relive.core.access import Scope
+from relive.core.job import JobKind
 from relive.formats.locks import read_lock
+from relive.replay import job as replaying
+from relive.runner.order import Order
+from relive.services.accounts import create_job_token
 from tests.support.bench import Bench
+from tests.support.live import LiveHub
 from tests.support.wheels import make_wheel
 from tests.unit.cli.conftest import Shell
 
@@ -205,3 +213,32 @@ def lose_wheels(bench: Bench, tmp_path: Path, shown: Any) -> None:
     for package in lock.packages:
         bench.services.blobs.delete(package.blob)
     shutil.rmtree(tmp_path / "cache")
+
+
+def test_a_pool_replays_as_this_machine_does(
+    relive: Shell, run_id: str, bench: Bench, live: LiveHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work_it(store: Any) -> None:
+        job = store.claim("test", pools=("local",), kinds=(JobKind.REPLAY,), lease_s=60)
+        token = create_job_token(bench.services, job, Scope.RUNNER)
+        assert replaying._work(Order(hub=live.url, job=job.id, fence=job.fence, token=token)) == 0
+
+    waiting = SimpleNamespace(sleep=lambda _: work_it(bench.services.store))
+    monkeypatch.setattr(replay_pool, "time", waiting)
+    said = relive("replay", run_id, "--pool", "local")
+    assert "≡ bit-exact" in said.out
+    assert "is placed on pool local" in said.err
+    (verdict,) = relive("show", run_id, "--json").json["detail"]["verdicts"]
+    assert (verdict["by"], verdict["steps_compared"]) == ("ada", 12)
+    copy = relive("show", verdict["replay_run_id"], "--json").json["detail"]["run"]
+    assert (copy["status"], copy["replay_of"], copy["exit_code"]) == ("finished", run_id, 0)
+    refused = relive("replay", run_id, "--pool", "none", code=1)
+    assert "none" in refused.err
+    assert relive("replay", run_id, "--pool", "local", "--steps", "0..3", code=2).err
+
+
+def test_a_project_is_told_how_often_its_champions_are_replayed(relive: Shell, run_id: str) -> None:
+    assert "every 7d on pool local" in relive("replay", "demo", "--schedule", "7d").out
+    assert relive("replay", "demo", "--schedule", "12h", "--json").json["every_s"] == 43200
+    assert "not made again" in relive("replay", "demo", "--schedule", "off").out
+    assert "12h, 7d" in relive("replay", "demo", "--schedule", "often", code=2).err

@@ -24,6 +24,7 @@ from relive.wire.hub import (
     LoginLink,
     ProjectDetail,
 )
+from relive.wire.runs import ReplaySchedule
 
 
 class AdminCalls(Calls):
@@ -49,6 +50,15 @@ class AdminCalls(Calls):
     def delete_project(self, name: str) -> None:
         """Delete a project in which nothing is."""
         self.transport.delete(path_of("projects", name))
+
+    def get_replay_schedule(self, project: str) -> ReplaySchedule:
+        """Give how often a project's champions are made again."""
+        return self.transport.get(path_of("projects", project, "replays"), ReplaySchedule)
+
+    def set_replay_schedule(self, project: str, schedule: ReplaySchedule) -> ReplaySchedule:
+        """Set how often a project's champions are made again."""
+        path = path_of("projects", project, "replays")
+        return self.transport.post(path, schedule, ReplaySchedule, repeatable=True)
 
     def follow(self, project: str, message: Follow) -> None:
         """Let a project follow a repository of a code host."""

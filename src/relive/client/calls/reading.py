@@ -14,7 +14,7 @@ from relive.core.trajectory import Verdict
 from relive.errors import NotFound
 from relive.formats.series import from_plain
 from relive.wire.hub import RunDetail, SetTags
-from relive.wire.runs import SeriesPage
+from relive.wire.runs import PlacedReplay, SeriesPage
 
 
 class RunNarrowing(TypedDict, total=False):
@@ -91,6 +91,10 @@ class RunReadingCalls(Calls):
     def set_tags(self, run_id: str, tags: dict[str, str]) -> None:
         """Set tags of a run."""
         self.transport.post(path_of("runs", run_id, "tags"), SetTags(tags=tags), type(None), repeatable=True)
+
+    def place_replay(self, run_id: str, request: PlacedReplay) -> Run:
+        """Queue a replay on a pool, and give the run that it will be."""
+        return self.transport.post(path_of("runs", run_id, "replay"), request, Run)
 
     def record_verdict(self, verdict: Verdict) -> Verdict:
         """Keep what a replay showed."""

@@ -19,7 +19,7 @@ from relive.hub import pools
 from relive.hub.build import retention
 from relive.hub.config import HubConfig
 from relive.hub.http import OPEN, HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
-from relive.services import accounts, catalog, collecting, projects
+from relive.services import accounts, catalog, collecting, projects, replays
 from relive.wire.housekeeping import Collect
 from relive.wire.hub import (
     CreatedToken,
@@ -30,6 +30,7 @@ from relive.wire.hub import (
     LoginLink,
     ProjectDetail,
 )
+from relive.wire.runs import ReplaySchedule
 
 _LINES = "application/x-ndjson"
 _JSON_SCHEMA = "application/schema+json"
@@ -80,6 +81,24 @@ def delete_project(request: HubRequest, name: FromPath[str]) -> None:
     """Delete a project in which nothing is."""
     caller = allowed(request, Scope.MEMBER, "delete a project")
     projects.delete(services_of(request), name, by=caller.name)
+
+
+@get("/projects/{name:str}/replays", sync_to_thread=True)
+def get_replay_schedule(request: HubRequest, name: FromPath[str]) -> ReplaySchedule:
+    """Give how often a project's champions are made again."""
+    project_of(request, name)
+    services = services_of(request)
+    return replays.get_schedule(services, services.store.get_project(name))
+
+
+@post("/projects/{name:str}/replays", status_code=HTTP_200_OK, sync_to_thread=True)
+def set_replay_schedule(
+    request: HubRequest, name: FromPath[str], data: JSONBody[ReplaySchedule]
+) -> ReplaySchedule:
+    """Set how often a project's champions are made again; 0 for never."""
+    caller = allowed(request, Scope.MEMBER, "schedule replays")
+    services = services_of(request)
+    return replays.set_schedule(services, services.store.get_project(name), data, by=caller.name)
 
 
 @get("/pools", sync_to_thread=True)
@@ -207,6 +226,8 @@ ROUTES = [
     create_project,
     get_project,
     delete_project,
+    get_replay_schedule,
+    set_replay_schedule,
     list_pools,
     create_pool,
     delete_pool,

@@ -29,10 +29,10 @@ from relive.hub.http import (
 )
 from relive.hub.routes.blobs import read_range, stream
 from relive.ports.search import Search
-from relive.services import runs, searching
+from relive.services import replays, runs, searching
 from relive.wire.hub import RunDetail, SetTags
 from relive.wire.jobs import LogChunk, Progress, Records, StageReport
-from relive.wire.runs import CreatedRun, CreateRun, SeriesPage
+from relive.wire.runs import CreatedRun, CreateRun, PlacedReplay, SeriesPage
 
 NEXT_PAGE = ResponseHeader(
     name="x-next-page",
@@ -243,6 +243,13 @@ def get_file(request: HubRequest, run_id: FromPath[str], path: FromQuery[str]) -
     return reply
 
 
+@post("/runs/{run_id:str}/replay", status_code=HTTP_201_CREATED, sync_to_thread=True)
+def place_replay(request: HubRequest, run_id: FromPath[str], data: JSONBody[PlacedReplay]) -> Run:
+    """Queue a replay of a run on a pool, and give the run that it will be."""
+    caller = allowed(request, Scope.MEMBER, "replay a run")
+    return replays.place(services_of(request), run_id, data, by=caller.name)
+
+
 @post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED, include_in_schema=False)
 async def record_verdict(request: HubRequest, run_id: FromPath[str]) -> Verdict:
     """Keep what a replay showed."""
@@ -267,5 +274,6 @@ ROUTES = [
     get_log,
     get_recipe,
     get_file,
+    place_replay,
     record_verdict,
 ]

@@ -28,6 +28,7 @@ _MARKS: dict[str, Mark] = {
     "endpoint.deployed": Mark("▲", "deployed", _GOOD),
     "endpoint.rolled_back": Mark("▼", "rolled back", _WARN),
     "replay.judged": Mark("↻", "replayed", _GOOD),
+    "model.rotted": Mark("✖", "rotted", _BAD),
 }
 _VERDICT_TONES = {"bit_exact": _GOOD, "within_tolerance": _GOOD, "diverged": _BAD}
 
@@ -105,6 +106,11 @@ def _described(facts: dict[str, Any]) -> str:
     return f"had {version} described to serve it ({made}environment from {facts.get('environment_from')})"
 
 
+def _rotted(facts: dict[str, Any]) -> str:
+    named = f"{facts.get('model')} v{facts.get('version')} ({', '.join(facts.get('aliases', []))})"
+    return f"{named} can no longer be made again: {facts.get('reason', '')}"
+
+
 def _replayed(facts: dict[str, Any]) -> str:
     return f"{str(facts.get('level', '')).replace('_', '-')}: {facts.get('reason', '')}"
 
@@ -133,6 +139,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "endpoint.rolled_back": _traffic("went back to"),
     "endpoint.deployment_cancelled": _traffic("no longer awaits"),
     "replay.judged": _replayed,
+    "model.rotted": _rotted,
 }
 
 

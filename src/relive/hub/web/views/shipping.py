@@ -114,10 +114,12 @@ def _replayed(version: ModelVersion, verdicts: Sequence[Verdict]) -> Check:
     if last is None:
         said = f"Never replayed. Try: relive replay {version.model}@{version.version}"
         return Check(question=question, mark=_OPEN, evidence=said, url=url)
-    good = last.level in (VerdictLevel.BIT_EXACT, VerdictLevel.WITHIN_TOLERANCE)
     bad = last.level is VerdictLevel.DIVERGED
     return Check(
-        question=question, mark=_YES if good else _NO if bad else _OPEN, evidence=last.reason, url=url
+        question=question,
+        mark=_YES if last.level.is_good else _NO if bad else _OPEN,
+        evidence=last.reason,
+        url=url,
     )
 
 
