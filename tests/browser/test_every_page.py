@@ -60,6 +60,7 @@ FULL = [
     "{good}/artifacts?path=model/labels.json",
     "{good}/lineage",
     "{good}/tests",
+    "{good}/diff/{first}",
     "{odd}/replay",
     "{odd}/inputs",
     "{failed}",
@@ -116,7 +117,8 @@ def address(site: Site, path: str) -> str:
     names = {"good": "train #6", "odd": "notebook: try dropout", "failed": "test #3", "live": "train #7"}
     ids = {key: f"/r/{site.run(name, 'digits')}" for key, name in names.items()}
     ids["media"] = f"/r/{site.run('cells #1', 'vision')}"
-    return path.format(**ids, two=",".join(run.id for run in sweep))
+    first = site.run("train #1", "digits")
+    return path.format(**ids, first=first, two=",".join(run.id for run in sweep))
 
 
 def check(page: Page, what: dict[str, object]) -> list[str]:

@@ -96,6 +96,14 @@ class Search:
             self._explain(list(self.suspects), after, end=after)
         return list(self.causes)
 
+    def settle(self, causes: Sequence[str]) -> Finding:
+        """Prove a set of causes that came from elsewhere, without what of it is not needed."""
+        after = self._ends()
+        if after is None:
+            return Finding((), {}, is_proven=False)
+        self.causes = list(causes)
+        return self._prove([*self.suspects, *self.cleared], after, ())
+
     def _ends(self) -> Outcome:
         """Give what B comes out as; None if there is nothing to search for."""
         every = frozenset(it.name for it in (*self.suspects, *self.cleared))

@@ -52,6 +52,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         outs: Path to the digest of its manifest.
         opened: Files of the tree that it read; None if not all of them are known.
         reused: Whether it had been run before.
+        fed: The data that its fits and its training steps got, by stream and name; settings are not among it.
         beginning: The states after its first steps.
         is_beginning: Whether it was ended behind them, so that there is nothing more.
     """
@@ -64,6 +65,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outs: dict[str, str] = {}
     opened: frozenset[str] | None = None
     reused: bool = False
+    fed: dict[str, str] = {}
     beginning: Beginning = {}
     is_beginning: bool = False
 
@@ -175,6 +177,7 @@ def read_result(hub: HubClient, detail: RunDetail) -> Result:
         states=final_states(trajectory),
         outs={it.path: it.manifest for it in detail.artifacts if it.kind == "out"},
         opened=_opened(hub, detail.artifacts),
+        fed=fed_of(trajectory),
         beginning=beginning,
     )
 
@@ -199,6 +202,16 @@ def final_states(trajectory: Trajectory) -> dict[str, str]:
             found |= {f"{step.stream} {name}": digest for name, digest in step.digests.items()}
         if is_learned:
             found |= {f"{step.stream} {name}": value for name, value in step.values.items()}
+    return found
+
+
+def fed_of(trajectory: Trajectory) -> dict[str, str]:
+    """Give the digests of what fits and training steps were fed with."""
+    found: dict[str, str] = {}
+    for step in trajectory.steps:
+        name = step.stream.rpartition("/")[2]
+        if name == "batch" or (step.step == 0 and name.startswith(("fit:", "round:"))):
+            found |= {f"{step.stream} {step.step} {key}": digest for key, digest in step.digests.items()}
     return found
 
 

@@ -75,6 +75,7 @@ class Why:
         if status is not None:
             return status
         self._clear_what_was_not_read()
+        self._clear_what_fed_the_same()
         self.trials.phase = "search"
         suspects = [it.suspect for it in self.trials.swaps if not it.cleared]
         clear = [it.suspect for it in self.trials.swaps if it.cleared]
@@ -140,8 +141,19 @@ class Why:
             for it in self.trials.swaps
         ]
 
+    def _clear_what_fed_the_same(self) -> None:
+        """Clear data if every fit and every step of training got the same: it came out of other files."""
+        one, other = (self.trials.results[end].fed for end in (NOTHING, self.trials.every))
+        if one and one == other:
+            self.trials.swaps = [
+                cleared(it, "every fit and batch got the same data") if it.group is FactGroup.DATA else it
+                for it in self.trials.swaps
+            ]
+
     def _search_beginnings(self, suspects: list[Suspect], clear: list[Suspect]) -> list[str]:
         """Search with runs that are ended once the first steps have told enough; only a guess."""
+        if isinstance(self.trials.measure, WithinNoise):
+            return []  # what does not reproduce itself has no beginning that tells
         ends = [self.trials.results[end] for end in (NOTHING, self.trials.every)]
         took = min(self._took_s(it.run_id) for it in ends)
         one, other = (self.trials.variants.trajectory(it.run_id) for it in ends)
@@ -172,15 +184,26 @@ class Why:
                 self.trials.run(missing)
             except Stopped:
                 self.notes.append("It was stopped before the effect was shared out among the causes.")
-        whole = frozenset(finding.causes)
-        after = self.trials.outcome(whole)
-        if any(
-            self.trials.outcome(it) == after for it in subsets if it != whole and it in self.trials.results
-        ):
-            self.notes.append("A smaller part of the causes makes the second run as well, by another way.")
+        finding = self._with_fewest(finding)
         n_causes = len(finding.causes)
         said = f"{n_causes} input{'s make' if n_causes > 1 else ' makes'} the second out of the first."
         return self._report(WhyStatus.FOUND, said, finding)
+
+    def _with_fewest(self, finding: Finding) -> Finding:
+        """Take the smallest part of the causes that makes the second run as well, if the shares met one."""
+        whole, search = frozenset(finding.causes), self.trials.search
+        parts = [it for it in subsets_of(finding.causes) if it != whole and it in self.trials.results]
+        after = self.trials.outcome(whole)
+        smaller = next((it for it in parts if self.trials.outcome(it) == after), None)
+        if smaller is None or search is None:
+            return finding
+        try:
+            return search.settle(self.trials.sorted(smaller))
+        except Stopped:
+            self.notes.append(
+                "A smaller part of the causes makes the second run as well; it was stopped there."
+            )
+            return finding
 
     def _ask(self, subsets: Sequence[Subset]) -> list[Outcome]:
         self.trials.run(subsets)

@@ -148,6 +148,22 @@ def test_keeps_what_it_knows_when_it_is_stopped() -> None:
     assert at_most(stopped) >= 3
 
 
+def test_settles_on_what_is_needed_of_given_causes() -> None:
+    world = World(acting("f02", "f07"))
+    found = Search(suspects(NAMES), world.ask).settle(["f02", "f05", "f07"])
+    assert (found.causes, found.is_proven) == (("f02", "f07"), True)
+    assert not Search(suspects(NAMES), World(acting()).ask).settle(["f02"]).is_proven
+
+
+def test_a_guess_is_where_another_search_begins() -> None:
+    rough, exact = World(acting("f02", "f05")), World(acting("f02", "f09"))
+    guess = Search(suspects(NAMES), rough.ask).guess()
+    assert guess == ["f02", "f05"]
+    found = Search(suspects(NAMES), exact.ask, causes=guess).run()
+    assert (found.causes, found.is_proven) == (("f02", "f09"), True)
+    assert Search(suspects(NAMES), World(acting()).ask).guess() == []
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[list[str], dict[Subset, Outcome]]:
     """Any results whatever of all subsets: failures, masks, what acts together or cancels."""

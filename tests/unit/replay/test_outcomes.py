@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relive.core.trajectory import StepRecord, Trajectory
 from relive.replay.outcomes import Bits, WithinNoise, marks_of, mean, spread, stable_bits
-from relive.replay.variant import Result, final_states
+from relive.replay.variant import Result, fed_of, final_states
 
 ACCURACY = ("metric", "accuracy")
 
@@ -60,6 +60,7 @@ def test_what_was_learned_counts_and_not_what_went_in() -> None:
         "p1/fit:Scaler#0 mean_": "3",
         "weights:SGD#0 final w": "5",
     }
+    assert fed_of(Trajectory(steps=steps)) == {"fit:Scaler#0 0 X": "1"}
 
 
 def test_marks_hold_numbers_exactly() -> None:
