@@ -242,6 +242,15 @@ class Bench:
         )
         return runs.finish(self.services, self.services.store.get_run(created.run_id), report)
 
+    def finished_by_hand_with(self, lock: EnvironmentLock) -> Run:
+        """Make a run by hand that has ended well in a locked environment."""
+        environment = self.services.blobs.put(canonical_json(lock)).digest
+        recipe = self.recipe("train", environment=environment)
+        report = StageReport(
+            fence=0, status=RunStatus.FINISHED, exit_code=0, recipe=recipe, recipe_digest="x"
+        )
+        return runs.finish(self.services, self.services.store.get_run(self.by_hand().run_id), report)
+
     def version(self, model: str = "digits", **files: bytes) -> ModelVersion:
         """Register a version of a model that has a contract; its folder holds these files."""
         run = self.finished_by_hand()
@@ -263,13 +272,15 @@ class Bench:
         self.ready(revision.id)
         return self.services.store.get_revision(revision.id)
 
-    def recipe(self, command: str, *, code: str = "", commit: str = "") -> str:
+    def recipe(self, command: str, *, code: str = "", commit: str = "", environment: str = "") -> str:
         """Keep a small recipe and give its digest."""
         hardware = Hardware(
             cpu_model="x", cpu_vendor="y", cpu_flags_digest="z", cores=2, cores_allowed=2, memory_bytes=1
         )
         recipe = Recipe(
-            declared=Declared(command=command, code=Code(manifest=code, commit=commit)),
+            declared=Declared(
+                command=command, code=Code(manifest=code, commit=commit), environment=environment
+            ),
             observed=Observed(hardware=hardware),
         )
         return self.services.blobs.put(canonical_json(recipe)).digest

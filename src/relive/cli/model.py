@@ -121,6 +121,21 @@ def provenance(version: str) -> None:
 
 @model.command()
 @click.argument("version")
+def sbom(version: str) -> None:
+    """Print what a version is made of: a CycloneDX 1.6 bill of materials, with a model card.
+
+    It names the model's files, training data, code, interpreter and every package, with digests and purls.
+
+    \b
+    Example:
+      relive model sbom digits@champion > digits.cdx.json
+    """
+    name, ref = split_version(version)
+    click.echo(connect().get_sbom(name, ref))
+
+
+@model.command()
+@click.argument("version")
 @click.argument("name")
 @json_option
 def alias(version: str, name: str, as_json: bool) -> None:

@@ -94,6 +94,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/models/{name:str}/badge.svg": KNOWN,  # and who has the key of its address
     "GET /api/v1/models/{name:str}/versions/{ref:str}": KNOWN,
     "GET /api/v1/models/{name:str}/versions/{ref:str}/provenance": KNOWN,
+    "GET /api/v1/models/{name:str}/versions/{ref:str}/sbom": KNOWN,
     "POST /api/v1/models/{name:str}/versions/{ref:str}/verify": KNOWN,
     "POST /api/v1/models/{name:str}/aliases": MEMBERS,
     "GET /api/v1/endpoints": KNOWN,

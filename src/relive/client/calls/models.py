@@ -27,6 +27,10 @@ class ModelCalls(Calls):
         """Give a version's signed statement, byte for byte."""
         return b"".join(self.transport.stream(path_of("models", name, "versions", ref, "provenance")))
 
+    def get_sbom(self, name: str, ref: str) -> bytes:
+        """Give a version's bill of materials, CycloneDX as JSON."""
+        return b"".join(self.transport.stream(path_of("models", name, "versions", ref, "sbom")))
+
     def verify_version(self, name: str, ref: str) -> dict[str, Any]:
         """Have a version's signature and files checked."""
         path = path_of("models", name, "versions", ref, "verify")

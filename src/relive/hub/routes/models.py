@@ -9,15 +9,18 @@ from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from relive.core.access import Scope
 from relive.core.model import Alias, ModelVersion
 from relive.errors import NotFound
+from relive.formats import cyclonedx
 from relive.hub.http import OPEN, HubRequest, allowed, caller_of, project_of, reader_of, services_of
 from relive.hub.web import badge
 from relive.hub.web.marks import NO_VERSION, Mark
 from relive.hub.web.views.verdicts import mark_of
 from relive.services import catalog, endpoints, registry
 from relive.services.context import Services
+from relive.services.materials import bill_of_materials
 from relive.wire.hub import DeployVersion, EndpointDetail, ModelDetail, MoveAlias
 
 _ENVELOPE = "application/vnd.dsse.envelope.v1+json"
+_BOM = cyclonedx.MEDIA_TYPE
 
 
 def _readable(request: HubRequest, model: str) -> None:
@@ -76,6 +79,14 @@ def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str])
     services = services_of(request)
     envelope = registry.read_provenance(services, services.store.get_version(name, ref))
     return Response(envelope, media_type=_ENVELOPE)
+
+
+@get("/models/{name:str}/versions/{ref:str}/sbom", sync_to_thread=True, media_type=_BOM)
+def get_sbom(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
+    """Give what a version is made of: a CycloneDX 1.6 bill of materials with a model card."""
+    _readable(request, name)
+    services = services_of(request)
+    return Response(bill_of_materials(services, services.store.get_version(name, ref)), media_type=_BOM)
 
 
 @post("/models/{name:str}/versions/{ref:str}/verify", status_code=HTTP_200_OK, sync_to_thread=True)
@@ -157,6 +168,7 @@ ROUTES = [
     get_badge,
     get_version,
     get_provenance,
+    get_sbom,
     verify_version,
     move_alias,
     list_endpoints,

@@ -7,12 +7,14 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relive.errors import InvalidInput
+from relive.formats.cyclonedx import MEDIA_TYPE
 from relive.hub.http import HubRequest, services_of
 from relive.hub.web.render import go_to, page, unchanged
 from relive.hub.web.routes.asking import form_of, member, query_of, reader
 from relive.hub.web.views import endpoints as endpoint_views
 from relive.hub.web.views import models as model_views
 from relive.services import endpoints, registry
+from relive.services.materials import bill_of_materials
 
 
 @get("/models", include_in_schema=False, sync_to_thread=True)
@@ -51,6 +53,19 @@ def send_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str]
     }
     kind = "application/vnd.dsse.envelope.v1+json"
     return Response(services.blobs.read(version.provenance), media_type=kind, headers=headers)
+
+
+@get("/m/{name:str}/v/{ref:str}/sbom", include_in_schema=False, sync_to_thread=True)
+def send_sbom(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
+    """The bill of materials, CycloneDX."""
+    reader(request)
+    services = services_of(request)
+    version = services.store.get_version(name, ref)
+    headers = {
+        "content-disposition": f'attachment; filename="{version.model}-v{version.version}.cdx.json"',
+        "x-content-type-options": "nosniff",
+    }
+    return Response(bill_of_materials(services, version), media_type=MEDIA_TYPE, headers=headers)
 
 
 @post("/m/{name:str}/aliases", include_in_schema=False, status_code=303)
@@ -133,6 +148,7 @@ ROUTES = [
     show_model,
     show_version,
     send_provenance,
+    send_sbom,
     move_alias,
     show_endpoints,
     show_endpoint,
