@@ -1,15 +1,20 @@
 """`relive data`: data in versions."""
 
 import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from relive.cli.output import Group, ago, err, escape, json_option, out, plural, print_json, print_table, size
+from relive.cli.output import Group, ago, escape, json_option, out, plural, print_json, print_table, size
+from relive.cli.progress import Progress
 from relive.cli.repository import remote_project
 from relive.client.hub import connect
+
+if TYPE_CHECKING:
+    from relive.data.add import Added, Wish
 
 _PATH = click.Path(path_type=Path)
 
@@ -42,18 +47,18 @@ def add(
     """Add what lies in PATH, a folder or a file, as the next version of a data set.
 
     Only what the store does not have is sent: of a large file that changed, the pieces around the change.
-    Data that is the same as the newest version adds nothing. Cut off, it is simply run again.
+    Data that is the same as the newest version adds nothing. Cut off, it is simply run again. PATH may be a
+    .dvc file or a dvc.lock: then it is what DVC tracks by it, out of the work tree or DVC's cache.
 
     \b
     Examples:
       relive data add ./images --name digits -m "first scan"
       relive data add sales.csv --name sales -m "November" --json
+      relive data add images.dvc --name images
     """
-    from relive.data.add import Wish, add
-    from relive.data.profile import profile_tables
-    from relive.data.scan import place_of
+    from relive.data.add import Wish
+    from relive.data.dvc import is_dvc, lay_tracked
 
-    place = place_of(path, exclude)
     wish = Wish(
         name=name,
         project=project or remote_project() or name,
@@ -61,14 +66,12 @@ def add(
         source=f"file:{path.resolve()}",
         run_id=run_id,
     )
-    with _shown("read") as told:
-        added = add(
-            connect(),
-            place,
-            wish,
-            profile=lambda manifest: profile_tables(place.root, manifest),
-            told=lambda it: told(it.files, it.all_files, it.size_bytes),
-        )
+    if is_dvc(path):
+        with tempfile.TemporaryDirectory(prefix=".relive-", dir=path.parent) as folder:
+            lay_tracked(path, Path(folder))
+            added = _add(Path(folder), exclude, wish)
+    else:
+        added = _add(path, exclude, wish)
     version = added.version
     if as_json:
         print_json({"version": version, "new": added.is_new})
@@ -77,6 +80,22 @@ def add(
         out.print(f"✓ {escape(version.ref)}: {much}, {size(version.added_bytes)} stored for it.")
     else:
         out.print(f"Nothing changed: it is {escape(version.ref)}.")
+
+
+def _add(path: Path, exclude: tuple[str, ...], wish: "Wish") -> "Added":
+    from relive.data.add import add
+    from relive.data.profile import profile_tables
+    from relive.data.scan import place_of
+
+    place = place_of(path, exclude)
+    with Progress("read") as told:
+        return add(
+            connect(),
+            place,
+            wish,
+            profile=lambda manifest: profile_tables(place.root, manifest),
+            told=lambda it: told(it.files, it.all_files, it.size_bytes),
+        )
 
 
 @data.command("list")
@@ -172,7 +191,7 @@ def get(version: str, paths: tuple[str, ...], target: Path | None, as_json: bool
     source = PackedVersion(hub, hub.get_dataset_version(version).version)
     manifest = pick_files(source.manifest, paths, source.version.ref)
     folder = target or Path(source.version.name)
-    with _shown("written") as told:
+    with Progress("written") as told:
         laid = lay(source, manifest, folder, lambda files, done: told(files, manifest.n_files, done))
     if as_json:
         print_json({"version": source.version, "folder": str(folder), **laid._asdict()})
@@ -260,7 +279,7 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
     if path is not None:
         problems = verify_folder(hub, found, path, exclude)
     else:
-        with _shown("verified") as told:
+        with Progress("verified") as told:
             problems = verify_stored(hub, found, lambda number, done: told(number, found.files, done))
     if as_json:
         print_json({"version": found, "problems": problems})
@@ -321,6 +340,36 @@ def show(version: str, as_json: bool) -> None:
 
 @data.command()
 @click.argument("version")
+@click.option("-o", "--output", type=_PATH, default=None, help="Write to this file instead.")
+def croissant(version: str, output: Path | None) -> None:
+    """Print a version's metadata as Croissant 1.0 (JSON-LD): files with SHA-256, tables with their columns.
+
+    Addresses in it are relative: it belongs into the folder that `relive data get` writes.
+
+    \b
+    Example:
+      relive data croissant sales@v3 -o sales/croissant.json
+    """
+    import json
+
+    from relive.client.dataset import OpenDataset
+    from relive.client.packed import PackedVersion
+    from relive.data.croissant import to_croissant
+
+    hub = connect()
+    detail = hub.get_dataset_version(version)
+    opened = OpenDataset(PackedVersion(hub, detail.version))
+    manifest = hub.dataset_manifest(detail.version)
+    document = to_croissant(detail.version, manifest, lambda entry: opened.open(entry.path), detail.url)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if output is None:
+        click.echo(text)
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+
+
+@data.command()
+@click.argument("version")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def delete(version: str, yes: bool, as_json: bool) -> None:
@@ -339,29 +388,3 @@ def delete(version: str, yes: bool, as_json: bool) -> None:
         print_json(found)
     else:
         out.print(f"{escape(found.ref)} is forgotten.")
-
-
-class _shown:  # noqa: N801 - a context manager that reads as a verb
-    """Shows how far a long step is: one line that is written over; plain lines without a terminal."""
-
-    def __init__(self, verb: str) -> None:
-        self._verb = verb
-        self._next_at = time.monotonic() + 1.0
-        self._is_open = False
-
-    def __enter__(self) -> Callable[[int, int, int], None]:
-        return self._told
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_open:
-            err.print()
-
-    def _told(self, files: int, all_files: int, done_bytes: int) -> None:
-        now = time.monotonic()
-        if now < self._next_at:
-            return
-        is_terminal = sys.stderr.isatty()
-        self._next_at = now + (0.2 if is_terminal else 10.0)
-        line = f"{files:,} of {plural(all_files, 'file')} {self._verb}, {size(done_bytes)}"
-        err.print(f"\r{line}", end="" if is_terminal else "\n")
-        self._is_open = is_terminal
