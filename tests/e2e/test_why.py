@@ -205,7 +205,7 @@ def test_repeats_tell_the_noise_of_what_does_not_reproduce_itself(hub: RealHub, 
     report = why(hub, *two_runs(hub, tmp_path / "p", "noisy", NOISY))
     assert (report["status"], names(report)) == ("found", ["params.json:c"])
     (metric,) = report["metrics"]
-    assert 0 < metric["noise"] < 0.01
+    assert 0 < metric["noise"] < 0.1
     assert any("bit by bit" in note for note in report["notes"])
     quiet = why(hub, *two_runs(hub, tmp_path / "q", "quiet", NOISY.replace('p["c"]', "0")))
     assert (quiet["status"], quiet["causes"]) == ("within_noise", [])

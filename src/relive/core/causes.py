@@ -67,7 +67,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric of both runs, as they came out here; `noise` is the widest spread of repeats, None if none."""
+    """A metric of both runs, as they came out here; `noise` is what repeats differ by, None if by nothing."""
 
     key: str
     before: float | None

@@ -1,12 +1,15 @@
 """When two results count as equal: bit by bit where runs reproduce themselves, within the noise where not."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Final, Protocol
 
 from relive.core.attribution import Outcome
 from relive.core.compare import same_bits
 from relive.core.digest import canonical_json
+from relive.core.tolerance import Noise, limit_of_noise
 from relive.replay.variant import Result
 
 _METRIC, _STATE, _OUT = "metric", "state", "out"
@@ -65,7 +68,7 @@ class WithinNoise:
     """Metrics, equal where they lie within what repeats of one run spread over.
 
     Attributes:
-        noise: Metric to the widest spread that was seen of repeats, in its unit.
+        noise: Metric to the largest difference that is still noise, in its unit.
         centres: Results that were met so far, each with its word; the first are those of the two runs.
     """
 
@@ -117,19 +120,30 @@ def _differ(names: Iterable[tuple[str, str]], marks: Sequence[Marks]) -> bool:
     return any(len({it.get(name) for it in marks}) > 1 for name in names)
 
 
-def spread(repeats: Sequence[Sequence[Result]], metric: str) -> dict[str, float]:
-    """Give for each metric the widest spread that repeats of one run had.
+def limits_of(repeats: Sequence[Sequence[Result]], metric: str) -> dict[str, float]:
+    """Give for each metric what is still noise: what two repeats differ by at most, 99 times of 100.
 
     Args:
-        repeats: For each run all its copies.
+        repeats: For each run all its copies; the spread within each is pooled.
         metric: The only one that counts; empty for all.
     """
-    found: dict[str, float] = {}
-    for copies in repeats:
-        for key in {key for copy in copies for key in copy.metrics if metric in ("", key)}:
-            values = [copy.metrics[key] for copy in copies if key in copy.metrics]
-            found[key] = max(found.get(key, 0.0), max(values) - min(values))
-    return found
+    keys = {key for copies in repeats for copy in copies for key in copy.metrics if metric in ("", key)}
+    return {key: _limit([_values(copies, key) for copies in repeats]) for key in sorted(keys)}
+
+
+def _values(copies: Sequence[Result], key: str) -> list[float]:
+    return [copy.metrics[key] for copy in copies if key in copy.metrics]
+
+
+def _limit(groups: Sequence[Sequence[float]]) -> float:
+    usable = [values for values in groups if len(values) > 1 and all(map(math.isfinite, values))]
+    freedom = sum(len(values) - 1 for values in usable)
+    if not freedom:
+        return 0.0
+    spread = [value - fmean(values) for values in usable if len(set(values)) > 1 for value in values]
+    squares = sum(it * it for it in spread)
+    limit = limit_of_noise(Noise(n=freedom + 1, mean=0.0, sd=math.sqrt(squares / freedom)))
+    return limit.limit if limit else 0.0
 
 
 def mean(copies: Sequence[Result]) -> dict[str, float]:

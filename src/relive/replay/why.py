@@ -12,12 +12,12 @@ from relive.core.ids import short_id
 from relive.core.shares import shares, subsets_of
 from relive.replay.diff import Side
 from relive.replay.early import find_horizon
-from relive.replay.outcomes import WithinNoise, mean, spread, stable_bits
+from relive.replay.outcomes import WithinNoise, limits_of, mean, stable_bits
 from relive.replay.swaps import cleared
 from relive.replay.trials import Progress, Question, Stopped, Trials
 from relive.replay.variant import read_result
 
-_REPEATS: Final = 3
+_REPEATS: Final = 4
 # What a variant runs with is this machine's: no exchange reaches it.
 _UNCONTROLLED: Final = (FactGroup.HARDWARE, FactGroup.READS)
 _MOST_NAMED: Final = 50
@@ -121,12 +121,13 @@ class Why:
         ]
         if any(copy.failure for copies in repeats for copy in copies):
             return self._report(WhyStatus.NOT_REPRODUCED, "A repeat failed.")
-        noise = spread(repeats, self.question.metric)
+        noise = limits_of(repeats, self.question.metric)
         measure = WithinNoise(noise, [("first", mean(repeats[0])), ("second", mean(repeats[1]))])
         self.trials.measure = measure
         if measure.outcome(repeats[1][0]) == "first":
             said = "The two do not differ by more than their repeats do."
             return self._report(WhyStatus.WITHIN_NOISE, said)
+        self.notes.append("Judged within the noise: one comparison in a hundred errs.")
         return None
 
     def _clear_what_was_not_read(self) -> None:

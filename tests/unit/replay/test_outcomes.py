@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relive.core.trajectory import StepRecord, Trajectory
-from relive.replay.outcomes import Bits, WithinNoise, marks_of, mean, spread, stable_bits
+from relive.replay.outcomes import Bits, WithinNoise, limits_of, marks_of, mean, stable_bits
 from relive.replay.variant import Result, fed_of, final_states
 
 ACCURACY = ("metric", "accuracy")
@@ -81,18 +81,23 @@ def test_within_the_noise_is_equal() -> None:
     assert measure.compared == "accuracy within 0.01"
 
 
-def test_the_widest_spread_of_either_counts() -> None:
-    repeats = [[result(0.5), result(0.52)], [result(0.6), result(0.61)]]
-    assert spread(repeats, "") == pytest.approx({"accuracy": 0.02})
-    assert spread(repeats, "loss") == {}
+def test_the_spread_within_both_is_the_noise() -> None:
+    repeats = [[result(0.5), result(0.52)], [result(0.6), result(0.62)]]
+    # Pooled: sd 0.01414 with 2 degrees of freedom, t 9.925, and two values are compared.
+    assert limits_of(repeats, "") == pytest.approx({"accuracy": 9.925 * 0.0141421 * 2**0.5}, rel=1e-4)
+    assert limits_of(repeats, "loss") == {}
     assert mean(repeats[0]) == pytest.approx({"accuracy": 0.51})
     assert mean([]) == {}
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6))
+@pytest.mark.parametrize("values", [[0.1], [0.1, 0.1, 0.1], [0.1, math.nan], [1e308, -1e308]])
+def test_without_a_spread_only_equal_bits_are_equal(values: list[float]) -> None:
+    assert limits_of([[result(value) for value in values]], "") == {"accuracy": 0.0}
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=6))
 def test_every_repeat_lies_within_the_noise_of_the_mean(values: list[float]) -> None:
     copies = [result(value) for value in values]
-    noise = spread([copies], "")
-    slack = {key: width * (1 + 1e-9) + 1e-9 for key, width in noise.items()}
+    slack = {key: width * (1 + 1e-9) + 1e-6 for key, width in limits_of([copies], "").items()}
     measure = WithinNoise(slack, [("first", mean(copies))])
     assert {measure.outcome(copy) for copy in copies} == {"first"}
