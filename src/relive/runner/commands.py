@@ -1,5 +1,6 @@
 """Run commands one after the other, and say in a word and a sentence how it went."""
 
+import re
 import shutil
 import signal
 import time
@@ -16,6 +17,41 @@ from relive.runner.process import STOP_GRACE_S, Ended, Process, Terms
 
 _MIB: Final = 1024 * 1024
 _LAST_LINE_CHARACTERS: Final = 300
+# A line that means the same to every shell: words with one space between them, and nothing to expand.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:,@%+=-]*( [A-Za-z0-9_./:,@%+=-]+)*")
+# What bash does itself although there may be a program of that name.
+_BUILTIN: Final = (
+    *(
+        "bg",
+        "builtin",
+        "cd",
+        "command",
+        "coproc",
+        "echo",
+        "eval",
+        "exec",
+        "exit",
+        "export",
+        "fg",
+        "jobs",
+        "kill",
+    ),
+    *(
+        "printf",
+        "pwd",
+        "read",
+        "set",
+        "test",
+        "time",
+        "times",
+        "trap",
+        "type",
+        "ulimit",
+        "umask",
+        "wait",
+        ".",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +124,7 @@ def _run_one(
     if plan.announce:
         sink.take(sink.mask.feed(f"$ {_shown(command)}\n".encode()))
     terms = Terms(memory_bytes=plan.memory_bytes, stdin=plan.stdin, opened=plan.opened, policy=plan.policy)
-    process = Process(_argv(command), plan.workdir, plan.environment, sink, terms)
+    process = Process(_argv(command, plan), plan.workdir, plan.environment, sink, terms)
     lease.when_over(process.stop)
     try:
         ended = process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -104,11 +140,20 @@ def _run_one(
         lease.forget(process.stop)
 
 
-def _argv(command: str | tuple[str, ...]) -> tuple[str, ...]:
+def _argv(command: str | tuple[str, ...], plan: CommandPlan) -> tuple[str, ...]:
+    """Give the program to start: for a plain line its own, so that a replay starts what a run by hand did."""
     if isinstance(command, tuple):
         return command
+    words = command.split(" ")
+    is_plain = _PLAIN.fullmatch(command) and "=" not in words[0] and words[0] not in _BUILTIN
+    if is_plain and shutil.which(_from(plan.workdir, words[0]), path=plan.environment.get("PATH")):
+        return tuple(words)
     bash = shutil.which("bash")
     return (bash, "-eo", "pipefail", "-c", command) if bash else ("/bin/sh", "-e", "-c", command)
+
+
+def _from(folder: Path, program: str) -> str:
+    return str(folder / program) if "/" in program else program
 
 
 def _why(

@@ -158,3 +158,34 @@ def test_a_folder_that_is_not_there_is_told(sink, lease, tmp_path):
     plan = CommandPlan(commands=("true",), workdir=tmp_path / "nowhere", environment=PATH)
     outcome = run_commands(plan, sink, lease)
     assert (outcome.status, outcome.exit_code) == (RunStatus.FAILED, 127)
+
+
+SHOW = '#!/bin/sh\nprintf "%s|" "$@"\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "is_direct", "seen"),
+    [
+        ("./show a --b=1 c/d", True, "a|--b=1|c/d|"),
+        ("show a", True, "a|"),
+        ("./show 'a b'", False, "a b|"),
+        ("./show $HOME", False, "|"),
+        ("./show a  b", False, "a|b|"),
+        ("X=1 ./show a", False, "a|"),
+        ("./show a*", False, "a*|"),
+        ("./show a; true", False, "a|"),
+    ],
+)
+def test_a_plain_line_starts_its_program_and_any_other_a_shell(run, sink, tmp_path, line, is_direct, seen):
+    (tmp_path / "show").write_text(SHOW)
+    (tmp_path / "show").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": ""}
+    plan = CommandPlan(commands=(line,), workdir=tmp_path, environment=environment)
+    assert (module._argv(line, plan)[0] == line.split(" ")[0]) is is_direct
+    assert run(line, environment=environment, announce=False).status is RunStatus.FINISHED
+    assert printed(sink) == seen
+
+
+def test_what_bash_does_itself_it_does_also_where_a_program_has_that_name(run, tmp_path):
+    assert run("cd /", "exit 0", "time true").status is RunStatus.FINISHED
+    assert run("no-such-program-at-all a").exit_code == 127
