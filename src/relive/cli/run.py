@@ -7,6 +7,7 @@ import click
 from relive.cli.output import duration, err, escape, number, print_json
 from relive.cli.repository import current_project
 from relive.client.hub import connect
+from relive.core.determinism import Determinism
 from relive.core.ids import short_id
 from relive.core.pipeline import EnvSpec
 from relive.core.run import RunStatus
@@ -28,6 +29,13 @@ from relive.runner.results import Expected
 )
 @click.option("--hermetic", is_flag=True, help="Refuse what is neither code, --dep, environment nor its own.")
 @click.option("--network", is_flag=True, help="Let a hermetic run reach more than the hub.")
+@click.option(
+    "--determinism",
+    type=click.Choice([it.value for it in Determinism]),
+    default=Determinism.MACHINE.value,
+    show_default=True,
+    help="Where it is to come out the same; portable pins instructions and one thread.",
+)
 @click.option("--timeout", "timeout_s", type=float, help="Seconds after which it is ended.")
 @click.option("--pass-exit-code", is_flag=True, help="Exit with the command's own code instead of 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON at the end, to standard output.")
@@ -42,6 +50,7 @@ def run(
     lock: str,
     hermetic: bool,
     network: bool,
+    determinism: str,
     timeout_s: float | None,
     pass_exit_code: bool,
     as_json: bool,
@@ -56,6 +65,7 @@ def run(
       relive run --dep data/ --out model/ --metrics metrics.json -- python train.py --lr 0.1
       relive run --env requirements.txt -- python train.py
       relive run --hermetic --dep data/ -- python train.py
+      relive run --determinism portable -- python train.py
     """
     asked = HandRun(
         command=command,
@@ -69,6 +79,7 @@ def run(
         timeout_s=timeout_s,
         hermetic=hermetic,
         network=network,
+        determinism=Determinism(determinism),
     )
     hub = connect()
     # Once, without patience: who has just typed a command wants to hear now that there is no hub.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from relive.core.determinism import Determinism, switches
 from relive.core.expand import find_problems
 from relive.core.pipeline import Dep, EnvSpec, Hermetic, PipelineSpec, Resources, StageSpec
 from relive.core.problems import Problem
@@ -86,7 +87,7 @@ def _check_whole(spec: PipelineSpec, notes: Notes) -> None:
 
 def _spec(values: dict[str, Any]) -> PipelineSpec:
     push = values.get("triggers", {}).get("push", {})
-    defaults = values.get("defaults", {})
+    defaults = {"determinism": values.get("determinism", "machine")} | values.get("defaults", {})
     return PipelineSpec(
         stages=tuple(_stage(name, stage, defaults) for name, stage in values.get("stages", {}).items()),
         project=values.get("project", ""),
@@ -107,10 +108,11 @@ def _stage(name: str, values: dict[str, Any], defaults: dict[str, Any]) -> Stage
     if select is not None and not select.from_stage:
         select = msgspec.structs.replace(select, from_stage=name)
     resources = {**defaults.get("resources", {}), **values.get("resources", {})}
+    pinned = switches(Determinism(values.get("determinism", defaults["determinism"])))
     return StageSpec(
         name=name,
         deps=tuple(Dep(path=dep) if isinstance(dep, str) else dep for dep in values.get("deps", ())),
-        env={**defaults.get("env", {}), **values.get("env", {})} if "cmd" in values else {},
+        env={**pinned, **defaults.get("env", {}), **values.get("env", {})} if "cmd" in values else {},
         resources=Resources(**resource_fields(resources)),
         timeout_s=values.get("timeout", defaults.get("timeout")),
         junit=values.get("reports", {}).get("junit", ""),

@@ -5,6 +5,7 @@ One table serves three readers: the parser, the JSON Schema that editors use, an
 
 from typing import Any, Final
 
+from relive.core.determinism import Determinism
 from relive.core.pipeline import Dep, EnvSpec
 from relive.formats.pipeline_file_facets import deploy, gates, matrix, register, retry, select
 from relive.formats.pipeline_file_kinds import (
@@ -17,6 +18,7 @@ from relive.formats.pipeline_file_kinds import (
     is_empty,
     is_mapping,
     keys_at,
+    one_of,
     one_or_many,
     scalar,
     switch_or,
@@ -44,7 +46,7 @@ _FACETS: Final = ("cmd", "select", "gates", "register", "deploy")
 # Without `cmd` these would have no effect.
 _OF_A_COMMAND: Final = (
     *("deps", "outs", "params", "metrics", "plots", "env", "resources", "timeout", "retry", "matrix"),
-    *("cache", "reports", "wdir", "hermetic", "network"),
+    *("cache", "reports", "wdir", "hermetic", "network", "determinism"),
 )
 _TO_COME: Final = {
     "secrets": "secrets",
@@ -125,6 +127,7 @@ STAGE: Final = Table(
             switch_or("warn"),
             "What becomes of reads that it does not declare: refused, told (`warn`, without it), or let be.",
         ),
+        "determinism": Key(one_of(*Determinism), "`determinism` of this stage."),
         "network": Key(boolean(), "Whether a hermetic one may reach more than the hub; false without it."),
         "reports": Key(REPORTS.kind("reports such as {junit: reports/junit.xml}"), "Reports it writes."),
         "select": Key(select, "Picks the best run of a stage with a matrix."),
@@ -237,6 +240,11 @@ FILE: Final = Table(
             "The environment that every command runs in.",
         ),
         "vars": Key(VARS.kind("values such as {epochs: 20}"), "Values for `${{ vars.NAME }}`."),
+        "determinism": Key(
+            one_of(*Determinism),
+            "Where stages come out the same bit by bit: on machines of a type (`machine`, without it), or on "
+            "any with AVX2 (`portable`: pinned instructions, one thread).",
+        ),
         "defaults": Key(DEFAULTS.kind("defaults such as {timeout: 30m}"), "What holds for every stage."),
         "triggers": Key(
             TRIGGERS.kind("triggers such as {push: {branches: [main]}}"), "What starts the pipeline."

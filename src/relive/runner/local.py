@@ -26,6 +26,7 @@ from relive.capture.agent import agent_environment, install_agent
 from relive.capture.code import CodeSnapshot, snapshot_code
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
+from relive.core.determinism import Determinism, switches
 from relive.core.digest import Digest
 from relive.core.paths import ROOT, is_within, rooted
 from relive.core.pipeline import EnvSpec, Hermetic
@@ -65,6 +66,7 @@ class HandRun:
         env: Environment to build for it; None for the one that is active.
         hermetic: Whether it gets nothing but what is declared.
         network: Whether a hermetic one may reach more than the hub.
+        determinism: Where it is to come out the same.
     """
 
     command: tuple[str, ...]
@@ -78,6 +80,7 @@ class HandRun:
     timeout_s: float | None = None
     hermetic: bool = False
     network: bool = False
+    determinism: Determinism = Determinism.MACHINE
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
     snapshot = world.snapshot
     expected = _rooted(asked.expected, snapshot.workdir)
     # What the person has set themselves is theirs, and is recorded like the rest.
-    fixed = fixed_variables(len(os.sched_getaffinity(0)))
+    fixed = fixed_variables(len(os.sched_getaffinity(0))) | switches(asked.determinism)
     env = {name: os.environ.get(name, value) for name, value in fixed.items()}
     identity = RunIdentity(
         run_id=run.run_id,

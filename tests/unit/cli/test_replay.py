@@ -10,6 +10,7 @@ import pytest
 
 from relive.cli import replay_pool
 from relive.core.access import Scope
+from relive.core.determinism import Determinism, switches
 from relive.core.job import JobKind
 from relive.formats.locks import read_lock
 from relive.replay import job as replaying
@@ -242,3 +243,22 @@ def test_a_project_is_told_how_often_its_champions_are_replayed(relive: Shell, r
     assert relive("replay", "demo", "--schedule", "12h", "--json").json["every_s"] == 43200
     assert "not made again" in relive("replay", "demo", "--schedule", "off").out
     assert "12h, 7d" in relive("replay", "demo", "--schedule", "often", code=2).err
+
+
+def test_what_a_portable_run_was_pinned_to_is_part_of_its_recipe_and_of_a_replay(
+    relive: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in switches(Determinism.PORTABLE):
+        monkeypatch.delenv(name, raising=False)
+    script = (
+        "import json, os; json.dump({'pinned': os.environ['MKL_CBWR'] == 'AVX2,STRICT'}, open('m.json', 'w'))"
+    )
+    Path("train.py").write_text(script)
+    Path("requirements.txt").write_text("")
+    subprocess.run(["git", "init", "-q"], check=True)
+    options = ("--determinism", "portable", "--env", "requirements.txt", "--metrics", "m.json")
+    run = relive("run", "--json", "--project", "demo", *options, "--", "python", "train.py").json
+    shown = relive("show", run["run_id"], "--json").json
+    assert shown["recipe"]["declared"]["env"].items() >= switches(Determinism.PORTABLE).items()
+    assert [it["last"] for it in shown["detail"]["metrics"]] == [1.0]
+    assert replayed(relive, run["run_id"])["level"] == "bit_exact"

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relive.core.determinism import Determinism, switches
 from relive.core.expand import plan
 from relive.core.pipeline import (
     Dep,
@@ -559,3 +560,24 @@ stages:
     assert [found[name].network for name in "abc"] == [False, False, True]
     (bare,) = parse_pipeline(b"version: 1\nstages: {a: {cmd: x}}").stages
     assert bare.hermetic is Hermetic.WARN
+
+
+def test_a_portable_project_pins_what_its_stages_compute_with_unless_one_says_otherwise():
+    found = parse(
+        """
+version: 1
+determinism: portable
+defaults: {env: {OMP_NUM_THREADS: 4}}
+stages:
+  a: {cmd: x}
+  b: {cmd: x, determinism: machine}
+  c: {cmd: x, env: {ATEN_CPU_CAPABILITY: default}}
+  d: {needs: [a], gates: [{metric: acc, min: 0.5}]}
+"""
+    )
+    a, b, c, d = found.stages
+    assert a.env == switches(Determinism.PORTABLE) | {"OMP_NUM_THREADS": "4"}
+    assert (b.env, d.env) == ({"OMP_NUM_THREADS": "4"}, {})
+    assert c.env["ATEN_CPU_CAPABILITY"] == "default"
+    assert problems("version: 1\ndeterminism: exact\nstages: {a: {cmd: x}}")
+    assert switches(Determinism.MACHINE) == {}
