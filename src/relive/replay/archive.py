@@ -21,13 +21,13 @@ from relive.client import exporting
 from relive.client.hub import HubClient
 from relive.core.artifact import ManifestEntry
 from relive.core.recipe import EnvironmentLock, LockedPackage, Recipe
-from relive.core.run import Artifact
 from relive.core.trajectory import Trajectory
 from relive.errors import BlobNotFound, CannotReplay
 from relive.formats.hashing import hash_file
 from relive.formats.metrics_file import read_metrics
 from relive.formats.trajectory import decode_trajectory, write_digest_steps
 from relive.replay import standalone
+from relive.replay.archive_crate import kept_outs, write_crate
 from relive.replay.archive_page import write_page
 from relive.replay.interpreter import pack_interpreter
 from relive.replay.standalone.contents import DOCUMENT, FORMAT
@@ -166,6 +166,7 @@ class _Packing:
         if self._options.interpreter:
             pack_interpreter(document["environment"]["python"], self.root / "python")
         write_page(self.root, self._detail, self._recipe, document)
+        write_crate(self.root, self._detail, self._recipe, document)
         document["members"] = {
             name: hash_file(path, sha256=True).sha256 for name, path in _members(self.root)
         }
@@ -268,21 +269,16 @@ class _Packing:
         return found
 
     def _outs(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        for artifact, place in self._kept():
+        for artifact, place in kept_outs(self._detail):
             if artifact.kind != "out" and not _is_yaml(artifact.path):
                 continue
             tree = self._hub.blobs.fetch_manifest(artifact.manifest)
             yield artifact.path, [_entry(entry, place, self.root / place) for entry in tree.entries]
 
-    def _kept(self) -> Iterator[tuple[Artifact, str]]:
-        """Give what the run wrote, and the folder of the archive that holds it."""
-        for number, artifact in enumerate(self._detail.artifacts):
-            yield artifact, f"record/runs/{self._detail.run.id}/{exporting.folder_of(number, artifact)}"
-
     def _unread_metrics(self) -> Iterator[str]:
         """Name the metrics in files that the archive's own replay cannot read: it compares their bytes."""
         files = {path for path in self._recipe.declared.metrics_files if _is_yaml(path)}
-        for artifact, place in self._kept():
+        for artifact, place in kept_outs(self._detail):
             if artifact.path in files:
                 data = (self.root / place / artifact.path).read_bytes()
                 yield from read_metrics(data, path=artifact.path).values
