@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from relive.capture.hooks.run import Run
+from relive.capture.hooks.spool import Spool
 from relive.client import blobs as blobs_module
 from relive.client import parts as module
 from relive.client.blobs import BlobClient
+from relive.client.hub import HubClient
+from relive.client.shipping import ship
+from relive.client.spool import LocalRun, open_spool, process_started
 from relive.client.transport import Transport
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import HubRefused, HubUnreachable, StoreFull
@@ -161,6 +166,34 @@ def test_parts_that_never_become_the_file_end_in_an_error(hub, large, monkeypatc
     monkeypatch.setattr(PartedUpload, "commit", conflict)
     with pytest.raises(HubRefused, match="a part is missing"):
         client(hub).put_file(large)
+
+
+def test_a_runs_artifact_goes_on_with_the_next_sending(hub, large, tmp_path, monkeypatch):
+    """As the sender's thread does, and `relive sync`: each begins with what is on the disk."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    me = LocalRun(project="digits", pid=os.getpid(), process_started=process_started(os.getpid()))
+    spool = open_spool(me, tmp_path / "spool")
+    run = Run(Spool(str(spool)))
+    run.log_artifact(large)
+    run.finish()
+    hub.cuts = [4 * PART]
+    keep = FakeHub.note
+
+    def note(self, request):
+        keep(self, request)
+        if not hub.cuts and hub.part_bytes == 4 * PART:
+            threading.Thread(target=hub.go_away).start()
+
+    monkeypatch.setattr(FakeHub, "note", note)
+    with pytest.raises(HubUnreachable):
+        ship(HubClient(Transport(hub.url)), spool)
+    monkeypatch.setattr(FakeHub, "note", keep)
+    hub.go_away()
+    hub.come_back()
+    assert ship(HubClient(Transport(hub.url)), spool).finished
+    assert hub.read(DIGEST) == DATA
+    assert hub.part_bytes < len(DATA) + 2 * PART
+    assert not spool.exists()
 
 
 def test_a_hub_that_reads_for_long_is_not_taken_for_one_that_is_away(hub, large, monkeypatch):
