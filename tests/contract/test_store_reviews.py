@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from relive.core.access import Caller, Scope
 from relive.core.review import ReviewStatus
@@ -138,3 +139,16 @@ def test_traces_that_several_put_at_once_are_there_once(services: Services) -> N
 
     assert at_once(act) == [["tr-2", "tr-0", "tr-1"]] * CLIENTS
     assert len(services.store.list_review_items(queue_id)) == 3
+
+
+def test_the_traces_of_an_issue_are_counted_by_an_index(tmp_path: Path) -> None:
+    """Without it a page of issues reads, for each of them, all that was ever said of traces."""
+    asked: list[tuple[str, Any]] = []
+    with opened(f"sqlite:///{tmp_path / 'relive.db'}") as store:
+        event.listen(store._db.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        store.search_issues(Within(), count=True)
+        statement, parameters = asked[-1]
+        with store._db.read() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row.detail for row in plan]
+    assert "SEARCH assessments USING INDEX assessments_issue (name=?)" in steps

@@ -926,7 +926,7 @@ ALTER TABLE ONLY public.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
-CREATE INDEX assessments_issue ON public.assessments USING btree (substr(name, 1, 200), trace_id) WHERE (kind = 'issue'::text);
+CREATE INDEX assessments_issue ON public.assessments USING btree (name, trace_id) WHERE ((kind = 'issue'::text) AND (length(name) <= 64));
 CREATE INDEX assessments_trace_id ON public.assessments USING btree (trace_id);
 CREATE INDEX endpoints_project_id_name ON public.endpoints USING btree (project_id, name);
 CREATE INDEX evaluation_datasets_created_at_id ON public.evaluation_datasets USING btree (created_at, id);

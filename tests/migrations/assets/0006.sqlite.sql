@@ -1134,7 +1134,7 @@ CREATE INDEX metric_series_key_last_run_id ON metric_series ("key", last, run_id
 CREATE INDEX verdicts_run_id_at_id ON verdicts (run_id, at, id);
 CREATE INDEX trace_tags_key_begin ON trace_tags ("key", substr(value, 1, 200), trace_id);
 CREATE INDEX trace_metadata_key_begin ON trace_metadata ("key", substr(value, 1, 200), trace_id);
-CREATE INDEX assessments_issue ON assessments (substr(name, 1, 200), trace_id) WHERE kind = 'issue';
+CREATE INDEX assessments_issue ON assessments (name, trace_id) WHERE kind = 'issue' AND length(name) <= 64;
 CREATE INDEX assessments_trace_id ON assessments (trace_id);
 CREATE INDEX run_traces_trace_id ON run_traces (trace_id);
 CREATE INDEX trace_prompts_trace_id ON trace_prompts (trace_id);

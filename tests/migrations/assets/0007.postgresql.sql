@@ -971,7 +971,7 @@ ALTER TABLE ONLY public.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
-CREATE INDEX assessments_issue ON public.assessments USING btree (substr(name, 1, 200), trace_id) WHERE (kind = 'issue'::text);
+CREATE INDEX assessments_issue ON public.assessments USING btree (name, trace_id) WHERE ((kind = 'issue'::text) AND (length(name) <= 64));
 CREATE INDEX assessments_trace_id ON public.assessments USING btree (trace_id);
 CREATE INDEX dataset_reads_run_id ON public.dataset_reads USING btree (run_id);
 CREATE INDEX dataset_versions_digest ON public.dataset_versions USING btree (digest);

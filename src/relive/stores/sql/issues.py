@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, case, func, select, type_coerce
+from sqlalchemy import ColumnElement, case, func, select, type_coerce
 
 from relive.core.review import Issue, IssueSeverity
 from relive.core.search import Comparison, Condition
-from relive.core.trace import AssessmentKind
 from relive.ports.review import FoundIssue, Within
 from relive.stores.sql.columns import TEXT
 from relive.stores.sql.conditions import compare, where
@@ -15,8 +14,7 @@ from relive.stores.sql.labels import inside
 from relive.stores.sql.part import StorePart
 from relive.stores.sql.rows import Kept
 from relive.stores.sql.tables.review import issues
-from relive.stores.sql.tables.runs import INDEXED_LETTERS
-from relive.stores.sql.tables.traces import assessments
+from relive.stores.sql.tables.traces import SHOWS_ISSUE, assessments
 
 _FIXED: Final = ("id", "experiment_id", "created_by", "created_at")
 _ISSUES: Final = Kept(Issue, issues, "issue", fixed=_FIXED)
@@ -27,15 +25,9 @@ _SEARCHED: Final[dict[str, Any]] = {
     "source_run_id": _COLUMNS.source_run_id,
 }
 _RANK: Final = case({word: n for n, word in enumerate(IssueSeverity)}, value=_COLUMNS.severity, else_=-1)
-# Written out in the statement, so that SQLite sees that the index of issues alone will do.
-_IS_ISSUE: Final = assessments.c.kind == bindparam(None, AssessmentKind.ISSUE, literal_execute=True)
 _TRACES: Final = (
     select(func.count(assessments.c.trace_id.distinct()))
-    .where(
-        _IS_ISSUE,
-        func.substr(assessments.c.name, 1, INDEXED_LETTERS) == _COLUMNS.id,
-        assessments.c.name == _COLUMNS.id,
-    )
+    .where(SHOWS_ISSUE, assessments.c.name == _COLUMNS.id)
     .correlate(issues)
     .scalar_subquery()
 )

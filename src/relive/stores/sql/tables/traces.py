@@ -8,8 +8,6 @@ from relive.stores.sql.columns import FLOAT, OptionalWords
 from relive.stores.sql.tables.base import choice, flag, json, key, name, real, table, text, whole
 from relive.stores.sql.tables.runs import INDEXED_LETTERS
 
-_IS_ISSUE = sql(f"kind = '{AssessmentKind.ISSUE}'")
-
 
 def _maybe(called: str) -> Column[str]:
     """Make a column of text of any length; the empty one is absent, so that no comparison fits it."""
@@ -94,13 +92,16 @@ assessments = table(
     _its_trace(),
     Index(None, "trace_id"),
 )
-# All traces that show an issue, whose id is the name of what was said of them.
+# All traces that show an issue, whose id is the name of what was said of them. No id is longer, and a longer
+# name has no room in PostgreSQL's index.
+SHOWS_ISSUE = sql(f"assessments.kind = '{AssessmentKind.ISSUE}' AND length(assessments.name) <= 64")
+_SHOWS_ISSUE = sql(f"kind = '{AssessmentKind.ISSUE}' AND length(name) <= 64")
 Index(
     "assessments_issue",
-    func.substr(assessments.c.name, 1, INDEXED_LETTERS),
+    assessments.c.name,
     assessments.c.trace_id,
-    sqlite_where=_IS_ISSUE,
-    postgresql_where=_IS_ISSUE,
+    sqlite_where=_SHOWS_ISSUE,
+    postgresql_where=_SHOWS_ISSUE,
 )
 run_traces = table(
     "run_traces",

@@ -12,7 +12,7 @@ down_revision = "0005"
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 REAL: Any = sa.Double().with_variant(sa.REAL(), "sqlite")
 FLAG = sa.Boolean().with_variant(sa.Integer(), "sqlite")
-IS_ISSUE = sa.text("kind = 'issue'")
+SHOWS_ISSUE = sa.text("kind = 'issue' AND length(name) <= 64")
 
 # In the order of their making: each refers to earlier ones only.
 TABLES = ("label_schemas", "review_queues", "review_users", "review_items", "issues")
@@ -100,9 +100,9 @@ def _issues() -> None:
     op.create_index(
         "assessments_issue",
         "assessments",
-        [sa.text("substr(name, 1, 200)"), "trace_id"],
-        sqlite_where=IS_ISSUE,
-        postgresql_where=IS_ISSUE,
+        ["name", "trace_id"],
+        sqlite_where=SHOWS_ISSUE,
+        postgresql_where=SHOWS_ISSUE,
     )
 
 
