@@ -119,6 +119,28 @@ def _on_torch(module: Any) -> None:
     _watch(module, "rand randn randint randperm normal bernoulli multinomial", "torch")
 
 
+class _Entries:
+    """Entries of a folder, as `os.scandir` gives them, in another order."""
+
+    def __init__(self, entries: list[Any]) -> None:
+        self._entries = iter(entries)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._entries)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def close(self) -> None:
+        """Do nothing: it was read to its end."""
+
+
 def _watch_listings() -> None:
     def arranged(names: list[Any], key: Any = None) -> list[Any]:
         if "listing" in _FIXES:
@@ -134,32 +156,15 @@ def _watch_listings() -> None:
             _note("listing", where)
         return arranged(listdir(path))
 
-    class Entries:
-        """Entries of a folder, as `os.scandir` gives them, in another order."""
+    @functools.wraps(scandir)
+    def scan(path: Any = None) -> Any:
+        where = _caller()
+        if where:
+            _note("listing", where)
+        with scandir(path) as found:
+            return _Entries(arranged(list(found), lambda entry: entry.name))
 
-        def __init__(self, path: Any = None) -> None:
-            where = _caller()
-            if where:
-                _note("listing", where)
-            with scandir(path) as found:
-                self._entries = iter(arranged(list(found), lambda entry: entry.name))
-
-        def __iter__(self) -> Any:
-            return self
-
-        def __next__(self) -> Any:
-            return next(self._entries)
-
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return
-
-        def close(self) -> None:
-            """Do nothing: it was read to its end."""
-
-    os.listdir, os.scandir = list_names, Entries  # type: ignore[assignment]  # the same calls
+    os.listdir, os.scandir = list_names, scan
 
 
 def _watch_entropy() -> None:

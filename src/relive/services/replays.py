@@ -43,8 +43,35 @@ def place(services: Services, run_id: str, request: PlacedReplay, *, by: str) ->
         reason = "only a finished run with a recipe can be made again"
         raise Conflict(subject=f"run {short_id(run.id)}", reason=reason)
     pool = store.get_pool(request.pool).name
-    now, project = store.now(), store.get_project(run.project_id).name
-    copy = Run(
+    copy = _copy(run, by=by, at=store.now())
+    work = ReplayWork(
+        run_id=run.id,
+        replay_run_id=copy.id,
+        url=page_of(services, copy),
+        project=store.get_project(run.project_id).name,
+        substitutes=request.substitutes,
+        tolerances=request.tolerances,
+    )
+    job = Job(
+        id=new_id(),
+        kind=JobKind.REPLAY,
+        state=JobState.QUEUED,
+        pool=pool,
+        subject=f"run:{copy.id}",
+        project_id=run.project_id,
+        payload={"work": msgspec.to_builtins(work), "by": by},
+        max_attempts=1,
+        created_at=copy.created_at,
+    )
+    with store.transaction():
+        store.create_run(copy)
+        store.put(job)
+    services.wake()
+    return copy
+
+
+def _copy(run: Run, *, by: str, at: float) -> Run:
+    return Run(
         id=new_id(),
         project_id=run.project_id,
         experiment_id=run.experiment_id,
@@ -55,33 +82,8 @@ def place(services: Services, run_id: str, request: PlacedReplay, *, by: str) ->
         command=run.command,
         commit=run.commit,
         replay_of=run.id,
-        created_at=now,
+        created_at=at,
     )
-    work = ReplayWork(
-        run_id=run.id,
-        replay_run_id=copy.id,
-        url=page_of(services, copy),
-        project=project,
-        substitutes=request.substitutes,
-        tolerances=request.tolerances,
-    )
-    with store.transaction():
-        store.create_run(copy)
-        store.put(
-            Job(
-                id=new_id(),
-                kind=JobKind.REPLAY,
-                state=JobState.QUEUED,
-                pool=pool,
-                subject=f"run:{copy.id}",
-                project_id=run.project_id,
-                payload={"work": msgspec.to_builtins(work), "by": by},
-                max_attempts=1,
-                created_at=now,
-            )
-        )
-    services.wake()
-    return copy
 
 
 def begin(services: Services, work: ReplayWork) -> None:
