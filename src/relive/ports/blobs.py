@@ -84,8 +84,9 @@ class BlobWriter(Protocol):
 class BlobUpload(Protocol):
     """A blob that comes in parts, in any order, through many connections and restarts of this program.
 
-    Its parts lie with the process that took them, durably; whoever opens the same upload again there, in
-    any thread or process, goes on with them. Nothing is visible before `commit`.
+    Its parts lie with the process that took them, and survive kill -9 of it; a power cut may cost the last
+    of them, which then count as missing. Whoever opens the same upload again there, in any thread or
+    process, goes on with them. Nothing is visible before `commit`.
 
     Attributes:
         part_bytes: The size of every part but the last.
