@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from relive.capture.secrets import MASK
 from relive.client.blobs import BlobClient
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.digest import Digest
@@ -20,6 +19,7 @@ from relive.core.recipe import DataInput, EnvironmentLock, LockedPackage
 from relive.formats.locks import lock_bytes
 from relive.replay.diff import Side
 from relive.replay.documents import Keys, with_keys_of
+from relive.replay.plan import held_as, variables_of
 from relive.wire.jobs import StageWork
 
 # A word ends where no quote is open: a quoted argument with spaces is one.
@@ -53,14 +53,8 @@ class Draft:
     workdir: str = "."
 
     @classmethod
-    def of(cls, side: Side, data: Mapping[str, Manifest], env: Mapping[str, str]) -> "Draft":
-        """Take a run apart.
-
-        Args:
-            side: The run.
-            data: The files of its declared inputs.
-            env: Its variables, as `variables_of` gives them.
-        """
+    def of(cls, side: Side, data: Mapping[str, Manifest]) -> "Draft":
+        """Take a run apart, with the files of its declared inputs."""
         declared = side.recipe.declared
         return cls(
             side=side,
@@ -68,7 +62,7 @@ class Draft:
             deps={it.path: it for it in declared.data},
             data={path: _by_path(manifest) for path, manifest in data.items()},
             words=words_of(declared.command),
-            env=dict(env),
+            env=variables_of(side.recipe),
             params=dict(declared.params),
             environment=declared.environment,
             python=side.lock.python if side.lock else "",
@@ -103,6 +97,7 @@ class Draft:
             workdir=self.workdir,
             environment=self._store_environment(blobs),
             env=self.env,
+            hermetic=held_as(self.side.recipe),
             deps=tuple(self._dep(dep, blobs) for dep in self.deps.values()),
             outs=outs,
             params=self.params,
@@ -138,22 +133,6 @@ class Draft:
 def words_of(command: str) -> list[str]:
     """Take a command apart into words and the spaces between them; joined they are the command again."""
     return _WORDS.findall(command)
-
-
-def variables_of(side: Side, other: Side) -> dict[str, str]:
-    """Give the variables of a run that a variant sets: the declared ones, and of those seen what differs."""
-    seen, theirs = (_seen(it) for it in (side, other))
-    declared = side.recipe.declared.env
-    ours = {**other.recipe.declared.env, **declared}
-    return declared | {
-        name: value
-        for name, value in seen.items()
-        if name not in ours and value != theirs.get(name) and MASK not in (value, theirs.get(name))
-    }
-
-
-def _seen(side: Side) -> Mapping[str, str]:
-    return side.recipe.observed.variables if side.recipe.observed else {}
 
 
 def _by_path(manifest: Manifest) -> dict[str, ManifestEntry]:

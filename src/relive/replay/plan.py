@@ -112,8 +112,8 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         branch=declared.code.branch,
         workdir=declared.workdir,
         environment=plan.instead or declared.environment,
-        env=_variables(plan.recipe),
-        hermetic=_held(plan.recipe),
+        env=variables_of(plan.recipe),
+        hermetic=held_as(plan.recipe),
         deps=declared.data,
         outs=declared.outs,
         params=declared.params,
@@ -122,7 +122,7 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
     )
 
 
-def _variables(recipe: Recipe) -> dict[str, str]:
+def variables_of(recipe: Recipe) -> dict[str, str]:
     """Give the declared variables, and those that were seen: a person's shell sets some that count."""
     seen = recipe.observed.variables if recipe.observed else {}
     found = {
@@ -133,7 +133,8 @@ def _variables(recipe: Recipe) -> dict[str, str]:
     return found | recipe.declared.env
 
 
-def _held(recipe: Recipe) -> Hermetic:
+def held_as(recipe: Recipe) -> Hermetic:
+    """Give how a run is to be held to its inputs when it is made again: as it was."""
     return Hermetic.ON if recipe.observed is not None and recipe.observed.hermetic else Hermetic.WARN
 
 

@@ -10,7 +10,7 @@ from relive.core.attribution import NOTHING, Outcome, Search, Subset, at_most
 from relive.core.causes import Tried
 from relive.core.ids import short_id
 from relive.replay.diff import Side, data_of
-from relive.replay.draft import Draft, variables_of
+from relive.replay.draft import Draft
 from relive.replay.early import Horizon
 from relive.replay.outcomes import Bits, Measure
 from relive.replay.swaps import Swap, find_swaps
@@ -182,11 +182,8 @@ class Trials:
         return one
 
     def _take_apart(self) -> tuple[Draft, Draft]:
-        one, other = self.one, self.other
-        return (
-            Draft.of(one, data_of(one, self.hub), variables_of(one, other)),
-            Draft.of(other, data_of(other, self.hub), variables_of(other, one)),
-        )
+        one, other = (Draft.of(side, data_of(side, self.hub)) for side in (self.one, self.other))
+        return one, other
 
     def sorted(self, subset: Subset) -> tuple[str, ...]:
         """Give the names of a subset in the order of the exchanges."""
