@@ -108,6 +108,7 @@ class Housekeeper:
             *(self._maintaining(project.name) for project in store.list_projects()),
             lambda: next(purging, None) is not None,
             self._drop_old_rows,
+            self._drop_uploads,
             self._remove_job_folders,
             # After the others, for it is their rows whose room is given back.
             lambda: next(room, None) is not None and store.give_back(most_bytes=_ROOM_A_STEP_BYTES) > 0,
@@ -126,11 +127,14 @@ class Housekeeper:
         store, now = self.services.store, self.services.store.now()
         store.drop_superseded_logs(before=now - self.retention.logs_days * DAY_S)
         store.delete_expired(tokens_before=now, batches_before=now - _BATCHES_DAYS * DAY_S)
-        idle_since = now - self.retention.uploads_days * DAY_S
-        store.delete_idle_folders(UPLOADS, before=idle_since)
-        self.services.blobs.drop_uploads(before=idle_since)
+        store.delete_idle_folders(UPLOADS, before=now - self.retention.uploads_days * DAY_S)
         store.delete_deliveries(before=now - self.retention.deliveries_days * DAY_S)
         store.tidy()
+        return False
+
+    def _drop_uploads(self) -> bool:
+        before = self.services.store.now() - self.retention.uploads_days * DAY_S
+        self.services.blobs.drop_uploads(before=before)
         return False
 
     def _remove_job_folders(self) -> bool:
