@@ -10,6 +10,7 @@ from relive.formats.trajectory import digest_steps, write_digest_steps
 from tests.conftest import require
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
+HAS_KERAS = importlib.util.find_spec("keras") is not None
 
 SKLEARN = """
 import numpy as np
@@ -55,6 +56,31 @@ model = xgboost.train({{"objective": "binary:logistic", "eta": {eta}, "max_depth
 print(model.predict(data)[:3])
 """
 
+LIGHTGBM = """
+import numpy as np, lightgbm
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 4)); y = (X[:, 0] + X[:, 1] > {cut}).astype(int)
+data = lightgbm.Dataset(X, label=y)
+params = {{"objective": "binary", "learning_rate": {eta}, "num_leaves": 4, "num_threads": 1, "verbose": -1}}
+model = lightgbm.train(params, data, 8, valid_sets=[data], valid_names=["train"], callbacks=[print_round])
+print(model.predict(X)[:3])
+"""
+
+KERAS = """
+import os
+os.environ["KERAS_BACKEND"] = "torch"
+import numpy as np, keras
+keras.utils.set_random_seed({seed})
+rng = np.random.default_rng(0)
+X = rng.normal(size=(96, 6)).astype("float32"); y = (X[:, 0] > {cut}).astype("float32")
+from keras.layers import Dense, Input
+model = keras.Sequential([Input((6,)), Dense(8, "relu"), Dense(1, "sigmoid")])
+model.compile(keras.optimizers.Adam({lr}), "binary_crossentropy", metrics=["accuracy"])
+history = model.fit(X, y, epochs=2, batch_size=32, verbose=0)
+model.evaluate(X, y, verbose=0)
+print(history.history["loss"])
+"""
+
 TORCH = """
 import torch
 from torch import nn
@@ -78,6 +104,16 @@ def sklearn_script(**changes: object) -> str:
 
 def xgboost_script(**changes: object) -> str:
     return XGBOOST.format(**{"cut": 0.0, "eta": 0.3, **changes})
+
+
+def lightgbm_script(**changes: object) -> str:
+    values = {"cut": 0.1, "eta": 0.1, **changes}
+    rounds = "def print_round(env): print('round', env.iteration)\n"
+    return rounds + LIGHTGBM.format(**values)
+
+
+def keras_script(**changes: object) -> str:
+    return KERAS.format(**{"seed": 3, "cut": 0.0, "lr": 0.01, **changes})
 
 
 def torch_script(**changes: object) -> str:
@@ -238,6 +274,87 @@ xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(X, y)
     ]
 
 
+def test_lightgbm_each_round_is_recorded_exactly(record_once):
+    done = record_once(lightgbm_script())
+    trajectory = trajectory_of(done)
+    assert streams(trajectory) == ["round:lightgbm.train#0", "round:lightgbm.train#0 final"]
+    rounds = [step for step in trajectory.steps if step.stream == "round:lightgbm.train#0"]
+    assert [step.step for step in rounds] == list(range(9))
+    assert {"label", "data"} <= rounds[0].digests.keys()
+    losses = [float.fromhex(step.values["train-binary_logloss"]) for step in rounds[1:]]
+    assert losses == sorted(losses, reverse=True)
+    assert "trees" in rounds[1].digests
+    assert done.stdout.count("round") == 8  # the user's own callback stays
+
+
+@pytest.mark.parametrize(
+    ("change", "names"), [({"cut": 0.2}, ("label",)), ({"eta": 0.2}, ("param learning_rate",))], ids=str
+)
+def test_lightgbm_a_changed_input_is_named(record, record_once, change, names):
+    one, other = (
+        trajectory_of(record_once(lightgbm_script())),
+        trajectory_of(record(lightgbm_script(**change))),
+    )
+    assert first(one, other) == FirstDivergence(stream="round:lightgbm.train#0", step=0, names=names)
+
+
+def test_lightgbm_recording_is_the_same_each_time_and_changes_no_result(record, record_once):
+    one, other = record_once(lightgbm_script()), record(lightgbm_script())
+    assert one.stdout == other.stdout
+    assert first(trajectory_of(one), trajectory_of(other)) is None
+
+
+def test_lightgbm_by_its_scikit_learn_classes_and_with_an_early_stop(record):
+    done = record(
+        """
+import numpy as np, lightgbm
+X = np.arange(400.0).reshape(200, 2); y = X[:, 0] % 7
+fit = dict(eval_set=[(X, -y)], callbacks=[lightgbm.early_stopping(2, verbose=False)])
+model = lightgbm.LGBMRegressor(n_estimators=50, n_jobs=1, verbose=-1).fit(X, y, **fit)
+print(model.best_iteration_)
+"""
+    )
+    assert (done.returncode, done.spool.notes) == (0, ()), done.stderr
+    found = streams(trajectory_of(done))
+    assert "round:lightgbm.train#0 final" in found
+    assert "fit:LGBMRegressor#0" in found
+
+
+class TestKeras:
+    @pytest.fixture(autouse=True)
+    def _keras(self):
+        require(HAS_TORCH and HAS_KERAS, "Keras or the CPU build of torch, its backend, is not installed")
+
+    def test_weights_and_logs_are_recorded(self, record_once):
+        done = record_once(keras_script())
+        assert (done.returncode, done.spool.notes) == (0, ()), done.stderr
+        trajectory = trajectory_of(done)
+        weights = [step for step in trajectory.steps if step.stream == "weights:keras.Sequential#0"]
+        assert [step.step for step in weights] == list(range(7))
+        assert sum("kernel" in name for name in weights[0].digests) == 2
+        assert "optimizer" in weights[0].digests
+        assert {"loss", "accuracy"} <= weights[1].values.keys()
+        assert "weights:keras.Sequential#0 final" in streams(trajectory)
+
+    @pytest.mark.parametrize(
+        ("change", "step"), [({"seed": 4}, 0), ({"lr": 0.02}, 0), ({"cut": 0.5}, 1)], ids=str
+    )
+    def test_a_changed_input_is_named_at_its_step(self, record, record_once, change, step):
+        one, other = trajectory_of(record_once(keras_script())), trajectory_of(record(keras_script(**change)))
+        ours = [
+            Trajectory(steps=tuple(it for it in both.steps if it.stream.startswith("weights:keras")))
+            for both in (one, other)
+        ]
+        found = first(*ours)
+        assert found is not None
+        assert found.step == step
+
+    def test_recording_is_the_same_each_time_and_changes_no_result(self, record, record_once):
+        one, other = record_once(keras_script()), record(keras_script())
+        assert one.stdout == other.stdout
+        assert first(trajectory_of(one), trajectory_of(other)) is None
+
+
 def test_workers_of_a_pool_do_not_write_steps_but_report(record):
     done = record(
         """
@@ -294,7 +411,7 @@ def test_a_plan_that_cannot_be_read_is_noted_and_recording_goes_on(record, tmp_p
     assert len(done.spool.trajectory().steps) == 1
 
 
-@pytest.mark.parametrize("module", ["torch", "sklearn", "xgboost", "numpy"])
+@pytest.mark.parametrize("module", ["torch", "sklearn", "xgboost", "lightgbm", "keras", "numpy"])
 def test_no_hook_imports_a_library_that_the_program_does_not(record, module):
     done = record(f"import json, sys; print('{module}' in sys.modules)")
     assert done.stdout == "False\n"

@@ -14,6 +14,8 @@ AGENT_FILES = (
     "facade.py",
     "media.py",
     "on_import.py",
+    "on_keras.py",
+    "on_lightgbm.py",
     "on_sklearn.py",
     "on_torch.py",
     "on_xgboost.py",

@@ -21,6 +21,8 @@ from .spool import SPOOL_DIR, Spool, argv
 
 # Module that the user imports → what watches it: our module and the function in it.
 WATCHED = {
+    "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
+    "lightgbm.engine": ("on_lightgbm", "watch_training"),
     "sklearn.base": ("on_sklearn", "watch_fits"),
     "torch.autograd": ("on_torch", "watch_losses"),
     "torch.optim.optimizer": ("on_torch", "watch_optimizers"),

@@ -1,0 +1,90 @@
+"""Record the training of Keras 3, whatever its backend: initial weights, and weights and logs of each batch."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .on_sklearn import is_number
+from .recorder import Recorder
+
+
+def watch_fits(module: Any, recorder: Recorder) -> None:
+    """Add a callback of ours to every list of callbacks that belongs to a model that is being fitted."""
+    kind = module.CallbackList
+    begin = kind.__init__
+
+    @functools.wraps(begin)
+    def made(self: Any, callbacks: Any = None, *args: Any, **keywords: Any) -> None:
+        try:
+            if recorder.records_steps:
+                given = (
+                    callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+                )
+                callbacks = [*given, _recorder_of(module, recorder)]
+        except Exception as error:
+            recorder.failed("keras fit", error)
+        begin(self, callbacks, *args, **keywords)
+
+    kind.__init__ = made
+
+
+def _recorder_of(module: Any, recorder: Recorder) -> Any:
+    # The class can only be made once the user has imported Keras: it inherits from theirs.
+    base: Any = module.Callback
+
+    class RecordBatches(base):  # type: ignore[misc]  # known at run time only
+        """Record step N after batch N (from 1); step 0 holds initial weights and the optimizer's settings."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.stream = recorder.name(f"weights:keras.{type(self.model).__name__}")
+            self.batches = 0
+            self.epochs = 0
+            self._record(0, values={}, always=True)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.batches += 1
+            self._record(self.batches, values=_numbers(logs))
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.epochs += 1
+            try:
+                recorder.step(f"epoch:{self.stream.partition(':')[2]}", self.epochs, values=_numbers(logs))
+            except Exception as error:
+                recorder.failed("keras epoch", error)
+
+        def on_train_end(self, logs: Any = None) -> None:
+            try:
+                final = f"{self.stream} final"
+                recorder.step(final, self.batches, state=lambda: _state(self.model), always=True)
+            except Exception as error:
+                recorder.failed("keras model", error)
+
+        def _record(self, step: int, values: dict[str, float], *, always: bool = False) -> None:
+            try:
+                state = (lambda: _state(self.model) | _settings(self.model)) if step == 0 else None
+                recorder.step(
+                    self.stream,
+                    step,
+                    state=state or (lambda: _state(self.model)),
+                    values=values,
+                    always=always,
+                )
+            except Exception as error:
+                recorder.failed("keras batch", error)
+
+    return RecordBatches()
+
+
+def _state(model: Any) -> dict[str, Any]:
+    """Give the weights by their paths, as arrays of whatever backend."""
+    return {f"{number} {weight.path}": weight.numpy() for number, weight in enumerate(model.weights)}
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    optimizer = getattr(model, "optimizer", None)
+    return {} if optimizer is None else {"optimizer": optimizer.get_config()}
+
+
+def _numbers(logs: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in (logs or {}).items() if is_number(float(value))}
