@@ -15,7 +15,7 @@ from relive.core.job import Job, JobKind, JobState
 from relive.core.project import Project
 from relive.core.run import FailureReason, Run, RunKind, RunStatus
 from relive.core.trajectory import Verdict, VerdictLevel
-from relive.errors import Conflict, InvalidInput, ReliveError
+from relive.errors import Conflict, InvalidInput, NotFound, ReliveError
 from relive.services.context import Services
 from relive.services.ids import new_id
 from relive.services.runs import page_of, record_verdict, tell_end
@@ -114,8 +114,8 @@ def settle(services: Services) -> None:
     over = (JobState.LOST, JobState.FAILED, JobState.CANCELLED)
     for job in services.store.list_jobs(states=over, kinds=(JobKind.REPLAY,), limit=_ENDED_LOOK):
         work = msgspec.convert(job.payload["work"], ReplayWork)
-        run = services.store.get_run(work.replay_run_id)
-        if run.status.is_final:
+        run = _find(services, work.replay_run_id)
+        if run is None or run.status.is_final:
             continue
         reason = job.error or f"its job was {job.state.value}"
         verdict = Verdict(
@@ -193,6 +193,13 @@ def _champions(services: Services, project: Project) -> list[str]:
         if any(alias.alias == _CHAMPION for alias in store.list_aliases(model.name))
     ]
     return [run_id for run_id in dict.fromkeys(found) if run_id]
+
+
+def _find(services: Services, run_id: str) -> Run | None:
+    try:
+        return services.store.get_run(run_id)
+    except NotFound:
+        return None  # deleted for good since: nobody waits for its end
 
 
 def _end(services: Services, run_id: str, status: RunStatus, reason: str) -> None:

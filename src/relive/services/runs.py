@@ -7,6 +7,7 @@ import msgspec
 from relive.core.access import Caller, Scope, Token
 from relive.core.event import Event
 from relive.core.ids import short_id
+from relive.core.job import JobState
 from relive.core.run import FailureReason, Run, RunStatus
 from relive.core.trajectory import Verdict, latest_verdict
 from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -192,6 +193,9 @@ def cancel(services: Services, run_id: str, *, by: str) -> Run:
             store.set_stage(stage.id, reason=f"cancel asked by {by}")
     else:
         with store.transaction():
+            # A replay that was placed on a pool has a job that works for it.
+            for job in store.list_jobs(states=(JobState.QUEUED, JobState.RUNNING), subject=f"run:{run.id}"):
+                store.request_cancel(job.id)
             run = store.set_run(
                 run.id,
                 status=RunStatus.KILLED,

@@ -103,6 +103,27 @@ def test_one_whose_process_died_is_unresolved_and_never_running_forever(
     assert bench.services.store.get_run(copy.id).status is RunStatus.LOST
 
 
+def test_one_whose_run_was_deleted_for_good_holds_nothing_up(bench: Bench, version: ModelVersion) -> None:
+    copy, job = placed(bench, version), claimed(bench)
+    bench.services.store.finish(job.id, job.fence, JobState.LOST, result={}, error="gone")
+    runs.cancel(bench.services, copy.id, by="bob")
+    bench.services.store.set_run(copy.id, deleted_at=bench.services.store.now())
+    assert bench.services.store.purge_run(copy.id)
+    replays.settle(bench.services)
+    assert bench.services.store.list_verdicts(version.run_id) == []
+
+
+def test_a_replay_that_waits_or_runs_can_be_cancelled(bench: Bench, version: ModelVersion) -> None:
+    waiting = placed(bench, version)
+    runs.cancel(bench.services, waiting.id, by="bob")
+    assert queued(bench) == []
+    running, job = placed(bench, version), claimed(bench)
+    runs.cancel(bench.services, running.id, by="bob")
+    assert bench.services.store.get_job(job.id).cancel_requested
+    ended = bench.services.store.get_run(running.id)
+    assert (ended.status, ended.reason) == (RunStatus.KILLED, "cancelled by bob")
+
+
 def test_what_cannot_be_made_again_is_not_placed(bench: Bench, version: ModelVersion) -> None:
     with pytest.raises(NotFound):
         replays.place(bench.services, version.run_id, PlacedReplay(pool="none"), by="bob")
