@@ -1,9 +1,9 @@
 """Data in versions beside plain copies: many small files, one large one, and what did not change.
 
-A step of relive is a whole command, start-up and hub included, so that it can be laid beside DVC's (its program
-in RELIVE_BENCH_DVC). The floor of storing is: read, BLAKE3, write; for small files a file for each object. The
-columns `step …` are what counts: the others include the making of new bytes, without which the hub would have
-them already.
+A step of relive is a whole command, start-up and hub included, so that it can be laid beside DVC's (its
+program in RELIVE_BENCH_DVC). The floor of storing is: read, BLAKE3, write; for small files a file for each
+object. The columns `step …` are what counts: the others include the making of new bytes, without which the
+hub would have them already.
 """
 
 import os

@@ -28,7 +28,7 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("path", type=_PATH)
+@click.argument("path")
 @click.option("--name", required=True, help="Of the data set.")
 @click.option("-m", "--message", default="", help="What is in this version, or what changed.")
 @click.option("--project", default="", help="Where a new data set belongs; default: this repository's.")
@@ -36,7 +36,7 @@ def data() -> None:
 @click.option("--run", "run_id", default="", envvar="RELIVE_RUN_ID", help="The run that made the data.")
 @json_option
 def add(
-    path: Path,
+    path: str,
     name: str,
     message: str,
     project: str,
@@ -44,34 +44,39 @@ def add(
     run_id: str,
     as_json: bool,
 ) -> None:
-    """Add what lies in PATH, a folder or a file, as the next version of a data set.
+    """Add what lies in PATH, a folder, a file or an address, as the next version of a data set.
 
     Only what the store does not have is sent: of a large file that changed, the pieces around the change.
     Data that is the same as the newest version adds nothing. Cut off, it is simply run again. PATH may be a
-    .dvc file or a dvc.lock: then it is what DVC tracks by it, out of the work tree or DVC's cache.
+    .dvc file or a dvc.lock: then it is what DVC tracks by it, out of the work tree or DVC's cache. What lies
+    at an address (http, https) is read once for its digest and stays there.
 
     \b
     Examples:
       relive data add ./images --name digits -m "first scan"
       relive data add sales.csv --name sales -m "November" --json
       relive data add images.dvc --name images
+      relive data add https://example.org/rows.parquet --name rows
     """
-    from relive.data.add import Wish
+    from relive.client.referenced import is_address
+    from relive.data.add import Wish, add_reference
     from relive.data.dvc import is_dvc, lay_tracked
 
     wish = Wish(
         name=name,
         project=project or remote_project() or name,
         message=message,
-        source=f"file:{path.resolve()}",
+        source=path if is_address(path) else f"file:{Path(path).resolve()}",
         run_id=run_id,
     )
-    if is_dvc(path):
-        with tempfile.TemporaryDirectory(prefix=".relive-", dir=path.parent) as folder:
-            lay_tracked(path, Path(folder))
+    if is_address(path):
+        added = add_reference(connect(), path, wish)
+    elif is_dvc(Path(path)):
+        with tempfile.TemporaryDirectory(prefix=".relive-", dir=Path(path).parent) as folder:
+            lay_tracked(Path(path), Path(folder))
             added = _add(Path(folder), exclude, wish)
     else:
-        added = _add(path, exclude, wish)
+        added = _add(Path(path), exclude, wish)
     version = added.version
     if as_json:
         print_json({"version": version, "new": added.is_new})

@@ -9,10 +9,12 @@ from typing import IO, Any, Final
 from relive.client.hub import connect
 from relive.client.laying import lay
 from relive.client.packed import PackedVersion
+from relive.client.referenced import ReferencedFile
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
 from relive.core.picking import pick_files
 from relive.errors import InvalidInput
+from relive.formats.packs import raw
 
 # Read ahead by text and CSV readers, which ask for little at a time.
 _BUFFER_BYTES: Final = 1024 * 1024
@@ -115,8 +117,7 @@ class OpenDataset:
         """
         if mode not in ("rb", "r", "rt"):
             raise InvalidInput(field="mode", value=mode, wanted="'rb' or 'r': a version never changes")
-        raw = DatasetFile(self._source, self._source.entry(path))
-        buffered = io.BufferedReader(raw, _BUFFER_BYTES)
+        buffered = io.BufferedReader(_raw_file(self._source, self._source.entry(path)), _BUFFER_BYTES)
         return buffered if mode == "rb" else io.TextIOWrapper(buffered, encoding=encoding)
 
     def read(self, path: str) -> bytes:
@@ -151,6 +152,13 @@ def dataset(ref: str, *, hub: str = "", token: str = "") -> OpenDataset:
 def read_tags(found: OpenDataset) -> dict[str, str]:
     """Give the tag by which a run says that it reads a version; the hub makes lineage of it."""
     return {f"{_READ_TAG}{found.version.ref}": found.version.digest}
+
+
+def _raw_file(source: PackedVersion, entry: ManifestEntry) -> io.RawIOBase:
+    reference = source.reference_of(entry)
+    if reference is None:
+        return DatasetFile(source, entry)
+    return ReferencedFile(entry.path, raw(entry.digest), reference)
 
 
 def _starts(source: PackedVersion, pieces: Iterable[bytes]) -> list[int]:

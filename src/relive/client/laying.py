@@ -5,7 +5,7 @@ off is filled up by the next try: what has the right bytes is read, not fetched.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from relive.client.packed import PackedVersion, Sweep
+from relive.client.referenced import stream_reference
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import BlobCorrupt
-from relive.formats.hashing import hash_file
+from relive.formats.hashing import Bytes, hash_file
 from relive.formats.manifest_io import make_room
 from relive.formats.packs import digest_of_raw, raw
 
@@ -131,10 +132,9 @@ def _write(reading: tuple[PackedVersion, Sweep], entry: ManifestEntry, place: st
     try:
         try:
             hasher = blake3()
-            for piece in source.pieces_of(entry):
-                data = sweep.read(piece)
+            for data in _bytes_of(source, sweep, entry):
                 hasher.update(data)
-                _write_all(descriptor, data)
+                _write_all(descriptor, memoryview(data))
         finally:
             os.close(descriptor)
         if (actual := hasher.digest()) != raw(entry.digest):
@@ -143,6 +143,14 @@ def _write(reading: tuple[PackedVersion, Sweep], entry: ManifestEntry, place: st
     except BaseException:
         os.unlink(partial)
         raise
+
+
+def _bytes_of(source: PackedVersion, sweep: Sweep, entry: ManifestEntry) -> Iterator[Bytes]:
+    reference = source.reference_of(entry)
+    if reference is not None:
+        yield from stream_reference(raw(entry.digest), reference)
+    for piece in source.pieces_of(entry):
+        yield sweep.read(piece)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

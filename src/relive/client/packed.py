@@ -12,7 +12,7 @@ from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
 from relive.errors import BlobCorrupt, NotFound
 from relive.formats.hashing import Bytes
-from relive.formats.layout import Layout, Place
+from relive.formats.layout import Layout, Place, Reference
 from relive.formats.packs import digest_of_raw, hash_piece, open_frame, raw
 
 # Frames that lie closer together than this are fetched in one go.
@@ -60,17 +60,22 @@ class PackedVersion:
         return find_entry(self.manifest, path, self.version.ref)
 
     def pieces_of(self, entry: ManifestEntry) -> tuple[bytes, ...]:
-        """Name the pieces of a file, in order; none of an empty one.
+        """Name the pieces of a file, in order; none of an empty one, nor of one that others keep.
 
         Raises:
             BlobCorrupt: The layout does not have it.
         """
-        if not entry.size_bytes:
+        if not entry.size_bytes or self.reference_of(entry) is not None:
             return ()
         pieces = self.layout.pieces_of(raw(entry.digest))
         if pieces is None:
             raise BlobCorrupt(digest=entry.digest, actual="no known place")
         return pieces
+
+    def reference_of(self, entry: ManifestEntry) -> Reference | None:
+        """Say where a file is kept, if others keep it."""
+        references = self.layout.references
+        return references.get(raw(entry.digest)) if references and entry.size_bytes else None
 
     def read(self, piece: bytes) -> Bytes:
         """Give a piece, verified.

@@ -5,15 +5,18 @@ off before that starts again and finds what was sent: the same files make the sa
 """
 
 import os
+import posixpath
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from blake3 import blake3
 
 from relive.client.hub import HubClient
+from relive.client.referenced import read_reference
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
 from relive.core.digest import Digest
@@ -111,6 +114,32 @@ def add(
         added_bytes=packer.added_bytes,
     )
     return Added(hub.add_dataset_version(message), is_new=True)
+
+
+def add_reference(hub: HubClient, url: str, wish: Wish) -> Added:
+    """Add what lies at an address as the next version; it stays there, and is read once for its digest.
+
+    Raises:
+        InvalidInput: It is no such address, or does not answer with bytes.
+        Conflict: The name is another project's.
+    """
+    hash_, reference = read_reference(url)
+    name = posixpath.basename(unquote(urlsplit(url).path)) or "data"
+    manifest = Manifest.of([ManifestEntry(name, digest_of_raw(hash_), reference.size_bytes)])
+    references = {hash_: reference} if reference.size_bytes else {}
+    layout = Layout(references=references)
+    newest = hub.find_dataset_version(wish.name)
+    message = AddVersion(
+        name=wish.name,
+        project=wish.project,
+        digest=hub.blobs.put_manifest(manifest),
+        layout=hub.blobs.put_bytes(layout.to_bytes()),
+        message=wish.message,
+        source=wish.source,
+        source_run_id=wish.run_id,
+    )
+    version = hub.add_dataset_version(message)
+    return Added(version, is_new=newest is None or newest.id != version.id)
 
 
 def manifest_of(place: Place) -> tuple[Digest, Manifest]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from blake3 import blake3
 
 from relive.client.packed import PackedVersion, Sweep
+from relive.client.referenced import stream_reference
 from relive.core.artifact import ManifestEntry
 from relive.errors import HubRefused, ReliveError
 from relive.formats.packs import raw
@@ -41,6 +42,9 @@ def _known(source: PackedVersion, entry: ManifestEntry) -> tuple[bytes, ...]:
 def _check(source: PackedVersion, sweep: Sweep, entry: ManifestEntry) -> str:
     hasher = blake3()
     try:
+        reference = source.reference_of(entry)
+        for data in stream_reference(raw(entry.digest), reference) if reference is not None else ():
+            hasher.update(data)
         for piece in source.pieces_of(entry):
             hasher.update(sweep.read(piece))
     except HubRefused as error:
