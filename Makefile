@@ -15,6 +15,9 @@ READY := $(VENV)/.relive-ready
 # A real Ray for its tests; in an environment of its own, because it pins much and is large.
 RAY_VENV := .venv-ray
 RAY_READY := $(RAY_VENV)/.relive-ready
+# A validator of RO-Crates, which wants an older rich than ours.
+CRATE_VENV := .venv-crate
+CRATE_READY := $(CRATE_VENV)/.relive-ready
 
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -90,6 +93,9 @@ lock: $(UV_STAMP)  ## Pin requirements again, with hashes and without addresses 
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	  $(if $(UPGRADE),--upgrade) requirements/ray.in -o requirements/ray.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  $(if $(UPGRADE),--upgrade) requirements/crate.in -o requirements/crate.txt
 
 .PHONY: ray-env
 ray-env: $(RAY_READY)  ## A real Ray for its tests, in .venv-ray (320 MB)
@@ -97,6 +103,14 @@ ray-env: $(RAY_READY)  ## A real Ray for its tests, in .venv-ray (320 MB)
 $(RAY_READY): requirements/ray.txt $(UV_STAMP)
 	$(BIN)/python -m venv --without-pip $(RAY_VENV)
 	$(UV) pip sync --quiet --require-hashes --python $(RAY_VENV)/bin/python requirements/ray.txt
+	@touch $@
+
+.PHONY: crate-env
+crate-env: $(CRATE_READY)  ## A validator of RO-Crates for its tests, in .venv-crate (50 MB)
+
+$(CRATE_READY): requirements/crate.txt $(UV_STAMP)
+	$(BIN)/python -m venv --without-pip $(CRATE_VENV)
+	$(UV) pip sync --quiet --require-hashes --python $(CRATE_VENV)/bin/python requirements/crate.txt
 	@touch $@
 
 $(BIN)/python:

@@ -1,7 +1,7 @@
 """Judge an RO-Crate with roc-validator, in an environment of its own: `python judge_crate.py FOLDER PROFILE`.
 
-The JSON-LD context that the crate names lies on the web. Here it comes from the package `rocrate`, whose file is
-that of RO-Crate 1.3: it says of every term that we use what 1.1 says.
+The JSON-LD context that the crate names lies on the web. Here it comes from the package `rocrate`, whose file
+is that of RO-Crate 1.3: it says of every term that we use what 1.1 says.
 """
 
 import json
@@ -19,9 +19,10 @@ CONTEXT = json.loads((Path(rocrate.__file__).parent / "data/ro-crate.jsonld").re
 class Answer:
     """What the web would say."""
 
-    status_code = 200
-    headers = {"Content-Type": "application/ld+json"}
-    text = json.dumps(CONTEXT)
+    def __init__(self) -> None:
+        self.status_code = 200
+        self.headers = {"Content-Type": "application/ld+json"}
+        self.text = json.dumps(CONTEXT)
 
     def json(self) -> object:
         """Give the context."""
