@@ -111,6 +111,18 @@ class Trials:
         self._tell(end, result)
         return result
 
+    def run_all_exchanged(self) -> Outcome:
+        """Say what the first run comes out as with all that can be exchanged. Raises as `run`.
+
+        The subset of all stands for the second run itself; what cannot be exchanged shows here.
+        """
+        one, _ = self._take_apart()
+        for swap in self.swaps:
+            swap.put(one)
+        result = self._run_one(self.every, None, draft=one)
+        self._tell(self.every, result)
+        return self.measure.outcome(result)
+
     def word(self, result: Result) -> str:
         """Say for people what a whole run came out as."""
         if result.failure:
@@ -131,11 +143,13 @@ class Trials:
         for subset in todo:
             self._tell(subset, known[subset], until)
 
-    def _run_one(self, subset: Subset, until: Horizon | None, *, repeat: int = 0) -> Result:
+    def _run_one(
+        self, subset: Subset, until: Horizon | None, *, repeat: int = 0, draft: Draft | None = None
+    ) -> Result:
         declared = [side.recipe.declared for side in (self.one, self.other)]
         outs = _common(*(it.outs for it in declared))
         metrics_files = _common(*(it.metrics_files for it in declared))
-        work = self._draft(subset).work(self.hub.blobs, outs, metrics_files)
+        work = (draft or self._draft(subset)).work(self.hub.blobs, outs, metrics_files)
         key = self.variants.key(work, repeat)
         found = self.variants.find(work.project, key, until)
         if found is not None:

@@ -86,7 +86,11 @@ class Why:
             self.notes.append(
                 "What had been cleared for free was searched as well: the rest did not explain it."
             )
-        if not finding.is_proven:
+        every = self.trials.every
+        is_all = finding.is_proven and frozenset(finding.causes) == every
+        if not finding.is_proven or (
+            is_all and self.trials.run_all_exchanged() != self.trials.outcome(every)
+        ):
             left = "what cannot be exchanged here acts as well"
             return self._report(
                 WhyStatus.UNEXPLAINED, f"No set of inputs made the second out of the first: {left}."
