@@ -1,4 +1,4 @@
-"""Record the training of Keras 3, whatever its backend: initial weights, and weights and logs of each batch."""
+"""Record the training of Keras 3, whatever its backend: initial weights, then weights and logs of batches."""
 
 from __future__ import annotations
 
