@@ -1,11 +1,14 @@
 """Data goes in and comes out: the same bytes, nothing twice, and nothing half."""
 
+import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
 from relive.client.laying import PARTIAL, lay
 from relive.client.packed import PackedVersion
@@ -15,11 +18,12 @@ from relive.core.picking import pick_files
 from relive.data import scan as scanning
 from relive.data.add import is_unchanged, manifest_of
 from relive.data.scan import place_of
-from relive.errors import BlobCorrupt, HubRefused, InvalidInput, NotFound
+from relive.errors import BlobCorrupt, HubRefused, HubUnreachable, InvalidInput, NotFound, StoreFull
 from relive.formats import hashing, packs
 from relive.formats.layout import Layout
 from relive.formats.manifest_io import list_tree, read_manifest
 from relive.services import collecting
+from relive.stores.blobs.local import LocalWriter
 from relive.wire.datasets import AddVersion
 from relive.wire.housekeeping import GcReport
 from tests.support.bench import Bench
@@ -163,6 +167,66 @@ class TestAdding:
         with pytest.raises(HubRefused, match="not in the store any more"):
             hub.add_dataset_version(lost)
         assert [it.dataset.name for it in hub.list_datasets()] == ["d"]
+
+
+class TestTrouble:
+    def test_a_full_store_names_nothing_and_goes_on(
+        self, hub: HubClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(self: LocalWriter, data: bytes) -> int:
+            raise StoreFull(where="the disk", needed_bytes=len(data), free_bytes=1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalWriter, "write", full)
+            with pytest.raises(StoreFull):
+                add_it(hub, folder)
+        assert hub.list_datasets() == []
+        assert add_it(hub, folder).version.number == 1
+
+    def test_a_full_disk_keeps_whole_files_alone(
+        self, hub: HubClient, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        version = add_it(hub, folder).version
+        source, out = PackedVersion(hub, version), tmp_path / "out"
+        left = iter([True] * 4)
+
+        def full(descriptor: int, data: memoryview) -> None:
+            if not next(left, False):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            os.write(descriptor, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("relive.client.laying._write_all", full)
+            with pytest.raises(OSError, match="No space"):
+                lay(source, source.manifest, out)
+        for path in list_tree(out):
+            assert (out / path).read_bytes() == (folder / path).read_bytes()
+        lay(source, source.manifest, out)
+        assert tree_of(out) == tree_of(folder)
+
+    def test_packs_that_are_there_are_not_sent_again(
+        self, hub: HubClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[str] = []
+        real = BlobClient._send
+
+        def counted(self: BlobClient, digest: str, *args: Any) -> None:
+            sent.append(digest)
+            if len(sent) == 2 and not_again:
+                raise HubUnreachable(url="x", reason="cut off")
+            real(self, digest, *args)
+
+        monkeypatch.setattr(packs, "PACK_BYTES", 2_000_000)
+        monkeypatch.setattr(BlobClient, "_send", counted)
+        not_again = True
+        with pytest.raises(HubUnreachable):
+            add_it(hub, folder)
+        assert hub.list_datasets() == []
+        not_again, first = False, sent[0]
+        sent.clear()
+        version = add_it(hub, folder).version
+        assert first in {pack.digest for pack in hub.dataset_layout(version).packs}
+        assert first not in sent
 
 
 class TestGetting:
