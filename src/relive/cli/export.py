@@ -7,6 +7,7 @@ import click
 
 from relive.cli.output import err, escape, json_option, out, plural, print_json
 from relive.client import exporting
+from relive.client.copies import write_copies
 from relive.client.hub import HubClient, connect
 from relive.errors import HubRefused
 from relive.replay.archive import ArchiveOptions, write_archive
@@ -38,8 +39,8 @@ def export_command(
 ) -> None:
     """Write a PROJECT, or one RUN, into a FOLDER: Parquet and JSON, artifacts as files.
 
-    What is there already is left as it is, so an export can be cut off and run again. `relive import relive`
-    reads the folder back.
+    Of a PROJECT its traces and data sets for evaluation are written, too. A run that is there already is left
+    as it is, so an export can be cut off and run again. `relive import relive` reads the folder back.
 
     With --self-contained a RUN or a model's version becomes one FILE with its code, data, wheels, results and
     signed provenance: `python FILE replay` makes it again on a machine with nothing but Python, and its
@@ -59,16 +60,27 @@ def export_command(
         return
     if folder is None or output is not None or with_interpreter:
         raise click.UsageError("Name a FOLDER; -o and --with-interpreter go with --self-contained.")
+    _write_folder(what, folder, as_json=as_json)
+
+
+def _write_folder(what: str, folder: Path, *, as_json: bool) -> None:
     hub = connect()
 
     def said(run: exporting.ExportedRun) -> None:
         err.print(f"{run.run.id[:8]} {escape(run.run.name)}: {plural(run.points, 'point')}")
 
     count = exporting.export(hub, _asked(hub, what), folder, said)
+    copied = write_copies(hub, what, folder) if _is_project(hub, what) else None
     if as_json:
-        print_json({"folder": str(folder), "runs": count})
-    else:
-        out.print(f"{plural(count, 'run')} written to {escape(str(folder))}.")
+        beside = {} if copied is None else {"traces": copied.traces, "datasets": copied.datasets}
+        print_json({"folder": str(folder), "runs": count} | beside)
+        return
+    parts = [plural(count, "run")]
+    if copied is not None and copied.traces:
+        parts.append(plural(copied.traces, "trace"))
+    if copied is not None and copied.datasets:
+        parts.append(f"{plural(copied.datasets, 'data set')} for evaluation")
+    out.print(f"{', '.join(parts)} written to {escape(str(folder))}.")
 
 
 def _write_archive(what: str, output: Path, options: ArchiveOptions, *, as_json: bool) -> None:
@@ -83,9 +95,13 @@ def _write_archive(what: str, output: Path, options: ArchiveOptions, *, as_json:
         err.print(f"[yellow]![/] it cannot replay itself: {escape(sentence)}")
 
 
+def _is_project(hub: HubClient, what: str) -> bool:
+    return any(it.project.name == what for it in hub.list_projects())
+
+
 def _asked(hub: HubClient, what: str) -> Iterator[str]:
     """Give the runs of a project of this name, else the run of this id."""
-    if any(it.project.name == what for it in hub.list_projects()):
+    if _is_project(hub, what):
         return (run.id for run in hub.each_run(what))
     try:
         return iter((hub.get_run(what).run.id,))

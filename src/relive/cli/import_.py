@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from relive.cli.output import Group, err, escape, json_option, out, plural, print_json
 from relive.cli.repository import current_project
+from relive.client.copies import Copied, bring_copies
 from relive.client.hub import connect
 from relive.client.importers.folder import ExportedFolder
 from relive.client.importers.foreign import Source
@@ -98,7 +100,8 @@ def wandb(folder: Path, project: str, as_json: bool) -> None:
 def relive(folder: Path, project: str, as_json: bool) -> None:
     """Take over what `relive export` wrote to a FOLDER or, self-contained, to a file, without loss.
 
-    Of a file, code, data and wheels come with the run: this hub can replay it.
+    Of a file, code, data and wheels come with the run: this hub can replay it. Traces and data sets for
+    evaluation keep their ids; those that another project of the hub has stay there.
 
     \b
     Examples:
@@ -109,7 +112,7 @@ def relive(folder: Path, project: str, as_json: bool) -> None:
         project = project or str(open_archive(folder).document["run"]["project"])
         _tell(receive_archive(connect(), folder, project, said=_say), project, as_json=as_json)
     else:
-        _receive(ExportedFolder(folder), project, as_json=as_json)
+        _receive_folder(folder, project, as_json=as_json)
 
 
 def _receive(source: Source, project: str, *, as_json: bool) -> None:
@@ -117,17 +120,38 @@ def _receive(source: Source, project: str, *, as_json: bool) -> None:
     _tell(receive(connect(), source, project, said=_say), project, as_json=as_json)
 
 
-def _tell(received: list[Received], project: str, *, as_json: bool) -> None:
+def _receive_folder(folder: Path, project: str, *, as_json: bool) -> None:
+    source, hub = ExportedFolder(folder), connect()
+    project = project or _project(source)
+    received = receive(hub, source, project, said=_say)
+    copied = bring_copies(hub, folder, project, {run.key: run.run_id for run in received})
+    _tell(received, project, as_json=as_json, copied=copied)
+
+
+def _tell(received: list[Received], project: str, *, as_json: bool, copied: Copied | None = None) -> None:
     lost = [run for run in received if not run.is_whole]
     if as_json:
-        print_json({"project": project, "runs": received})
+        beside = {} if copied is None else msgspec.to_builtins(copied)
+        print_json({"project": project, "runs": received} | beside)
     else:
         sent, stored = sum(run.sent for run in received), sum(run.stored for run in received)
         runs, points = plural(len(received), "run"), plural(sent, "point")
         out.print(f"{runs} in project {escape(project)}: {points} sent, {stored:,} stored.")
+        _say_copied(copied or Copied())
     if lost:
         names = ", ".join(run.name for run in lost[:5])
         raise click.ClickException(f"The hub has fewer points than were sent, of {names}.")
+
+
+def _say_copied(copied: Copied) -> None:
+    if copied.traces:
+        out.print(f"{plural(copied.traces, 'trace')} brought.")
+    if copied.datasets:
+        out.print(f"{plural(copied.datasets, 'data set')} for evaluation brought.")
+    if copied.elsewhere:
+        names = ", ".join(copied.elsewhere[:5])
+        said = f"{len(copied.elsewhere):,} stay in another project of this hub: {names}"
+        err.print(f"[yellow]![/] {escape(said)}")
 
 
 def _project(source: Source) -> str:

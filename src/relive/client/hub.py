@@ -2,6 +2,7 @@
 
 from relive.client.blobs import BlobClient
 from relive.client.calls.admin import AdminCalls
+from relive.client.calls.copies import CopyCalls
 from relive.client.calls.datasets import DatasetCalls
 from relive.client.calls.jobs import JobCalls
 from relive.client.calls.models import ModelCalls
@@ -14,7 +15,15 @@ from relive.client.transport import Transport
 
 
 class HubClient(
-    AdminCalls, DatasetCalls, JobCalls, ModelCalls, PipelineCalls, RunCalls, RunReadingCalls, TraceCalls
+    AdminCalls,
+    CopyCalls,
+    DatasetCalls,
+    JobCalls,
+    ModelCalls,
+    PipelineCalls,
+    RunCalls,
+    RunReadingCalls,
+    TraceCalls,
 ):
     """Everything a program can ask the hub.
 

@@ -39,7 +39,19 @@ from relive.hub.git.slots import PackSlots
 from relive.hub.http import HubRequest, only_known, read_page
 from relive.hub.pushing import PushHandler
 from relive.hub.reply import ApiResponse
-from relive.hub.routes import admin, blobs, datasets, jobs, models, pipelines, runs, sql, traces, webhooks
+from relive.hub.routes import (
+    admin,
+    blobs,
+    copies,
+    datasets,
+    jobs,
+    models,
+    pipelines,
+    runs,
+    sql,
+    traces,
+    webhooks,
+)
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
 from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
@@ -197,7 +209,7 @@ def build_api(config: HubConfig, services: Services, forging: Forging) -> Litest
     from litestar.openapi import OpenAPIConfig
     from litestar.openapi.plugins import JsonRenderPlugin
 
-    modules = (admin, blobs, datasets, jobs, models, pipelines, runs, sql, traces, webhooks)
+    modules = (admin, blobs, copies, datasets, jobs, models, pipelines, runs, sql, traces, webhooks)
     handlers = [handler for module in modules for handler in module.ROUTES]
     for handler in handlers:
         handler.responses = PROBLEMS

@@ -72,6 +72,14 @@ class TraceStore(Protocol):
         """Link a trace with versions of prompts, each NAME/VERSION."""
         ...
 
+    def list_trace_runs(self, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Give the runs that each trace is linked with, by id."""
+        ...
+
+    def list_trace_prompts(self, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Give the versions of prompts that each trace is linked with, each NAME/VERSION."""
+        ...
+
     def search_traces(
         self,
         experiment_ids: Sequence[str],

@@ -32,7 +32,8 @@ from relive.testing.stores_reviews import IssueContract, LabelSchemaContract, Re
 from relive.testing.stores_run_tables import RunTableContract
 from relive.testing.stores_runs import FenceContract, RunContract, RunListContract
 from relive.testing.stores_search import SearchContract
-from relive.testing.stores_traces import SpanContract, TraceContract, TraceSearchContract
+from relive.testing.stores_spans import SpanContract
+from relive.testing.stores_traces import TraceContract, TraceSearchContract
 from relive.testing.stores_views import ViewContract
 from relive.testing.stores_webhooks import WebhookContract
 

@@ -10,6 +10,8 @@ from relive.services import runs
 from relive.wire.jobs import Records, StageReport
 from tests.support.bench import Bench
 from tests.support.foreign import event, scalar, write_events
+from tests.support.seed_evaluation import tell_evaluation
+from tests.support.seed_traces import tell_traces
 from tests.unit.cli.conftest import Shell
 
 VALUES = (0.1 + 0.2, math.nan, math.inf, -math.inf, -1e-300)
@@ -65,6 +67,30 @@ def test_one_run_by_the_beginning_of_its_id_and_what_is_neither(relive: Shell, b
     assert relive("export", run_id[:8], "out", "--json").json == {"folder": "out", "runs": 1}
     assert relive("export", run_id[:8], "out", "--json").json == {"folder": "out", "runs": 0}
     assert "no project and no run 'absent'" in relive("export", "absent", "out", code=2).err
+
+
+def test_traces_and_data_sets_of_a_project_go_along(relive: Shell, bench: Bench) -> None:
+    store, run = bench.services.store, logged(bench, "one")
+    experiment = store.get_run(run).experiment_id
+    tell_traces(store, experiment, now=1000.0)
+    tell_evaluation(store, experiment, now=1000.0)
+    said = relive("export", "digits", "out")
+    assert said.out == "1 run, 3 traces, 2 data sets for evaluation written to out.\n"
+    assert relive("export", "digits", "out", "--json").json == {
+        "folder": "out",
+        "runs": 0,
+        "traces": 3,
+        "datasets": 2,
+    }
+    # Ids stay, so in one hub they are in one project.
+    here = relive("import", "relive", "out", "--project", "copy")
+    assert "5 stay in another project of this hub" in here.err
+    store.delete_traces([trace.id for trace in store.search_traces([experiment]).traces])
+    back = relive("import", "relive", "out", "--project", "copy")
+    assert "3 traces brought." in back.out
+    assert "data set" not in back.out
+    again = relive("import", "relive", "out", "--project", "copy", "--json").json
+    assert (again["traces"], again["datasets"], len(again["elsewhere"])) == (0, 0, 2)
 
 
 def test_event_files_come_in_once_and_their_counts_are_said(relive: Shell, bench: Bench) -> None:

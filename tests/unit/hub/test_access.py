@@ -123,6 +123,12 @@ TABLE: dict[str, str] = {
     "GET /api/v1/runs/{run_id:str}/log": KNOWN,
     "GET /api/v1/runs/{run_id:str}/recipe": KNOWN,
     "GET /api/v1/runs/{run_id:str}/file": KNOWN,
+    "GET /api/v1/copies/traces": KNOWN,
+    "POST /api/v1/copies/traces": MEMBERS,
+    "GET /api/v1/copies/evaluation": KNOWN,
+    "POST /api/v1/copies/evaluation": MEMBERS,
+    "GET /api/v1/copies/evaluation/{dataset_id:str}/records": KNOWN,
+    "POST /api/v1/copies/evaluation/{dataset_id:str}/records": MEMBERS,
     "GET /api/v1/traces": KNOWN,
     "GET /api/v1/traces/{trace_id:str}": KNOWN,
     "POST /api/v1/runs/{run_id:str}/replay": MEMBERS,
@@ -354,6 +360,12 @@ BODIES: dict[str, object] = {
     "POST /api/v1/tokens": {"label": "x"},
     "POST /api/v1/pools": {"name": "local", "executor": "local"},
     "POST /api/v1/sql": {"query": "SELECT 1"},
+    "POST /api/v1/copies/traces": {"project": "digits", "traces": []},
+    "POST /api/v1/copies/evaluation": {
+        "project": "digits",
+        "copy": {"dataset": {"id": "d-9", "project_id": "", "name": "q", "digest": "0"}},
+    },
+    "POST /api/v1/copies/evaluation/{dataset_id:str}/records": {"records": []},
     "POST /api/v1/pipelines": {"project": "digits"},
     "POST /api/v1/endpoints/{name:str}/deploy": {"model": "digits", "ref": "1"},
     "POST /api/v1/models/{name:str}/aliases": {"alias": "x", "version": 1},
@@ -464,6 +476,7 @@ def one_of_everything(bench: Bench) -> dict[str, str]:
         "request_id": "tr-1",
         "assessment_id": "a-1",
         "dataset_id": dataset.id,
+        "dataset_id:str": dataset.id,
         "key": "none",
         "model_id": model.id,
         "tag_key": "none",
@@ -506,10 +519,8 @@ def world() -> Iterator[World]:
 
 def narrowed(route: str) -> str:
     """Name the project where a list of everything is not for everyone."""
-    lists = {
-        f"GET /api/v1/{each}" for each in ("models", "endpoints", "pipelines", "runs", "traces", "datasets")
-    }
-    if route in lists:
+    lists = ("models", "endpoints", "pipelines", "runs", "traces", "datasets")
+    if route in {f"GET /api/v1/{each}" for each in (*lists, "copies/traces", "copies/evaluation")}:
         return f"{route}?project=digits"
     if "/pipelines/{ref" in route:
         return route.replace("{ref:str}", "digits:1")

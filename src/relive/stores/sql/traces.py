@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Column, Table, delete, select
 
 from relive.core.trace import Trace
 from relive.stores.sql.keyed import Keyed
@@ -100,6 +100,21 @@ class SqlTraces(StorePart):
 
     def link_prompts(self, trace_id: str, prompts: Sequence[str]) -> None:
         self._link_trace(trace_prompts, [{"prompt": prompt, "trace_id": trace_id} for prompt in prompts])
+
+    def list_trace_runs(self, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        return self._links(run_traces.c.run_id, run_traces.c.trace_id, trace_ids)
+
+    def list_trace_prompts(self, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        return self._links(trace_prompts.c.prompt, trace_prompts.c.trace_id, trace_ids)
+
+    def _links(self, other: Column[str], its: Column[str], trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        with self._db.read() as connection:
+            for some in chunks(trace_ids):
+                query = select(its, other).where(its.in_(some)).order_by(other)
+                for trace_id, linked in connection.execute(query):
+                    found.setdefault(trace_id, []).append(linked)
+        return found
 
     def _link_trace(self, table: Table, rows: list[dict[str, str]]) -> None:
         if rows:
