@@ -2,12 +2,22 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relive.core.run import Artifact, Input, Metric, RunRecords
-from relive.core.trajectory import FirstDivergence, MetricDifference, Verdict, VerdictLevel
+from relive.core.tolerance import Noise
+from relive.core.trajectory import (
+    FirstDivergence,
+    MetricDifference,
+    StepPlace,
+    StepWindow,
+    Verdict,
+    VerdictLevel,
+    latest_verdict,
+)
 from relive.errors import Conflict, InvalidInput, NotFound, Superseded
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, ManualClock, a_run, new_id
@@ -151,9 +161,11 @@ class RecordContract:
 
     def test_a_verdict_is_kept_with_all_it_says(self, store: Store, clock: ManualClock) -> None:
         run, replay = a_run(store), a_run(store)
+        noise = Noise(n=3, mean=0.9, sd=0.01)
         difference = MetricDifference(
             key="acc", recorded=0.9, replayed=None, difference=None, limit=0.02, relative=False, ok=False
         )
+        difference = msgspec.structs.replace(difference, basis="noise", noise=noise)
         first = store.record_verdict(
             Verdict(
                 level=VerdictLevel.DIVERGED,
@@ -161,6 +173,12 @@ class RecordContract:
                 replay_run_id=replay.id,
                 metrics=(difference,),
                 first_divergence=FirstDivergence(stream="loss", step=3, names=("w",)),
+                last_equal=StepPlace(stream="loss", step=2),
+                window=StepWindow(first=0, last=9),
+                substitutes=("torch==2.3.1", "gpu"),
+                machine="EPYC, 2 cores",
+                by="ada",
+                equal_inputs=True,
                 facts={"tries": 1},
             )
         )
@@ -168,6 +186,7 @@ class RecordContract:
         clock.advance(1)
         second = store.record_verdict(Verdict(level=VerdictLevel.BIT_EXACT, run_id=run.id, id="v2"))
         assert store.list_verdicts(run.id) == [first, second]
+        assert latest_verdict([first, second]) == second, "the first judged some steps only"
         assert store.list_verdicts(replay.id) == []
         assert store.list_verdicts_of([replay.id, run.id]) == {run.id: [first, second]}
         with pytest.raises(NotFound):
