@@ -103,7 +103,6 @@ def _instrument(crate: Crate) -> Entity:
         "name": crate.command.splitlines()[0] if crate.command.strip() else "command",
         "description": crate.command,
         "softwareRequirements": "The wheels in wheels/, as archive.json locks them",
-        "url": "https://pypi.org/project/relive/",
     }
     return {**told, "softwareVersion": run.commit} if run.commit else {**told, "softwareVersion": "no commit"}
 

@@ -138,12 +138,7 @@ class _Packing:
         document: dict[str, Any] = {
             "format": FORMAT,
             "relive": __version__,
-            "run": {
-                "id": run.id,
-                "name": run.name,
-                "project": self._detail.project,
-                "experiment": self._detail.experiment,
-            },
+            "run": self._named(),
             "command": declared.command,
             "workdir": declared.workdir,
             # As a replay from the hub sets them: what the recipe says wins.
@@ -171,6 +166,11 @@ class _Packing:
             name: hash_file(path, sha256=True).sha256 for name, path in _members(self.root)
         }
         return document
+
+    def _named(self) -> dict[str, str]:
+        run = self._detail.run
+        told = {"project": self._detail.project, "experiment": self._detail.experiment}
+        return {"id": run.id, "name": run.name, **told}
 
     def _tree(self, manifest: str, place: str, *, refer: bool = False) -> list[dict[str, Any]]:
         """Lay a tree out below a folder of the archive; what is only referred to is hashed and removed."""
