@@ -79,6 +79,7 @@ def _watch_seed(module: Any, name: str, kind: str) -> None:
 
 
 def _on_random(module: Any) -> None:
+    module._urandom = os.urandom  # it may have been imported before us, with the real one
     if "random" in _FIXES:
         module.seed(0)
     _watch_seed(module, "seed", "random")
@@ -209,7 +210,7 @@ def _watch_clock() -> None:
 def _start() -> None:
     from relive_hooks.on_import import Finder  # type: ignore[import-not-found]  # the recorder's, beside us
 
-    _watch_entropy()  # first: `random` and `secrets` take it over when they are imported
+    _watch_entropy()  # first: what is imported from now on takes it over
     _watch_listings()
     _watch_clock()
     import random
