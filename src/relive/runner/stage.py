@@ -84,27 +84,11 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     desk.say("environment", "making its environment")
     prefix, layer = _environment(work, desk, rebuild)
     declared = {**fixed_variables(work.cpus), **work.env}
-    # The repository that the job's folder may lie in is not the command's, nor is its commit.
-    ceiling = {"GIT_CEILING_DIRECTORIES": str(desk.folder)}
-    told = {**machine_variables(os.environ), **ceiling, **declared, **work.secrets, **_identity(work, hub)}
-    agent = install_agent(Path(settings.cache()) / "agent")
-    plan = CommandPlan(
-        commands=work.commands,
-        workdir=working_folder(tree, work.workdir),
-        environment=agent_environment(
-            agent,
-            desk.spool,
-            in_environment(told, prefix, layer),
-            digest_steps=rebuild.digest_steps if rebuild else None,
-        ),
-        timeout_s=work.timeout_s,
-        memory_bytes=work.memory_bytes,
-        opened=record_file(desk.folder),
-    )
+    environment = in_environment(_variables(work, desk, hub, declared), prefix, layer)
     return Execution(
         run_id=work.run_id,
         tree=tree,
-        plan=plan,
+        plan=_plan(work, desk, environment, rebuild.digest_steps if rebuild else None),
         expected=expected,
         inputs=Snapshot(tree, expected.without_written(inputs)),
         declared=_declared(work, declared),
@@ -114,6 +98,24 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         named=(ROOT, *_named(work)) if rebuild else _named(work),
         held=work.hermetic,
         network=work.network,
+    )
+
+
+def _variables(work: StageWork, desk: Desk, hub: str, declared: dict[str, str]) -> dict[str, str]:
+    # The repository that the job's folder may lie in is not the command's, nor is its commit.
+    ceiling = {"GIT_CEILING_DIRECTORIES": str(desk.folder)}
+    return {**machine_variables(os.environ), **ceiling, **declared, **work.secrets, **_identity(work, hub)}
+
+
+def _plan(work: StageWork, desk: Desk, environment: dict[str, str], steps: Path | None) -> CommandPlan:
+    agent = install_agent(Path(settings.cache()) / "agent")
+    return CommandPlan(
+        commands=work.commands,
+        workdir=working_folder(desk.folder / "tree", work.workdir),
+        environment=agent_environment(agent, desk.spool, environment, digest_steps=steps),
+        timeout_s=work.timeout_s,
+        memory_bytes=work.memory_bytes,
+        opened=record_file(desk.folder),
     )
 
 

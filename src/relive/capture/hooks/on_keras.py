@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from .on_sklearn import is_number
-from .recorder import Recorder
+from .recorder import Recorder, State
 
 
 def watch_fits(module: Any, recorder: Recorder) -> None:
@@ -37,43 +37,30 @@ def _recorder_of(module: Any, recorder: Recorder) -> Any:
         """Record step N after batch N (from 1); step 0 holds initial weights and the optimizer's settings."""
 
         def on_train_begin(self, logs: Any = None) -> None:
-            self.stream = recorder.name(f"weights:keras.{type(self.model).__name__}")
-            self.batches = 0
-            self.epochs = 0
-            self._record(0, values={}, always=True)
+            self.name = recorder.name(f"keras.{type(self.model).__name__}")
+            self.batches = self.epochs = 0
+            _step(recorder, f"weights:{self.name}", 0, lambda: _state(self.model) | _settings(self.model))
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.batches += 1
-            self._record(self.batches, values=_numbers(logs))
+            _step(recorder, f"weights:{self.name}", self.batches, lambda: _state(self.model), logs)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.epochs += 1
-            try:
-                recorder.step(f"epoch:{self.stream.partition(':')[2]}", self.epochs, values=_numbers(logs))
-            except Exception as error:
-                recorder.failed("keras epoch", error)
+            _step(recorder, f"epoch:{self.name}", self.epochs, None, logs)
 
         def on_train_end(self, logs: Any = None) -> None:
-            try:
-                final = f"{self.stream} final"
-                recorder.step(final, self.batches, state=lambda: _state(self.model), always=True)
-            except Exception as error:
-                recorder.failed("keras model", error)
-
-        def _record(self, step: int, values: dict[str, float], *, always: bool = False) -> None:
-            try:
-                state = (lambda: _state(self.model) | _settings(self.model)) if step == 0 else None
-                recorder.step(
-                    self.stream,
-                    step,
-                    state=state or (lambda: _state(self.model)),
-                    values=values,
-                    always=always,
-                )
-            except Exception as error:
-                recorder.failed("keras batch", error)
+            _step(recorder, f"weights:{self.name} final", self.batches, lambda: _state(self.model))
 
     return RecordBatches()
+
+
+def _step(recorder: Recorder, stream: str, step: int, state: State | None, logs: Any = None) -> None:
+    is_end = step == 0 or stream.endswith(" final")
+    try:
+        recorder.step(stream, step, state=state, values=_numbers(logs), always=is_end)
+    except Exception as error:
+        recorder.failed("keras training", error)
 
 
 def _state(model: Any) -> dict[str, Any]:

@@ -84,9 +84,7 @@ def printable(path: str) -> str:
 
 
 def _take(found: Opened, line: dict[str, Any]) -> None:
-    if "no" in line:
-        found.refused.add(line["no"])
-    elif line.get("folder"):
+    if line.get("folder"):
         found.folders.add(str(line.get("r") or line["w"]))
     elif "r" in line:
         size, changed, inode = line["s"]
@@ -94,21 +92,26 @@ def _take(found: Opened, line: dict[str, Any]) -> None:
     elif "w" in line:
         if line.get("new"):
             found.made.add(line["w"])
-    elif "x" in line:
-        found.programs.add(line["x"])
-    elif "c" in line:
-        found.addresses.add(line["c"])
     elif "begin" in line:
         found.begun += 1
     elif "end" in line:
         found.ended += 1
         found.is_leaky = found.is_leaky or bool(line.get("dropped"))
-    elif "blind" in line:
+    elif not _take_word(found, line):
+        found.is_leaky = True
+
+
+def _take_word(found: Opened, line: dict[str, Any]) -> bool:
+    """Take a line that holds one word; tell whether it was one."""
+    for key, words in (("x", found.programs), ("c", found.addresses), ("no", found.refused)):
+        if key in line:
+            words.add(line[key])
+            return True
+    if "blind" in line:
         found.blind.add(printable(str(line["blind"])))
     elif "unavailable" in line:
         found.unavailable = str(line["unavailable"])
-    else:
-        found.is_leaky = True
+    return "blind" in line or "unavailable" in line
 
 
 def find_undeclared(
