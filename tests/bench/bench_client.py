@@ -45,7 +45,7 @@ def _logging(folder: Folder, python: str, server: Started, calls: int) -> Callab
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    finalize(folder, client.kill)
+    finalize(folder, _end, client)
     assert client.stdin is not None
     assert client.stdout is not None
     lines, answers = client.stdin, client.stdout
@@ -65,3 +65,8 @@ def _logging(folder: Folder, python: str, server: Started, calls: int) -> Callab
         }
 
     return run
+
+
+def _end(client: "subprocess.Popen[str]") -> None:
+    client.kill()
+    client.communicate()  # closes its pipes, and waits for it
