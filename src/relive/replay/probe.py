@@ -21,6 +21,7 @@ _REVERSE = bool(os.environ.get("RELIVE_PROBE_REVERSE"))
 _LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 _MOST_NOTES = 200
 _noted: set[tuple[str, str]] = set()
+_seeding: list[bool] = []
 
 
 def _note(kind: str, where: str = "") -> None:
@@ -99,9 +100,16 @@ def _on_numpy(module: Any) -> None:
 
     @functools.wraps(make)
     def default_rng(seed: Any = None) -> Any:
-        if seed is None:
-            _note("generator", _caller())
-        return make(0 if seed is None and "generator" in _FIXES else seed)
+        if seed is not None:
+            return make(seed)
+        _note("generator", _caller())
+        if "generator" in _FIXES:
+            return make(0)
+        _seeding.append(True)  # it draws its seed from the system: that is this chance and not another
+        try:
+            return make()
+        finally:
+            _seeding.pop()
 
     module.default_rng = default_rng
 
@@ -175,10 +183,10 @@ def _watch_entropy() -> None:
     @functools.wraps(urandom)
     def give(size: int) -> bytes:
         nonlocal count
-        where = _caller()
+        where = "" if _seeding else _caller()
         if where:
             _note("entropy", where)
-        if "entropy" not in _FIXES:
+        if "entropy" not in _FIXES or _seeding:
             return urandom(size)
         import hashlib  # late: most programs never come here
 
