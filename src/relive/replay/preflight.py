@@ -21,7 +21,8 @@ from relive.capture.agent import agent_environment, install_agent
 from relive.core.compare import Follower
 from relive.core.trajectory import FirstDivergence, StepPlace, Trajectory
 from relive.errors import CommandFailed
-from relive.formats.spool import SpooledStep, SpoolReader, read_spool
+from relive.formats.spool import SpoolReader, read_spool
+from relive.formats.spool_records import SpooledStep
 from relive.formats.trajectory import write_digest_steps
 from relive.replay import probe
 from relive.runner.masking import Mask
