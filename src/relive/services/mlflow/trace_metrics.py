@@ -24,7 +24,7 @@ _KINDS: Final = {1: "COUNT", 2: "SUM", 3: "AVG", 4: "PERCENTILE", 5: "MIN", 6: "
 _FILTER: Final = re.compile(r"\s*(\w+)\.(\w+)(?:\.(.+?))?(\s*[=!<>]+\s*|\s+\w+\s+)(.+?)\s*", re.DOTALL)
 # The same without what it is a part of.
 _PLAIN: Final = re.compile(r"\s*(\w+)(?:\s*[=!<>]+|\s+\w+\s).+", re.DOTALL)
-_QUOTED: Final = re.compile(r"(['\"])(.*)\1", re.DOTALL)
+_QUOTED: Final = re.compile(r"(['\"])((?:(?!\1).)*)\1", re.DOTALL)
 _ENTITIES: Final = {
     "trace": {"status": False, "tag": True, "metadata": True},
     "span": {"name": False, "status": False, "type": False},

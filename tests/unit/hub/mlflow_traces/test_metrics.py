@@ -107,6 +107,7 @@ def test_figures_follow_time(registry: Registry, experiment: str) -> None:
         asked("trace_count", "COUNT", filters=["nonsense"]),
         asked("trace_count", "COUNT", filters=["trace.status != 'OK'"]),
         asked("trace_count", "COUNT", filters=["trace.status = OK"]),
+        asked("trace_count", "COUNT", filters=["trace.status = 'OK' AND trace.tag.team = 'blue'"]),
         asked("trace_count", "COUNT", filters=["trace.tag = 'OK'"]),
         asked("trace_count", "COUNT", filters=["trace.status.a = 'OK'"]),
         asked("trace_count", "COUNT", filters=["trace.colour = 'red'"]),
