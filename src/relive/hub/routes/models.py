@@ -82,7 +82,7 @@ def get_provenance(request: HubRequest, name: FromPath[str], ref: FromPath[str])
 
 
 @get("/models/{name:str}/versions/{ref:str}/sbom", sync_to_thread=True, media_type=_BOM)
-def get_sbom(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[bytes]:
+def get_sbom(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> Response[Any]:
     """Give what a version is made of: a CycloneDX 1.6 bill of materials with a model card."""
     _readable(request, name)
     services = services_of(request)
