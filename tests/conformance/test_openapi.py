@@ -23,7 +23,10 @@ from tests.support.live import LiveHub, served
 
 # Spoken by processes that come with the hub, in its own version: not for people, and not described.
 INTERNAL = ("/api/v1/jobs/", "/api/v1/blobs/", "/api/v1/schema")
-INTERNAL_ENDINGS = ("heartbeat", "progress", "records", "finish", "verdicts")
+INTERNAL_ENDINGS = (
+    *("heartbeat", "progress", "{run_id}/records", "{job_id}/records", "finish", "verdicts"),
+    *("{ref}/manifest", "{ref}/layout", "packs/{digest}"),  # bytes that our own client puts together
+)
 
 
 @pytest.fixture(scope="module")

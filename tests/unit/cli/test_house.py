@@ -30,7 +30,10 @@ from tests.support.live import LiveHub
 from tests.unit.cli.conftest import Shell
 
 # They print a script, a log, a document, or nothing at all.
-WITHOUT_JSON = {"up", "demo", "logs", "completion", "git-credential", "model provenance", "model sbom"}
+WITHOUT_JSON = {
+    *("up", "demo", "logs", "completion", "git-credential"),
+    *("model provenance", "model sbom", "data croissant"),  # what they print is JSON already
+}
 
 
 def all_commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
