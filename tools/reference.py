@@ -38,9 +38,9 @@ Below `/api/2.0/mlflow/` and `/api/3.0/mlflow/`, and the same below `/ajax-api/`
 |---|---|
 ROWS
 
-Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was: those of the gateway, which passes
-questions on to language models, of `prompt-optimization`, and two that only Databricks answers (`unified-traces`,
-`get-online-trace-details`).
+Every other call answers 501 with `NOT_IMPLEMENTED` and says which one it was: those of the gateway, which
+passes questions on to language models, of `prompt-optimization`, and two that only Databricks answers
+(`unified-traces`, `get-online-trace-details`).
 
 ## Models
 
@@ -84,10 +84,10 @@ traces as they come in, and one that carries Python source (`@scorer`) is refuse
 it. An experiment that is not there is refused when a data set is made. In lists of scorers the experiment
 stands only where its id is a number, for which alone MLflow's message has room.
 
-`mlflow.genai.label_schemas` and `mlflow.genai.review_queues` work as with MLflow's own server, and so do issues,
-which traces refer to (`issue.id = '…'` finds those that show one). Whoever logged in is a queue's owner, and who
-looked at a trace; only without a login may a client say a name. A project's page `Reviews` shows its queues,
-questions and issues.
+`mlflow.genai.label_schemas` and `mlflow.genai.review_queues` work as with MLflow's own server, and so do
+issues, which traces refer to (`issue.id = '…'` finds those that show one). Whoever logged in is a queue's
+owner, and who looked at a trace; only without a login may a client say a name. A project's page `Reviews`
+shows its queues, questions and issues.
 
 `prompt-optimization` is not served: each of its jobs asks a language model, and MLflow's Python client has no
 call for it. `mlflow.genai.optimize_prompts` runs where it is called and records here like any other run. No

@@ -191,6 +191,7 @@ def test_without_the_recorder_one_wall_is_left_and_it_is_said(hub, tmp_path, cac
     report = jobs.report(stage(hub, {"train.py": "print(1)"}, "python train.py", hermetic=Hermetic.ON))
     assert report.status is RunStatus.FINISHED
     observed = recipe(hub, report).observed
+    assert observed is not None
     assert (observed.hermetic, observed.isolation) == (False, "landlock")
     assert any("Not held to its declared inputs" in note for note in observed.notes)
     assert "Not held to its declared inputs" in log(hub, report)

@@ -337,7 +337,7 @@ def read_back(store: Store) -> dict[str, Any]:
     return plain
 
 
-def _traces(store: Store, text: str) -> list[Trace]:
+def _traces(store: Store, text: str) -> tuple[Trace, ...]:
     experiments = [experiment.id for experiment in store.list_experiments()]
     return store.search_traces(experiments, parse_trace_filter(text)).traces
 
