@@ -210,7 +210,9 @@ class TestFace:
             **dict.fromkeys(["Client", "Run"], "type"),
             "__version__": "str",
             **dict.fromkeys(["config", "summary"], "Config"),
-            **dict.fromkeys(["connect", "dataset", "finish", "init", "log", "log_artifact", "step"], "function"),
+            **dict.fromkeys(
+                ["connect", "dataset", "finish", "init", "log", "log_artifact", "step"], "function"
+            ),
             "use_dataset": "function",
         }
 
