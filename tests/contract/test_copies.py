@@ -1,5 +1,6 @@
 """Traces and data sets for evaluation go from one hub to another, on either database, without loss."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,15 @@ from tests.support.seed_evaluation import QUESTIONS, tell_evaluation
 from tests.support.seed_traces import ANSWERED, tell_traces
 
 NOW = 1_800_000_000.0
+SPAN: dict[str, Any] = {
+    "trace_id": "",
+    "span_id": "",
+    "parent_span_id": None,
+    "attributes": {},
+    "events": [],
+    "links": [],
+    "status": {"code": "STATUS_CODE_OK", "message": ""},
+}
 PICTURE = b"\x89PNG of a seven"
 SOURCE, TARGET = "digits", "back"
 
@@ -83,7 +93,7 @@ def fill(bench: Bench) -> None:
     store.record_file(StoredFile(path=path, digest=picture, size_bytes=len(PICTURE)))
     odd = Trace(id="tr-odd", experiment_id=experiment, started_ms=-5, duration_ms=-1000, created_by="bob")
     store.create_trace(odd)
-    content = '{"name": "ü\\u0000☃", "attributes": {}}'
+    content = json.dumps(SPAN | {"name": "ü\0☃"}, ensure_ascii=False)
     spans = [Span(trace_id=odd.id, id=f"{n:016x}", started_ns=2**62 + n, content=content) for n in range(25)]
     store.record_spans(spans)
     tell_evaluation(store, experiment, now=NOW)

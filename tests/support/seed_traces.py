@@ -1,5 +1,6 @@
 """Traces of an application, as clients leave them."""
 
+import base64
 import json
 from typing import Any
 
@@ -71,9 +72,13 @@ def _span(start: int, key: str, parent: str, name: str, begin: int, end: int) ->
         "temperature": "0.2",
     }
     content = {
+        "trace_id": base64.b64encode(bytes.fromhex("1" * 32)).decode(),
+        "span_id": base64.b64encode(bytes.fromhex(key * 16)).decode(),
+        "parent_span_id": base64.b64encode(bytes.fromhex(parent * 16)).decode() or None,
         "attributes": attributes,
-        "events": [{"name": "retried", "attributes": {"times": 1}}],
-        "status": {"message": "too slow" if key == "b" else ""},
+        "events": [{"name": "retried", "time_unix_nano": start * _NS, "attributes": {"times": 1}}],
+        "status": {"code": "STATUS_CODE_UNSET", "message": "too slow" if key == "b" else ""},
+        "links": [],
     }
     return Span(
         trace_id=ANSWERED,

@@ -23,6 +23,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from relive.core.evaluation import EvaluationRecord
+from relive.core.ids import check_name
 from relive.core.trace import RUN_KEY, Assessment, Span, Trace, TraceState
 from relive.errors import InvalidInput
 from relive.formats.parquet import ParquetWriter, read_parquet
@@ -98,6 +99,7 @@ def write_copies(hub: Hub, project: str, target: Path) -> Copied:
 
     Raises:
         HubUnreachable, HubRefused: As the calls have it.
+        InvalidName: A data set has an id that can be no folder's name.
         OSError: The folder cannot be written.
     """
     copies = hub.each_trace_copy(project)
@@ -108,7 +110,9 @@ def write_copies(hub: Hub, project: str, target: Path) -> Copied:
             traces = _write_traces(hub, chain([first], copies), folder)
     datasets = hub.list_evaluation_copies(project)
     for copy in datasets:
-        with _replaced(target / "evaluation" / copy.dataset.id) as folder:
+        # An id that is a path would have a folder elsewhere replaced.
+        name = check_name("evaluation data set", copy.dataset.id)
+        with _replaced(target / "evaluation" / name) as folder:
             text = msgspec.json.format(msgspec.json.encode(copy), indent=2)
             (folder / "dataset.json").write_bytes(text)
             with _table(folder / "records.parquet", _RECORDS) as table:

@@ -76,6 +76,10 @@ class EvaluationStore(Protocol):
         """Give the records with these inputs that are there, by the digest of the inputs."""
         ...
 
+    def name_evaluation_records(self, record_ids: Sequence[str]) -> set[str]:
+        """Give those of the ids that a record has, of whichever data set."""
+        ...
+
     def delete_evaluation_records(self, dataset_id: str, record_ids: Sequence[str]) -> int:
         """Delete records of a data set; gives how many were there."""
         ...

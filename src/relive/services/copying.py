@@ -4,7 +4,6 @@ Ids stay: applications and people know them. What is here already is left as it 
 off and done again.
 """
 
-import json
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +16,7 @@ from relive.core.trace import Trace
 from relive.errors import Conflict, InvalidInput, NotFound
 from relive.ports.search import Search
 from relive.services.context import Services
+from relive.services.copy_checks import check_dataset, check_record, check_span, check_trace
 from relive.services.mlflow.experiments import location_of
 from relive.services.mlflow.places import SCHEME, safe_path
 from relive.services.mlflow.traces import LOCATION_TAG, location_tag, write_pairs
@@ -50,7 +50,7 @@ def bring_traces(services: Services, project: Project, copies: Sequence[TraceCop
     """Keep traces in a project, all or none.
 
     Raises:
-        InvalidInput: One cannot be kept: what it says is no JSON, or a file of it is not in the blob store.
+        InvalidInput: One cannot be kept: clients could not read it, or a blob of it is not in the store.
         Conflict: What was said of one has an id that is taken.
     """
     store, new, here = services.store, 0, 0
@@ -58,6 +58,7 @@ def bring_traces(services: Services, project: Project, copies: Sequence[TraceCop
     _check_files(services, copies)
     with store.transaction():
         for copy in copies:
+            check_trace(copy)
             found = store.find_trace(copy.trace.id)
             if found is None:
                 _bring_trace(services, project, copy)
@@ -93,8 +94,13 @@ def list_datasets(services: Services, project: Project) -> list[EvaluationCopy]:
 
 
 def bring_dataset(services: Services, project: Project, copy: EvaluationCopy) -> Brought:
-    """Keep a data set for evaluation in a project; its records come later."""
+    """Keep a data set for evaluation in a project; its records come later.
+
+    Raises:
+        InvalidInput: It cannot be kept: its id is no name, or its fields are no JSON.
+    """
     store, dataset = services.store, copy.dataset
+    check_dataset(dataset)
     with store.transaction():
         try:
             found = store.get_evaluation_dataset(dataset.id)
@@ -112,14 +118,13 @@ def bring_records(services: Services, dataset_id: str, records: Sequence[Evaluat
     Raises:
         NotFound: There is no such data set.
         InvalidInput: One is of another data set, or says what is no JSON.
-        Conflict: Another record asks the same.
+        Conflict: Another record asks the same, or has its id.
     """
     store = services.store
     for record in records:
         if record.dataset_id != dataset_id:
             raise InvalidInput(field="data set of a record", value=record.dataset_id, wanted=dataset_id)
-        for text in (record.inputs, record.outputs, record.expectations, record.tags, record.source):
-            _check_json("record", text or "{}")
+        check_record(record)
     with store.transaction():
         store.get_evaluation_dataset(dataset_id)
         there = store.find_evaluation_records(dataset_id, [it.input_digest for it in records])
@@ -128,7 +133,17 @@ def bring_records(services: Services, dataset_id: str, records: Sequence[Evaluat
             if there.get(record.input_digest, record).id != record.id:
                 reason = f"another of its records asks what {record.id} asks"
                 raise Conflict(subject=f"data set {dataset_id}", reason=reason)
+        _check_ids(services, dataset_id, [it.id for it in new])
         store.keep_evaluation_records(new)
+
+
+def _check_ids(services: Services, dataset_id: str, ids: Sequence[str]) -> None:
+    """Refuse ids that other records have: these would be lost."""
+    seen = services.store.name_evaluation_records(ids)
+    for id_ in ids:
+        if id_ in seen:
+            raise Conflict(subject=f"data set {dataset_id}", reason=f"another record has the id {id_}")
+        seen.add(id_)
 
 
 def _copies(services: Services, traces: Sequence[Trace], names: dict[str, str]) -> list[TraceCopy]:
@@ -170,8 +185,6 @@ def _folder(services: Services, experiment_id: str) -> str:
 
 def _bring_trace(services: Services, project: Project, copy: TraceCopy) -> None:
     store = services.store
-    for said in copy.said:
-        _check_json("assessment", said.value)
     experiment = store.ensure_experiment(project.id, copy.experiment)
     trace = store.create_trace(msgspec.structs.replace(copy.trace, experiment_id=experiment.id))
     assert trace is not None  # it was not there, and this is one transaction
@@ -198,7 +211,7 @@ def _bring_spans(services: Services, copy: TraceCopy) -> None:
     there = services.store.name_spans(copy.trace.id, [span.id for span in copy.spans])
     new = [span for span in copy.spans if span.id not in there]
     for span in new:
-        _check_json("span", span.content)
+        check_span(span)
     services.store.record_spans([msgspec.structs.replace(span, trace_id=copy.trace.id) for span in new])
 
 
@@ -206,10 +219,3 @@ def _check_files(services: Services, copies: Sequence[TraceCopy]) -> None:
     digests = sorted({file.digest for copy in copies for file in copy.files})
     for digest in services.blobs.missing(digests):
         raise InvalidInput(field="file of a trace", value=digest, wanted="a blob that is in the store")
-
-
-def _check_json(what: str, text: str) -> None:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(field=what, value=text[:200], wanted=f"JSON ({error})") from error

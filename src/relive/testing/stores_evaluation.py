@@ -130,9 +130,12 @@ class EvaluationContract:
         made, other = a_dataset(store), a_dataset(store)
         store.keep_evaluation_records([a_record(made, str(n)) for n in range(3)])
         ids = [record.id for record in store.list_evaluation_records(made.id)]
+        assert store.name_evaluation_records([ids[0], "none", ids[2]]) == {ids[0], ids[2]}
+        assert store.name_evaluation_records([]) == set()
         assert store.delete_evaluation_records(other.id, ids) == 0
         assert store.delete_evaluation_records(made.id, [ids[1], "none"]) == 1
         assert [record.number for record in store.list_evaluation_records(made.id)] == [1, 3]
+        assert store.name_evaluation_records(ids) == {ids[0], ids[2]}
 
     def test_a_deleted_data_set_leaves_nothing(self, store: Store) -> None:
         one = an_experiment(store, "one")

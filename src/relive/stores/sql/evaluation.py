@@ -162,6 +162,13 @@ class SqlEvaluation(StorePart):
                 found |= {record.input_digest: record for record in _RECORDS.all(connection, query)}
         return found
 
+    def name_evaluation_records(self, record_ids: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        with self._db.read() as connection:
+            for some in chunks(record_ids):
+                found.update(connection.execute(select(_OF.id).where(_OF.id.in_(some))).scalars())
+        return found
+
     def delete_evaluation_records(self, dataset_id: str, record_ids: Sequence[str]) -> int:
         gone = 0
         with self._db.write() as connection:
