@@ -5,8 +5,10 @@ off is filled up by the next try: what has the right bytes is read, not fetched.
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,18 +58,15 @@ def lay(
     target.mkdir(parents=True, exist_ok=True)
     absent, there = _absent(manifest, target)
     _make_folders(target, absent)
-    partial = _make_partial(target)
     # In the order in which they lie in the packs.
     ordered = sorted(absent, key=lambda entry: _first_place(source, entry))
     pieces = (piece for entry in ordered for piece in source.pieces_of(entry))
     done_bytes = 0
-    with Sweep(source, pieces) as sweep:
+    with _partial_file(target) as partial, Sweep(source, pieces) as sweep:
         for number, entry in enumerate(ordered):
             _write((source, sweep), entry, f"{target}/{entry.path}", partial)
             done_bytes += entry.size_bytes
             told(number + 1, done_bytes)
-    with suppress(OSError):  # another one that writes here needs it still
-        os.rmdir(target / PARTIAL)
     for entry in manifest.entries:
         if entry.link is not None:  # last, so that no file is written through one
             make_room(target, entry.path).symlink_to(entry.link)
@@ -79,8 +78,16 @@ def _absent(manifest: Manifest, target: Path) -> tuple[list[ManifestEntry], int]
     files = [entry for entry in manifest.entries if entry.link is None]
     if not any(target.iterdir()):
         return files, 0
-    absent = [entry for entry in files if not _is_there(entry, target)]
+    linked = _behind_links(files, target)
+    absent = [it for it in files if os.path.dirname(it.path) in linked or not _is_there(it, target)]
     return absent, len(files) - len(absent)
+
+
+def _behind_links(files: Sequence[ManifestEntry], target: Path) -> set[str]:
+    """Name the folders that lie behind a link: what is found there is some other file, written on its own."""
+    root = os.path.realpath(target)
+    folders = {os.path.dirname(entry.path) for entry in files} - {""}
+    return {folder for folder in folders if os.path.realpath(f"{root}/{folder}") != f"{root}/{folder}"}
 
 
 def _is_there(entry: ManifestEntry, target: Path) -> bool:
@@ -114,14 +121,19 @@ def _first_place(source: PackedVersion, entry: ManifestEntry) -> tuple[int, int]
     return (place.frame, place.offset) if place is not None else (-1, 0)
 
 
-def _make_partial(target: Path) -> str:
-    """Give the file to write to, and remove what killed ones left."""
-    folder = target / PARTIAL
-    folder.mkdir(exist_ok=True)
-    for left in folder.iterdir():
-        if not Path(f"/proc/{left.name}").exists():
-            left.unlink(missing_ok=True)
-    return str(folder / str(os.getpid()))
+@contextmanager
+def _partial_file(target: Path) -> Iterator[str]:
+    """Give a file to write to that nobody else writes to, and remove what killed ones left."""
+    shared = target / PARTIAL
+    shared.mkdir(exist_ok=True)
+    for left in shared.iterdir():
+        if not Path(f"/proc/{left.name.partition('-')[0]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    # A folder of its own: threads have one number, and whoever ends first must not take the others' away.
+    with tempfile.TemporaryDirectory(dir=shared, prefix=f"{os.getpid()}-") as own:
+        yield f"{own}/file"
+    with suppress(OSError):  # another one that writes here needs it still
+        os.rmdir(shared)
 
 
 def _write(reading: tuple[PackedVersion, Sweep], entry: ManifestEntry, place: str, partial: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -249,13 +250,54 @@ class TestGetting:
         (out / "sub/same.txt").unlink()
         (out / "run.sh").chmod(0o644)
         (out / "own").write_text("mine")
-        (out / PARTIAL).mkdir()
-        (out / PARTIAL / "999999999").write_text("left by a killed one")
+        (out / PARTIAL / "999999999-x").mkdir(parents=True)
+        (out / PARTIAL / "999999999-x/file").write_text("left by a killed one")
         source = PackedVersion(hub, version)
         laid = lay(source, source.manifest, out)
         assert (laid.files, laid.there) == (2, 4)
         (out / "own").unlink()
         assert tree_of(out) == tree_of(folder)
+
+    def test_from_one_version_to_the_other_no_file_is_found_through_a_link(
+        self, hub: HubClient, tmp_path: Path
+    ) -> None:
+        linked, plain = tmp_path / "linked", tmp_path / "plain"
+        for root in (linked, plain):
+            (root / "b/deep").mkdir(parents=True)
+            (root / "b/deep/x").write_text("one")
+        (linked / "a").symlink_to("b")
+        (plain / "a/deep").mkdir(parents=True)
+        (plain / "a/deep/x").write_text("one")  # what the link shows, until b/deep/x is written
+        (plain / "b/deep/x").write_text("two")
+        first, second = (add_it(hub, root).version for root in (linked, plain))
+        for version, root in ((first, linked), (second, plain), (first, linked)):
+            get(hub, version, tmp_path / "out")
+            for path in ("a/deep/x", "b/deep/x"):
+                assert (tmp_path / "out" / path).read_text() == (root / path).read_text()
+        get(hub, second, tmp_path / "out")
+        assert tree_of(tmp_path / "out") == tree_of(plain)
+
+    def test_several_that_write_into_one_folder_at_once(
+        self, hub: HubClient, folder: Path, tmp_path: Path
+    ) -> None:
+        for number in range(150):
+            (folder / f"more{number}").write_text(str(number) * 100)
+        version = add_it(hub, folder).version
+        with ThreadPoolExecutor(4) as threads:
+            results = [threads.submit(get, hub, version, tmp_path / "out") for _ in range(4)]
+        assert {result.result() for result in results} == {tree_of(folder)}
+        assert tree_of(tmp_path / "out") == tree_of(folder)
+        assert not (tmp_path / "out" / PARTIAL).exists()
+
+    def test_what_another_one_is_writing_stays(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
+        version = add_it(hub, folder).version
+        living, dead = (tmp_path / "out" / PARTIAL / name for name in (f"{os.getppid()}-x", "999999999-x"))
+        for place in (living, dead):
+            place.mkdir(parents=True)
+            (place / "file").write_text("half")
+        get(hub, version, tmp_path / "out")
+        assert (living / "file").read_text() == "half"
+        assert not dead.exists()
 
     def test_a_folder_in_the_place_of_a_file(self, hub: HubClient, folder: Path, tmp_path: Path) -> None:
         version = add_it(hub, folder).version
