@@ -17,7 +17,7 @@ from relive.core.tolerance import Limit
 from relive.core.trajectory import StepRecord, Trajectory, Verdict, VerdictLevel
 from relive.errors import CannotReplay, InvalidInput
 from relive.replay.archive import blob_member
-from relive.replay.standalone.contents import Archive, ArchiveError, CannotMake
+from relive.replay.standalone.contents import Archive, ArchiveError, CannotMake, inside
 from relive.replay.standalone.replaying import cpu_model, repeat
 from relive.replay.standalone.spooled import Step, read_steps
 
@@ -150,7 +150,7 @@ def _keep_inputs(hub: HubClient, archive: Archive, folder: Path) -> None:
         hub.blobs.put_files(root, Manifest.from_bytes(archive.read(blob_member(manifest))))
     for package in document["environment"]["packages"]:
         if package["member"]:
-            wheel = folder / "wheels" / package["filename"]
+            wheel = inside(folder / "wheels", package["filename"])
             archive.extract(package["member"], wheel)
             _check(hub.blobs.put_file(wheel), package["blob"], package["filename"])
     for member in archive.below("blobs/"):

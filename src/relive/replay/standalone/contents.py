@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -16,6 +18,9 @@ FORMAT: Final = "relive.archive/1"
 DOCUMENT: Final = "archive.json"
 _READ_BYTES: Final = 1 << 20
 _LARGEST_DOCUMENT: Final = 1 << 28
+# How an archive is written; what a byte that was changed makes of that is as many exceptions.
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError)
 
 
 class ArchiveError(Exception):
@@ -40,15 +45,25 @@ class Archive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
+        except _UNREADABLE as error:
+            raise ArchiveError(f"{path} is no archive of a run: {error}") from error
+        try:
+            self._read_document()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_document(self) -> None:
+        try:
             size = self._zip.getinfo(DOCUMENT).file_size
             data = self._zip.read(DOCUMENT) if size <= _LARGEST_DOCUMENT else b""
             self.document: dict[str, Any] = json.loads(data)
             found = self.document["format"]
-            self.members: dict[str, str] = self.document["members"]
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-            raise ArchiveError(f"{path} is no archive of a run: {error}") from error
+            self.members: dict[str, str] = dict(self.document["members"])
+        except (*_UNREADABLE, KeyError, TypeError) as error:
+            raise ArchiveError(f"{self.path} is no archive of a run: {error}") from error
         if found != FORMAT:
-            raise ArchiveError(f"{path} has the format {found}; this reads {FORMAT}")
+            raise ArchiveError(f"{self.path} has the format {found}; this reads {FORMAT}")
         self.digest = hashlib.sha256(data).hexdigest()
 
     def close(self) -> None:
@@ -67,11 +82,15 @@ class Archive:
         """Write a member to a path, whose folders are made.
 
         Raises:
-            ArchiveError: It is not there, or not what it was.
+            ArchiveError: It is not there, or not what it was; then there is no file either.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "xb") as file:
-            file.writelines(self._pieces(member))
+            try:
+                file.writelines(self._pieces(member))
+            except BaseException:
+                target.unlink()
+                raise
         if executable:
             target.chmod(0o755)
 
@@ -100,6 +119,7 @@ class Archive:
             if place.is_symlink() or place.is_file():
                 place.unlink()
             if "link" in entry:
+                inside(target, os.path.join(os.path.dirname(entry["path"]), entry["link"]))
                 links.append((place, entry["link"]))
             elif not entry["member"]:
                 raise ArchiveError(
@@ -109,13 +129,25 @@ class Archive:
                 self.extract(entry["member"], place, executable=bool(entry.get("executable")))
         # Last: nothing may be written through a link.
         for place, link in links:
-            inside(target, os.path.join(os.path.relpath(place.parent, target), link))
             place.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(link, place)
+        self._check_links([place for place, _ in links], target)
+
+    def _check_links(self, links: list[Path], target: Path) -> None:
+        """Remove links again that lead out one through the other: by their words alone each stays inside."""
+        root = Path(os.path.realpath(target))
+        wrong = [link for link in links if not Path(os.path.realpath(link)).is_relative_to(root)]
+        if wrong:
+            for link in links:
+                link.unlink()
+            raise ArchiveError(f"the link {str(wrong[0])!r} leads out of its folder")
 
     def damaged(self) -> list[str]:
         """Read all of it, and name what is not as it was, or not listed."""
-        wrong = [f"{name} is not listed" for name in self._zip.namelist() if not self._is_listed(name)]
+        names = self._zip.namelist()
+        wrong = [f"{name} is not listed" for name in names if not self._is_listed(name)]
+        # Of two of one name each program may show another.
+        wrong += [f"{name} is there {n} times" for name, n in Counter(names).items() if n > 1]
         for member in self.members:
             try:
                 for _ in self._pieces(member):
@@ -134,7 +166,7 @@ class Archive:
                 while piece := file.read(_READ_BYTES):
                     digest.update(piece)
                     yield piece
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except _UNREADABLE as error:
             raise ArchiveError(f"{member} cannot be read: {error}") from error
         if digest.hexdigest() != self.members[member]:
             raise ArchiveError(f"{member} is not what it was: its SHA-256 differs")
@@ -142,7 +174,10 @@ class Archive:
     def _open(self, member: str) -> IO[bytes]:
         try:
             if member in self.members:
-                return self._zip.open(member)
+                info = self._zip.getinfo(member)
+                if info.compress_type not in _METHODS:
+                    raise ArchiveError(f"{member} is compressed in a way that is not known")
+                return self._zip.open(info)
         except KeyError:
             raise ArchiveError(f"{member} is missing") from None
         raise ArchiveError(f"{member} is missing")
@@ -155,6 +190,6 @@ def inside(folder: Path, path: str) -> Path:
         ArchiveError: It leads out of it.
     """
     place = Path(os.path.normpath(folder / path))
-    if not place.is_relative_to(os.path.normpath(folder)):
+    if "\0" in path or not place.is_relative_to(os.path.normpath(folder)):
         raise ArchiveError(f"{path!r} leads out of its folder")
     return place

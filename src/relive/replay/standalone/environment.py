@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .contents import Archive, CannotMake
+from .contents import Archive, CannotMake, inside
 from .wheels import install_wheel
 
 INTERPRETER: Final = "python/"
@@ -70,7 +70,7 @@ def make_environment(archive: Archive, target: Path, python: str = "") -> Interp
     site = _site(target, environ)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         for package in wanted["packages"]:
-            wheel = Path(folder) / package["filename"]
+            wheel = inside(Path(folder), package["filename"])
             archive.extract(package["member"], wheel)
             install_wheel(wheel, target, site)
             wheel.unlink()

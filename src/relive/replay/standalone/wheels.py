@@ -7,6 +7,7 @@ import configparser
 import os
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,7 @@ def install_wheel(wheel: Path, prefix: Path, site: Path) -> None:
             for info in entries:
                 _write_scripts(file.read(info).decode(), prefix)
                 _mark(inside(site, info.filename).parent)
-    except (zipfile.BadZipFile, OSError, configparser.Error) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, configparser.Error) as error:
         raise ArchiveError(f"{wheel.name} cannot be installed: {error}") from error
 
 
