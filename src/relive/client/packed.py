@@ -10,9 +10,9 @@ from typing import Final, Self
 from relive.client.calls.datasets import DatasetCalls
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
-from relive.errors import BlobCorrupt, NotFound
+from relive.errors import BlobCorrupt, InvalidInput, NotFound
 from relive.formats.hashing import Bytes
-from relive.formats.layout import Layout, Place, Reference
+from relive.formats.layout import Frame, Layout, Place, Reference
 from relive.formats.packs import digest_of_raw, hash_piece, open_frame, raw
 
 # Frames that lie closer together than this are fetched in one go.
@@ -96,7 +96,7 @@ class PackedVersion:
                 return self._frames[number]
         frame = self.layout.frames[number]
         stored = fetch(self, frame.pack, frame.offset, frame.offset + frame.stored_bytes)
-        opened = open_frame(frame, stored)
+        opened = _open(self.layout, frame, stored)
         with self._lock:
             self._frames[number] = opened
             while len(self._frames) > _KEPT_FRAMES:
@@ -141,7 +141,7 @@ class Sweep:
         number, opened = self._opened
         if number != place.frame:
             frame = self._source.layout.frames[place.frame]
-            opened = open_frame(frame, self._pack(frame.pack)[place.frame])
+            opened = _open(self._source.layout, frame, self._pack(frame.pack)[place.frame])
             self._opened = (place.frame, opened)
         return memoryview(opened)[place.offset : place.offset + place.size_bytes]
 
@@ -186,6 +186,14 @@ def fetch(source: PackedVersion, pack: int, start: int, end: int) -> bytes:
     if len(data) != end - start:
         raise BlobCorrupt(digest=named.digest, actual=f"{len(data)} bytes instead of {end - start}")
     return data
+
+
+def _open(layout: Layout, frame: Frame, stored: Bytes) -> Bytes:
+    try:
+        return open_frame(frame, stored)
+    except InvalidInput as error:
+        actual = f"something that cannot be unpacked ({error.wanted})"
+        raise BlobCorrupt(digest=layout.packs[frame.pack].digest, actual=actual) from error
 
 
 def find_entry(manifest: Manifest, path: str, what: str) -> ManifestEntry:

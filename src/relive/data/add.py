@@ -93,7 +93,7 @@ def add(
     newest = hub.find_dataset_version(wish.name)
     if newest is not None and newest.digest == memory.manifest and memory.matches(found):
         return Added(newest, is_new=False)
-    base = hub.dataset_layout(newest) if newest is not None else Layout()
+    base = _stored(hub, newest) if newest is not None else Layout()
     with _Sender(hub) as sender:
         packer = Packer(base, sender.send)
         manifest = _Reading(place, found, packer, told).read()
@@ -114,6 +114,12 @@ def add(
         added_bytes=packer.added_bytes,
     )
     return Added(hub.add_dataset_version(message), is_new=True)
+
+
+def _stored(hub: HubClient, newest: DatasetVersion) -> Layout:
+    """Say what the hub has of a version; what it lost is packed again."""
+    layout = hub.dataset_layout(newest)
+    return layout.without(hub.blobs.missing(pack.digest for pack in layout.packs))
 
 
 def add_reference(hub: HubClient, url: str, wish: Wish) -> Added:

@@ -15,6 +15,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -92,6 +93,15 @@ class Layout(msgspec.Struct, kw_only=True):
     def has(self, file: bytes) -> bool:
         """Tell whether a file's bytes are known to lie somewhere."""
         return file in self.pieces or file in self.files or file in self.references
+
+    def without(self, gone: AbstractSet[Digest]) -> "Layout":
+        """Give what lies in packs other than these; packs and frames keep their numbers."""
+        if not gone:
+            return self
+        lost = {number for number, frame in enumerate(self.frames) if self.packs[frame.pack].digest in gone}
+        pieces = {piece: place for piece, place in self.pieces.items() if place.frame not in lost}
+        files = {file: parts for file, parts in self.files.items() if all(it in pieces for it in parts)}
+        return msgspec.structs.replace(self, pieces=pieces, files=files)
 
     def to_bytes(self) -> bytes:
         """Write it."""

@@ -19,6 +19,7 @@ from relive.core.picking import pick_files
 from relive.data import scan as scanning
 from relive.data.add import is_unchanged, manifest_of
 from relive.data.scan import place_of
+from relive.data.verify import verify_pieces
 from relive.errors import BlobCorrupt, HubRefused, HubUnreachable, InvalidInput, NotFound, StoreFull
 from relive.formats import hashing, packs
 from relive.formats.layout import Layout
@@ -322,6 +323,40 @@ class TestGetting:
         assert not (tmp_path / "out/big.bin").exists()
         with pytest.raises(BlobCorrupt):
             read_all(source)
+
+    def test_damage_within_what_is_compressed_names_the_pack(
+        self, hub: HubClient, tmp_path: Path, bench: Bench
+    ) -> None:
+        (tmp_path / "text").write_text("the same again and again\n" * 20_000)
+        source = PackedVersion(hub, add_it(hub, tmp_path / "text").version)
+        (named,) = source.layout.packs
+        pack = bench.services.blobs.path_of(named.digest)  # type: ignore[attr-defined]
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:20] + b"\xff" * (named.size_bytes - 20))
+        with pytest.raises(BlobCorrupt, match=f"{named.digest} is damaged"):
+            lay(source, source.manifest, tmp_path / "out")
+        with pytest.raises(BlobCorrupt, match=f"{named.digest} is damaged"):
+            read_all(PackedVersion(hub, source.version))
+        ((path, problem),) = verify_pieces(source, lambda files, done: None)
+        assert path == "text"
+        assert f"{named.digest} is damaged" in problem
+
+    def test_what_the_hub_lost_is_stored_again_with_the_next_version(
+        self, hub: HubClient, folder: Path, tmp_path: Path, bench: Bench, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(packs, "PACK_BYTES", 3_000_000)
+        first = add_it(hub, folder).version
+        stored = hub.dataset_layout(first).packs
+        bench.services.blobs.delete(stored[0].digest)
+        problems = verify_pieces(PackedVersion(hub, first), lambda files, done: None)
+        assert ("big.bin", "its pack is gone") in problems
+        (folder / "new").write_text("new")
+        age()
+        second = add_it(hub, folder).version
+        assert not verify_pieces(PackedVersion(hub, second), lambda files, done: None)
+        get(hub, second, tmp_path / "out")
+        assert tree_of(tmp_path / "out") == tree_of(folder)
+        assert {pack.digest for pack in stored[1:]} & {it.digest for it in hub.dataset_layout(second).packs}
 
 
 class TestGarbage:
