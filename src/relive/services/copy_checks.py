@@ -16,6 +16,7 @@ from relive.services.mlflow.trace_times import stamp
 from relive.wire.copies import TraceCopy
 
 _LONGEST_SHOWN = 200
+_LARGEST_NUMBER = 1 << 53  # others can follow it
 
 
 def check_trace(copy: TraceCopy) -> None:
@@ -60,11 +61,14 @@ def check_dataset(dataset: EvaluationDataset) -> None:
 
 
 def check_record(record: EvaluationRecord) -> None:
-    """Refuse a record of which a part is no JSON, or no object where it must be one.
+    """Refuse a record without a place, or of which a part is no JSON, or no object where it must be one.
 
     Raises:
         InvalidInput: It is one.
     """
+    if not 0 <= record.number < _LARGEST_NUMBER:
+        wanted = f"0 to {_LARGEST_NUMBER - 1}"
+        raise InvalidInput(field="number of a record", value=record.number, wanted=wanted)
     for name in ("inputs", "expectations", "tags", "source"):
         _read(f"{name} of a record", getattr(record, name) or "{}")
     if not isinstance(json.loads(record.source or "{}").get("source_data", {}), dict):

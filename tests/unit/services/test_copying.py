@@ -49,7 +49,7 @@ def a_set(number: int = 1, **changes: Any) -> EvaluationCopy:
     return EvaluationCopy(dataset=EvaluationDataset(**kept | changes))
 
 
-def a_record(number: int = 1, dataset: int = 1, **changes: Any) -> EvaluationRecord:
+def a_record(number: int = 1, dataset: int = 1, /, **changes: Any) -> EvaluationRecord:
     """Make a record of the data set of this number."""
     kept: dict[str, Any] = {"id": f"dr-{number:032}", "dataset_id": f"d-{dataset:032}", "inputs": "{}"}
     return EvaluationRecord(**kept | {"input_digest": f"{number}"} | changes)
@@ -163,6 +163,8 @@ def test_the_fields_of_a_data_set_are_an_object(bench: Bench, schema: str) -> No
         {"source": '"TRACE"'},
         {"source": '{"source_type": "TRACE", "source_data": [1]}'},
         {"dataset_id": "d-2"},
+        {"number": -1},
+        {"number": 2**63 - 1},
     ],
     ids=str,
 )

@@ -4,7 +4,7 @@ Source: mlflow.store.tracking.sqlalchemy_store, mlflow.server.handlers.
 """
 
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from relive.core.access import Caller
 from relive.core.review import Issue, IssueSeverity, IssueStatus
@@ -24,6 +24,7 @@ from relive.services.mlflow.search import MOST
 from relive.services.mlflow.values import milliseconds
 from relive.wire.mlflow import review as wire
 
+_LONGEST_NAME: Final = 250  # what MLflow's own table has room for
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -35,6 +36,7 @@ def create_issue(services: Services, message: wire.CreateIssue, caller: Caller) 
         AccessDenied: A command names an experiment or a run of another project.
     """
     status, severity = _word(message.status, IssueStatus), _word(message.severity, IssueSeverity)
+    _check_name(message.name)
     experiment = active_experiment(services, message.experiment_id, caller)
     if message.source_run_id:
         _check_run(services, message.source_run_id, caller)
@@ -70,7 +72,7 @@ def update_issue(services: Services, message: wire.UpdateIssue, caller: Caller) 
     """Change what is named of an issue.
 
     Raises:
-        MlflowFault: There is none, or a word is none.
+        MlflowFault: There is none, or a word is none, or its name is too long.
         AccessDenied: It is another's.
     """
     said = {
@@ -79,6 +81,7 @@ def update_issue(services: Services, message: wire.UpdateIssue, caller: Caller) 
         "name": message.name or None,
         "description": message.description or None,
     }
+    _check_name(message.name or "")
     issue = _found(services, message.issue_id, caller)
     require_maker(caller, issue.created_by, "change an issue")
     changes = {field: value for field, value in said.items() if value is not None}
@@ -122,6 +125,11 @@ def _check_run(services: Services, run_id: str, caller: Caller) -> None:
     run = services.store.find_run(run_id)
     if run is None or not may_read(caller, run.project_id):
         raise missing(f"Run with id={run_id} not found")
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise invalid(f"Issue `name` must be at most {_LONGEST_NAME} characters; got {len(name)}.")
 
 
 def _word(said: str | None, words: type[Word]) -> Word | None:

@@ -28,7 +28,7 @@ SCHEME: Final = "mlflow-artifacts:/"
 _PROXIED: Final = "/api/2.0/mlflow-artifacts/artifacts"
 # Addresses of these name a machine; buckets do not.
 _MACHINES: Final = frozenset({"ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss"})
-# Parts of uploads that are not complete lie here, and nobody lists them.
+# Parts of uploads that are not complete lie here, and no address leads to them.
 UPLOADS: Final = ".uploads"
 _RUN: Final = re.compile(r"(?:.*?/)?([0-9a-f]{32})/artifacts(?:/(.*))?")
 _MODEL: Final = re.compile(r"(?:.*?/)?models/(m-[0-9a-f]{32})/artifacts(?:/(.*))?")
@@ -124,10 +124,13 @@ def locate(services: Services, caller: Caller, address: str) -> Place:
     """Say what an address means, to a caller who may read there.
 
     Raises:
-        MlflowFault: It reaches out of the root.
+        MlflowFault: It reaches out of the root, or among the parts of uploads.
         AccessDenied: A command may not read there.
     """
-    place = _place(services, safe_path(address))
+    path = safe_path(address)
+    if path.partition("/")[0] == UPLOADS:
+        raise invalid("Invalid path")
+    place = _place(services, path)
     _check_reader(services, caller, place)
     return place
 

@@ -15,6 +15,7 @@ _LONGEST_NAME: Final = 250
 _LONGEST_SCHEMA_ID: Final = 36
 _LONGEST_ITEM_ID: Final = 50
 _MOST_USERS: Final = 10
+_MOST_DIGITS: Final = 19
 # The queue of whoever has no name.
 _RESERVED: Final = "default"
 _KINDS: Final = (None, QueueKind.USER, QueueKind.CUSTOM)
@@ -152,10 +153,12 @@ def completed_by_of(said: str | None, status: ReviewStatus) -> str:
 
 def _word(said: str | int, named: Mapping[str, T], numbered: Sequence[T | None]) -> T | None:
     """Give what a name or a number stands for; in a query a number is text."""
-    if isinstance(said, str) and not said.isdecimal():
-        return named.get(said)
-    number = int(said)
-    return numbered[number] if 0 <= number < len(numbered) else None
+    if isinstance(said, str):
+        if not said.isdecimal():
+            return named.get(said)
+        # Python refuses to read the longest.
+        said = int(said) if len(said) < _MOST_DIGITS else -1
+    return numbered[said] if 0 <= said < len(numbered) else None
 
 
 def _each_once(said: Sequence[str], read: Callable[[str], str]) -> tuple[str, ...]:

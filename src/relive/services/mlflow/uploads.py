@@ -79,10 +79,12 @@ def complete_upload(
 
     Raises:
         NotFound: There is no such upload.
-        MlflowFault: A part is not there, or not the one that is meant.
+        MlflowFault: None is named, or a part is not there, or not the one that is meant.
     """
     check_writer(services, caller, place)
     require_maker(caller, _begun(services, upload_id).created_by, "complete an upload")
+    if not parts:
+        raise invalid(f"At least one part of upload {upload_id} must be named")
     named = sorted(parts, key=lambda it: it.part_number)
     if len({part.part_number for part in named}) != len(named):
         raise invalid(f"Each part of upload {upload_id} can be named once")

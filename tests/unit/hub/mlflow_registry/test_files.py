@@ -178,6 +178,47 @@ def test_an_upload_is_its_makers(registry: Any) -> None:
     assert part.status == 404
 
 
+def test_no_address_leads_to_the_parts_of_uploads(registry: Any) -> None:
+    begun = registry.post(f"{MPU}/create/anywhere", path="f", num_parts=1)
+    places = [".uploads", f".uploads/{begun['upload_id']}", f".uploads/{begun['upload_id']}/begun"]
+    before = registry.bench.services.store.list_files(".uploads")
+    assert places[2] in [file.path for file in before]
+    for place in (*places, f"./{places[2]}", "%2euploads/new/begun", "/" + places[1] + "/00001"):
+        for method in ("PUT", "GET", "DELETE"):
+            body = b"evil" if method == "PUT" else None
+            answer = registry.live.ask(method, f"{FILES}/{place}", body=body)
+            assert (answer.status, answer.json["message"]) == (400, "Invalid path"), (method, place)
+        assert registry.refused("POST", f"{MPU}/create/{place}", path="f", num_parts=1)[0] == 400
+    assert registry.bench.services.store.list_files(".uploads") == before
+
+
+def test_parts_that_are_not_named_are_not_thrown_away(registry: Any) -> None:
+    begun = registry.post(f"{MPU}/create/anywhere", path="f", num_parts=2)
+    asked = {"path": "f", "upload_id": begun["upload_id"]}
+    parts = []
+    for number, data in ((1, b"one "), (2, b"two")):
+        answer = registry.live.ask("PUT", f"{MPU}/part/{begun['upload_id']}/{number}", body=data, token="")
+        parts.append({"part_number": number, "etag": answer.headers["etag"], "url": ""})
+    for wrong in (
+        [],
+        [parts[0], parts[0]],
+        [parts[0] | {"part_number": 2}],
+        [parts[0] | {"part_number": -1}],
+    ):
+        assert registry.refused("POST", f"{MPU}/complete/anywhere", parts=wrong, **asked)[0] == 400
+        assert registry.ask("GET", f"{FILES}/anywhere/f").status == 404
+    registry.post(f"{MPU}/complete/anywhere", parts=parts, **asked)
+    assert registry.read("anywhere/f") == b"one two"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "3", "9" * 40])
+def test_a_part_that_an_upload_does_not_have_is_refused(registry: Any, number: str) -> None:
+    begun = registry.post(f"{MPU}/create/anywhere", path="f", num_parts=2)
+    answer = registry.live.ask("PUT", f"{MPU}/part/{begun['upload_id']}/{number}", body=b"x", token="")
+    assert (answer.status, answer.json["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert len(registry.bench.services.store.list_files(f".uploads/{begun['upload_id']}")) == 1
+
+
 def test_parts_of_uploads_are_not_listed(registry: Any) -> None:
     registry.post(f"{MPU}/create/anywhere", path="f", num_parts=1)
     names = [it["path"] for it in registry.get(FILES, path="").get("files", [])]
@@ -255,7 +296,8 @@ def test_a_folder_goes_only_with_files_of_who_deletes_it(registry: Any) -> None:
     )
     assert begun.status == 200, begun.body
     before = store.list_files("")
-    for folder in (experiment, f"{experiment}/models", f"{experiment}/models/{model}", "shared", ".uploads"):
+    assert local.ask("DELETE", f"{FILES}/.uploads").status == 400  # no address leads there
+    for folder in (experiment, f"{experiment}/models", f"{experiment}/models/{model}", "shared"):
         assert local.ask("DELETE", f"{FILES}/{folder}").status == 403, folder
     assert store.list_files("") == before
     local.delete(f"{FILES}/shared/own")

@@ -163,3 +163,25 @@ def test_whoever_has_no_login_changes_its_own_issues(registry: Registry) -> None
     assert local.patch(f"issues/{own['issue_id']}", status="resolved")["issue"]["status"] == "resolved"
     assert local.ask("PATCH", f"issues/{theirs['issue_id']}", {"status": "resolved"}).status == 403
     assert registry.patch(f"issues/{own['issue_id']}", status="pending")["issue"]["status"] == "pending"
+
+
+def test_a_name_longer_than_mlflows_is_refused_and_nothing_changes(registry: Registry) -> None:
+    one = experiment(registry, "long names")
+    kept = issue(registry, one, "ü" * 250)
+    said = "Issue `name` must be at most 250 characters; got 251."
+    whole = {"experiment_id": one, "name": "n" * 251, "description": "d"}
+    assert registry.refused("POST", "issues", **whole) == (400, BAD, said)
+    assert (
+        registry.refused("PATCH", f"issues/{kept['issue_id']}", name="n" * 251, status="resolved")[2] == said
+    )
+    assert registry.get(f"issues/{kept['issue_id']}")["issue"] == kept
+    assert found(registry, experiment_id=one) == ["ü" * 250]
+
+
+@pytest.mark.parametrize("number", ["9" * 6000, "²", "-1", "4"])
+def test_a_number_that_stands_for_no_word_is_refused(registry: Registry, number: str) -> None:
+    one = experiment(registry, f"numbers {number[:3]}")
+    asked = {"experiment_id": one, "name": "q", "queue_type": number}
+    said = "`queue_type` must be one of USER or CUSTOM; got proto enum value 0."
+    assert registry.refused("POST", "review-queues/create", **asked) == (400, BAD, said)
+    assert registry.get("review-queues/list", experiment_id=one).get("review_queues", []) == []
