@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from relive.capture.recorder import landlock
 from relive.core.pipeline import Hermetic
@@ -117,9 +118,38 @@ def test_what_lies_outside_is_refused_also_to_be_written(run, tmp_path):
     assert report.failure is FailureReason.UNDECLARED_READ
     assert str(secret) in report.reason
     assert "hidden" not in printed
-    report, _, _ = run(f"open({str(target)!r}, 'w').write('x')")
+    report, observed, printed = run(f"open({str(target)!r}, 'w').write('x')")
     assert report.status is RunStatus.FAILED
     assert not target.exists()
+    assert any(note.startswith(f"Refused to write: {target} (") for note in observed.notes)
+    assert "$TMPDIR" in printed
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        "os.rename('helper.py', 'x')",
+        "os.link('helper.py', 'x')",
+        "os.symlink('helper.py', 'x')",
+        "os.rename('helper.py', os.environ['TMPDIR'] + '/x'); os.chdir(os.environ['TMPDIR'])",
+        "os.chmod('helper.py', 0o600); os.utime('helper.py'); os.symlink('helper.py', 'x')",
+        "os.symlink(os.path.abspath('helper.py'), os.environ['HOME'] + '/x'); os.chdir(os.environ['HOME'])",
+    ],
+)
+def test_an_undeclared_file_is_read_under_no_other_name(run, move):
+    report, _, printed = run(f"import os\n{move}\nprint(open('x').read())")
+    assert report.failure is FailureReason.UNDECLARED_READ
+    assert "A = 1" not in printed
+    assert "PermissionError" in printed
+    assert report.reason.count("\n") >= 1, "a hint follows"
+
+
+def test_what_an_earlier_run_left_may_be_written_anew_and_read(run):
+    write = "import os\nopen('helper.py', 'w').write('A = 2')\nos.rename('helper.py', 'x')\n"
+    report, observed, printed = run(f"{write}print(open('x').read())")
+    assert report.status is RunStatus.FINISHED, report.reason
+    assert "A = 2" in printed
+    assert observed.reads == ()
 
 
 def test_what_it_made_itself_is_its_own(run):
@@ -184,6 +214,7 @@ def test_a_socket_of_another_program_is_not_reached(run, tmp_path):
         report, _, printed = run(f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})")
     assert report.status is RunStatus.FAILED
     assert "PermissionError" in printed
+    assert f"Refused: the socket {path} (`network: true`" in printed
 
 
 def test_without_the_recorder_one_wall_is_left_and_it_is_said(hub, tmp_path, cache):
@@ -222,6 +253,31 @@ for path, mode in (({str(tmp_path / "other")!r}, "r"), ({str(tmp_path / "read/a"
 
 def read(path: str, belongs: str) -> UndeclaredRead:
     return UndeclaredRead(path=path, size_bytes=1, belongs=belongs)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a: b.csv",
+        "- x",
+        "#x",
+        "[1].csv",
+        "2024-01-01",
+        "yes",
+        "null",
+        "1.5",
+        "~",
+        "ü b.csv",
+        "a#b.csv",
+        "x y",
+        ".inf",
+        "data/rows.csv",
+        'q"q',
+    ],
+)
+def test_a_path_is_what_yaml_reads_of_the_line_to_add(path):
+    said = demand((read(path, "commit"),), option=False)
+    assert yaml.safe_load(said.splitlines()[-1]) == [path]
 
 
 def test_what_to_add_is_said_as_it_is_to_be_written():

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from relive.capture.recorder import landlock
 from relive.capture.recorder.borders import Borders, program_roots, system_folders
-from relive.capture.recorder.reads import Opened
+from relive.capture.recorder.reads import Opened, printable
 from relive.runner.commands import CommandPlan
 from relive.runner.opened import environment_of
 
@@ -87,12 +87,27 @@ def walls_of(plan: CommandPlan, opened: Opened) -> Walls:
         return Walls()
     is_answered = opened.begun > 0
     names = [name for name, held in (("landlock", landlock.version() > 0), ("seccomp", is_answered)) if held]
-    addresses = sorted(refused for refused in opened.refused if not refused.startswith("/"))
-    notes = [f"Refused: {', '.join(addresses[:_SHOWN])}."] if addresses else []
+    notes = list(_refusals(opened))
     if not opened.is_whole:
         why = opened.unavailable or "; ".join(sorted(opened.blind)) or "not every open was seen"
         notes.append(f"Not held to its declared inputs: {why}.")
     return Walls(names="+".join(names) or "none", hold=opened.is_whole, notes=tuple(notes))
+
+
+def _refusals(opened: Opened) -> Iterator[str]:
+    """Say what was refused and fails no run, and what allows it; files to be read are told as such."""
+    others = sorted(opened.refused - opened.reads.keys())
+    files = [name for name in others if name.startswith("/")]
+    addresses = [name for name in others if not name.startswith("/") and name != "io_uring"]
+    if addresses:
+        yield f"Refused: {_listed(addresses)} (`network: true` in relive.yaml, or --network, allows it)."
+    if files:
+        yield f"Refused to write: {_listed(files)} (write into the repository, $HOME or $TMPDIR)."
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(printable, names[:_SHOWN])) + more
 
 
 def _environment(plan: CommandPlan, borders: Borders, folder: Path) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """What the commands opened: where the recorder writes it, and what is said of it when they have ended."""
 
+import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from relive.core.recipe import READ_HINTS, UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 _SHOWN: Final = 10
+# A path that YAML takes for nothing but a text; in quotes every other is one, too.
+_PLAIN: Final = re.compile(r"[A-Za-z_][\w./+-]*[./_-][\w./+-]*")
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,16 @@ def demand(reads: tuple[UndeclaredRead, ...], *, option: bool) -> str:
         )
     elif inside:
         lines.append("declare what it reads, in relive.yaml under the stage's `deps`:")
-        lines += [f"  - {path}" for path in inside[:_SHOWN]]
+        lines += [f"  - {_in_yaml(path)}" for path in inside[:_SHOWN]]
     for belongs, hint in READ_HINTS.items():
         found = [read.path for read in reads if read.belongs == belongs]
         if found and belongs not in to_declare:
             lines.append(f"{_listed(found)}: {hint}")
     return "\n".join(lines)
+
+
+def _in_yaml(path: str) -> str:
+    return path if _PLAIN.fullmatch(path) else json.dumps(path, ensure_ascii=False)
 
 
 def _with_line(read: UndeclaredRead) -> str:

@@ -4,12 +4,17 @@ import errno
 import json
 import os
 import socket
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from relive.capture.recorder import gate as gates
 from relive.capture.recorder.borders import Borders
 from relive.capture.recorder.gate import Gate, Refused
+from relive.capture.recorder.reads import file_time_ns
+from tests.conftest import require
 
 
 @pytest.fixture
@@ -41,6 +46,15 @@ def gate(tree: Path, *addresses: str, network: bool = False) -> Gate:
     return Gate.load(str(file))
 
 
+def began_now(tree: Path) -> Gate:
+    """Give a gate for a run that begins after the files of the tree were made."""
+    require(gates._born_ns(str(tree)) is not None, "the file system does not say when a file came into being")
+    held = gate(tree)
+    held._borders = replace(held._borders, began_at_ns=file_time_ns(tree))
+    time.sleep(0.02)  # a file system's clock stands still for some milliseconds
+    return held
+
+
 def is_let(gate: Gate, path: Path) -> bool:
     try:
         gate.check_file(str(path), os.stat(path))
@@ -61,15 +75,26 @@ def test_what_the_run_makes_is_its_own_and_stays_so(tree: Path) -> None:
     held = gate(tree)
     made = tree / "ignored.csv"
     assert not is_let(held, made)
-    held.made.add(str(made))
+    known = os.stat(made)
+    held.emptied.add((known.st_dev, known.st_ino))
     assert is_let(held, made)
-    held.made.clear()
+    held.emptied.clear()
     assert is_let(held, made)
+
+
+def test_in_the_runs_own_folders_and_once_made_all_is_its_own_where_no_birth_is_known(tree, monkeypatch):
+    monkeypatch.setattr(gates, "_born_ns", lambda _: None)
+    held = gate(tree)
+    held.made.add(str(tree / "ignored.csv"))
+    assert is_let(held, tree / "ignored.csv")
     (tree.parent / "own/x").write_text("1")
     assert is_let(held, tree.parent / "own/x")
+    (tree.parent / "own/link").symlink_to(tree / "helper.py")
+    assert not is_let(held, tree.parent / "own/link")
 
 
-def test_another_mode_makes_a_file_of_the_commit_no_other(tree: Path) -> None:
+def test_another_mode_makes_a_file_of_the_commit_no_other(tree: Path, monkeypatch) -> None:
+    monkeypatch.setattr(gates, "_born_ns", lambda _: None)
     known = gate(tree)
     known._borders = Borders(
         **{**vars(known._borders), "began_at_ns": os.stat(tree / "helper.py").st_mtime_ns}
@@ -78,6 +103,60 @@ def test_another_mode_makes_a_file_of_the_commit_no_other(tree: Path) -> None:
     assert not is_let(known, tree / "helper.py")
     (tree / "helper.py").write_text("its own now")
     assert is_let(known, tree / "helper.py")
+
+
+@pytest.mark.parametrize("change", ["rename", "link", "chmod", "touch", "append", "move into a folder"])
+def test_a_file_that_was_there_stays_what_it_was(tree: Path, change: str) -> None:
+    held = began_now(tree)
+    source, target = tree / "ignored.csv", tree / "x"
+    if change == "rename":
+        source.rename(target)
+    elif change == "link":
+        os.link(source, target)
+    elif change == "move into a folder":
+        target = source.rename(tree.parent / "own/x")
+    else:
+        target = source
+        {
+            "chmod": lambda: source.chmod(0o600),
+            "touch": source.touch,
+            "append": lambda: os.write(os.open(source, os.O_WRONLY | os.O_APPEND), b"2"),
+        }[change]()
+    assert not is_let(held, target)
+
+
+def test_a_file_that_is_made_or_begun_anew_is_the_runs_own_under_any_name(tree: Path) -> None:
+    held = began_now(tree)
+    (tree / "new").write_text("1")
+    os.utime(tree / "new", ns=(0, 0))  # as `cp -p` leaves it
+    assert is_let(held, (tree / "new").rename(tree / "renamed"))
+    emptied = os.stat(tree / "ignored.csv")
+    held.emptied.add((emptied.st_dev, emptied.st_ino))
+    assert is_let(held, (tree / "ignored.csv").rename(tree / "x"))
+    assert not is_let(held, tree / "helper.py")
+
+
+def test_where_nobody_knows_when_a_file_was_born_its_last_change_decides(tree, monkeypatch) -> None:
+    held = began_now(tree)
+    monkeypatch.setattr(gates, "_born_ns", lambda _: None)
+    assert not is_let(held, tree / "ignored.csv")
+    (tree / "ignored.csv").rename(tree / "x")
+    assert is_let(held, tree / "x")
+
+
+def test_no_file_has_no_time_of_birth(tree: Path) -> None:
+    assert gates._born_ns(str(tree / "none")) is None
+
+
+def test_to_write_is_let_in_the_tree_the_runs_folders_and_devices(tree: Path) -> None:
+    held = gate(tree)
+    (tree / "out").symlink_to(tree.parent)
+    for path in (tree / "new", tree.parent / "own/x", "/dev/null", "/proc/self/comm", "/usr/lib/x", "/env/x"):
+        held.check_write(str(path))  # Landlock alone refuses the last two: programs try that, and go on
+    for path in (tree.parent / "x", tree / "out/x", "/srv/x"):
+        with pytest.raises(Refused) as caught:
+            held.check_write(str(path))
+        assert caught.value.number == errno.EACCES
 
 
 def test_an_address_is_let_that_is_the_hubs_or_the_trees_own(tree: Path) -> None:

@@ -58,6 +58,10 @@ def borders(tree: Path, **changes) -> Borders:
         ("/dev/shm/data.bin", Belongs.OUTSIDE),
         ("/run/media/ann/disk/data.csv", Belongs.OUTSIDE),
         ("/usr/local/lib/libx.so", Belongs.SYSTEM),
+        ("/var/cache/fontconfig/x-le64.cache-8", Belongs.SYSTEM),
+        ("/var/lib/dpkg/status", Belongs.SYSTEM),
+        ("/var/lib/postgresql/base", Belongs.OUTSIDE),
+        ("/var/data.csv", Belongs.OUTSIDE),
         ("/usr/local/data/x.csv", Belongs.OUTSIDE),
     ],
 )
@@ -98,6 +102,38 @@ def test_an_undeclared_read_has_the_digest_of_what_was_read(tree: Path) -> None:
     assert (one.path, one.digest, one.size_bytes) == ("changed.csv", "", 4)
     assert (other.path, other.belongs) == ("kept.csv", "ignored")
     assert other.digest == HashCache().digest_of(kept)[0]
+
+
+def test_a_refused_file_is_told_whatever_became_of_it(tree: Path, tmp_path: Path) -> None:
+    """Removed and made anew, with a new date, through a link of the run's own: it was refused."""
+    (tree / "rows.csv").write_text("1")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "link").symlink_to(tree / "rows.csv")
+    (own / "moved").write_text("1")
+    late = (1, BEGAN_NS + 1, 7)
+    paths = [str(tree / "helper.py"), str(own / "link"), str(own / "moved")]
+    opened = Opened(reads=dict.fromkeys(paths, late), made={paths[0]}, refused=set(paths))
+    known = borders(tree, environment=(str(own),))
+    found = find_undeclared(opened, known, HashCache(tmp_path / "hashes"))
+    assert sorted((read.path, str(read.belongs)) for read in found) == [
+        (paths[2], "outside"),
+        ("helper.py", "commit"),
+        ("rows.csv", "ignored"),
+    ]
+    assert all(read.hint for read in found)
+
+
+def test_a_link_of_the_tree_that_leads_out_is_shown_as_what_it_leads_to(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1")
+    (tree / "data").mkdir()
+    (tree / "data/link").symlink_to(tmp_path / "rows.csv")
+    (tmp_path / "alias").symlink_to(tmp_path / "rows.csv")
+    (tmp_path / "inside").symlink_to(tree / "train.py")
+    known = borders(tree)
+    assert known.shown(str(tree / "data/link")) == str(tmp_path / "rows.csv")
+    assert known.shown(str(tmp_path / "alias")) == str(tmp_path / "alias")
+    assert known.shown(str(tmp_path / "inside")) == "train.py"
 
 
 def test_a_secret_is_named_and_not_digested(tree: Path) -> None:

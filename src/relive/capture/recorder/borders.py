@@ -13,7 +13,12 @@ from typing import Any, Final, Self
 
 from relive.core.paths import is_within
 
-_SYSTEM: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run")
+_SYSTEM: Final = (
+    *("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run"),
+    # Of /var what the system keeps for its programs: indexes of fonts, libraries, packages, formats of TeX.
+    *("/var/cache/fontconfig", "/var/cache/ldconfig", "/var/lib/dbus", "/var/lib/dpkg", "/var/lib/rpm"),
+    *("/var/lib/sss", "/var/lib/texmf"),
+)
 # Below these people keep data all the same.
 _NOT_SYSTEM: Final = ("/dev/shm", "/run/media", "/usr/local")  # noqa: S108  # looked at, not written to
 _LOCAL_SYSTEM: Final = tuple(
@@ -115,8 +120,10 @@ class Borders:
         return self._inside(os.path.realpath(path)) in self.commit
 
     def shown(self, path: str) -> str:
-        """Give a path as people know it: relative to the tree if it lies there."""
-        return self._inside(os.path.realpath(path)) or path
+        """Give a path as people know it: relative to the tree if it lies there, of a link its target."""
+        real = os.path.realpath(path)
+        leads_out = any(lies_in(path, root) for root in (str(self.tree), self._root))
+        return self._inside(real) or (real if leads_out else path)
 
 
 def program_roots(programs: Iterable[str], *, keep_out: Iterable[str]) -> set[str]:

@@ -5,20 +5,28 @@ Design: docs/design/hermetic.md.
 Standard library only, as all that the recorder runs.
 """
 
+import ctypes
 import errno
 import json
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Any, Final, Self
 
-from relive.capture.recorder.borders import UNDECLARED, Borders, lies_in_any
+from relive.capture.recorder.borders import UNDECLARED, Belongs, Borders, lies_in_any, system_folders
 
 _INET: Final = (socket.AF_INET, socket.AF_INET6)
 _KIND: Final = 0xF  # of a socket; above it are its flags
 _LOOPBACK: Final = ("127.", "[::1]", "[::ffff:127.")
 _LISTENS: Final = "0A"
 _DNS_PORT: Final = 53
+# What may be written although it is neither the tree's nor the run's own.
+_DEVICES: Final = ("/dev", "/proc")
+_AT_FDCWD: Final = -100
+_STATX_BTIME: Final = 0x800
+_STATX: Final = struct.Struct("=I76xqI164x")  # of 256 bytes the mask and the time of birth
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class Refused(Exception):
@@ -47,6 +55,7 @@ class Gate:
     Attributes:
         allowed: Files that it was given once, and so for good.
         made: Files that the run made itself.
+        emptied: Device and inode of files that were there, and that the run began anew.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Gate:
         self._foreign = _listening()
         self.allowed: set[str] = set()
         self.made: set[str] = set()
+        self.emptied: set[tuple[int, int]] = set()
 
     @classmethod
     def load(cls, path: str) -> Self:
@@ -80,13 +90,35 @@ class Gate:
         """
         if path in self.allowed:
             return
-        is_own = lies_in_any(path, self._folders)
-        # Of a file of the commit another mode or name makes no other; a new one may come with an old date.
-        is_code = self._borders.is_code(path)
-        changed_ns = found.st_mtime_ns if is_code else found.st_ctime_ns
-        if not is_own and self._borders.of(path, changed_ns, self.made) in UNDECLARED:
+        if self._of(path, found) in UNDECLARED:
             raise Refused(path)
         self.allowed.add(path)
+
+    def _of(self, path: str, found: os.stat_result) -> Belongs:
+        """Say what a file is to the run: another name, mode or date makes no other of one that was there."""
+        if (found.st_dev, found.st_ino) in self.emptied:
+            return Belongs.OWN
+        born_ns = _born_ns(path)
+        if born_ns is not None:
+            return self._borders.of(path, born_ns, ())
+        if lies_in_any(os.path.realpath(path), self._folders):
+            return Belongs.OWN
+        # A new one may come with an old date.
+        is_code = self._borders.is_code(path)
+        changed_ns = found.st_mtime_ns if is_code else found.st_ctime_ns
+        return self._borders.of(path, changed_ns, self.made)
+
+    def check_write(self, path: str) -> None:
+        """Let a file be written in the tree and the run's own folders, as Landlock does, which tells nobody.
+
+        Raises:
+            Refused: It lies elsewhere; of system and environment Landlock alone tells, as programs only try.
+        """
+        real = os.path.realpath(path)
+        writable = (*self._folders, str(self._borders.tree), *_DEVICES)
+        passed_over = (*self._borders.environment, *system_folders())
+        if not lies_in_any(real, map(os.path.realpath, writable)) and not lies_in_any(real, passed_over):
+            raise Refused(path)
 
     def check_address(self, host: str, port: int) -> None:
         """Let the hub be reached, and what the run itself listens on at this machine.
@@ -122,7 +154,18 @@ class Gate:
         if not os.path.exists(path):
             return
         if not lies_in_any(os.path.realpath(path), (*self._folders, str(self._borders.tree))):
-            raise Refused(path)
+            raise Refused(f"the socket {path}")
+
+
+def _born_ns(path: str) -> int | None:
+    """Give when a file came into being; None where the file system or the C library does not say."""
+    buffer = ctypes.create_string_buffer(_STATX.size)
+    try:
+        failed = _LIBC.statx(_AT_FDCWD, os.fsencode(path), 0, _STATX_BTIME, buffer)
+    except AttributeError:
+        return None
+    mask, seconds, nanoseconds = _STATX.unpack(buffer.raw)
+    return None if failed or not mask & _STATX_BTIME else seconds * 10**9 + nanoseconds
 
 
 def _listening() -> frozenset[int]:

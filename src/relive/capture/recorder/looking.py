@@ -6,6 +6,7 @@ Standard library only, as all that the recorder runs.
 import errno
 import json
 import os
+import re
 import socket
 import stat
 import sys
@@ -33,7 +34,9 @@ _RELATED: Final = {
     b"/dev/stdout": "/fd/1",
     b"/dev/stderr": "/fd/2",
 }
-_MAYBE_RELATED: Final = (b"/proc/self", b"/proc/thread-self", b"/dev/fd", b"/dev/std")
+_MAYBE_RELATED: Final = (b"/proc/", b"/dev/fd", b"/dev/std")
+# What another process has open or stands in: a link that leads elsewhere the next time.
+_OF_ANOTHER: Final = re.compile(rb"/proc/[0-9]+/(task/[0-9]+/)?(fd/[0-9]+|cwd|root)(/|$)")
 _NARROW_ELF: Final = b"\x7fELF\x01"
 
 
@@ -127,6 +130,8 @@ class Look:
             self._opened(pid, arguments[0], arguments[1], arguments[2])
         elif number == known.open:
             self._opened(pid, _AT_FDCWD, arguments[0], arguments[1])
+        elif number == known.creat:
+            self._opened(pid, _AT_FDCWD, arguments[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         elif number == known.openat2:
             how = self._read(pid, arguments[2], 8)
             self._opened(pid, arguments[0], arguments[1], int.from_bytes(how, sys.byteorder))
@@ -155,14 +160,19 @@ class Look:
         path = _path(pid, text)
         root = self._roots.get(pid, "")
         is_told = True
-        if access != os.O_RDONLY:
-            self._opened_to_write(path, root)
         if access != os.O_WRONLY and not flags & os.O_TRUNC:
             is_told = self._opened_to_read(path, root)
+        if access != os.O_RDONLY:
+            self._opened_to_write(path, root, is_emptied=bool(flags & os.O_TRUNC))
         if is_told and not root and not text.startswith(_MAYBE_RELATED):
             record.ask(asked)
 
-    def _opened_to_write(self, path: str, root: str) -> None:
+    def _opened_to_write(self, path: str, root: str, *, is_emptied: bool) -> None:
+        if self._gate is not None:
+            if not root:
+                self._gate.check_write(path)
+            if is_emptied and (found := _found(root + path)):
+                self._gate.emptied.add((found.st_dev, found.st_ino))
         if not self._record.has("w", path):
             is_new = not os.path.lexists(root + path)
             self._record.once("w", path, {"w": path, "new": True} if is_new else {"w": path})
@@ -265,7 +275,16 @@ def _path(pid: int, text: bytes) -> str:
         for start, means in _RELATED.items():
             if text == start or text.startswith(start + b"/"):
                 return os.path.realpath(f"/proc/{pid}{means}{path[len(start) :]}")
+        if _OF_ANOTHER.match(text):
+            return os.path.realpath(path)
     return os.path.normpath(path)
+
+
+def _found(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _place_of(pid: int | str) -> tuple[int, str]:

@@ -127,11 +127,12 @@ def find_undeclared(
     found: list[UndeclaredRead] = []
     room = _MOST_BYTES
     for path, stamp in sorted(opened.reads.items()):
-        belongs = borders.of(path, stamp[1], opened.made)
+        is_refused = path in opened.refused
+        belongs = _of_refused(path, borders) if is_refused else borders.of(path, stamp[1], opened.made)
         # A script of the tree that was started is an input like one that was read.
         is_program = path in opened.programs and belongs is Belongs.OUTSIDE
         is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots)
-        if is_known and path not in opened.refused:
+        if is_known and not is_refused:
             continue
         if len(found) == MOST_READS:
             break
@@ -143,6 +144,12 @@ def find_undeclared(
         read = UndeclaredRead(path=shown, size_bytes=stamp[0], digest=digest, belongs=belongs, line=line)
         found.append(read)
     return found
+
+
+def _of_refused(path: str, borders: Borders) -> Belongs:
+    """Say what a refused file is: not the run's own, whatever became of it and whatever led to it."""
+    found = borders.of(os.path.realpath(path), 0, ())
+    return found if found in UNDECLARED else Belongs.OUTSIDE
 
 
 def _digest(path: str, stamp: tuple[int, int, int], hashes: HashCache) -> str:

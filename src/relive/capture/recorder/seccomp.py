@@ -39,6 +39,7 @@ class Calls(NamedTuple):
     architecture: int
     seccomp: int
     open: int
+    creat: int
     openat: int
     openat2: int
     execve: int
@@ -54,8 +55,8 @@ class Calls(NamedTuple):
 
 
 _CALLS: Final = {
-    "x86_64": Calls(0xC000003E, 317, 2, 257, 437, 59, 322, 42, 425, 41),
-    "aarch64": Calls(0xC00000B7, 277, -1, 56, 437, 221, 281, 203, 425, 198),
+    "x86_64": Calls(0xC000003E, 317, 2, 85, 257, 437, 59, 322, 42, 425, 41),
+    "aarch64": Calls(0xC00000B7, 277, -1, -1, 56, 437, 221, 281, 203, 425, 198),
 }
 
 
