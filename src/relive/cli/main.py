@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from relive import __version__
-from relive.cli.output import Group, print_error
+from relive.cli.output import Group, print_error, print_usage_error
 from relive.errors import (
     CommandFailed,
     HubRefused,
@@ -112,7 +112,7 @@ def main() -> None:
     try:
         code = cli.main(prog_name="relive", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        print_usage_error(error)
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("Aborted.", err=True)

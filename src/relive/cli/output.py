@@ -81,6 +81,15 @@ def print_error(error: ReliveError) -> None:
         err.print(escape(line))
 
 
+def print_usage_error(error: click.ClickException) -> None:
+    """Print what Click says of a command line; as JSON, in the form of every error, if it asks for JSON."""
+    if not wants_json(sys.argv):
+        error.show()
+        return
+    said = {"error": "usage", "message": error.format_message(), "facts": {}}
+    click.echo(json.dumps(said, ensure_ascii=False), err=True)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -31,6 +31,7 @@ _EXIT = {
     VerdictLevel.DIVERGED: 3,
     VerdictLevel.NOT_COMPARABLE: 3,
 }
+_SCHEDULED_WHOLE = "--schedule takes --pool and --json: its replays are whole and as recorded."
 _STYLES = {
     VerdictLevel.BIT_EXACT: "green",
     VerdictLevel.WITHIN_TOLERANCE: "green",
@@ -115,6 +116,8 @@ def replay(
         _end(replay_archive(Path(target), terms.limits, quiet=quiet or as_json), target, as_json=as_json)
     hub = connect(retry_for_s=60.0)
     if every is not None:
+        if tolerances or substitutes or steps or until_divergence:
+            raise click.UsageError(_SCHEDULED_WHOLE)
         set_schedule(hub, target, every, pool, as_json=as_json)
         return
     accepted = Substitutes.parse(substitutes)
@@ -151,7 +154,7 @@ def _end(verdict: Verdict, place: str, *, as_json: bool) -> NoReturn:
 def _window(text: str | None) -> StepWindow | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    found = re.fullmatch(r"([0-9]{1,15})\.\.([0-9]{1,15})", text)
     if found is None or int(found[1]) > int(found[2]):
         raise InvalidInput(field="--steps", value=text, wanted="A..B, such as 0..100")
     return StepWindow(first=int(found[1]), last=int(found[2]))

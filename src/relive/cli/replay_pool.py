@@ -23,7 +23,7 @@ def set_schedule(hub: HubClient, project: str, every: str, pool: str, *, as_json
     Raises:
         InvalidInput: The time has another form than 12h, 7d, 2w or off.
     """
-    found = re.fullmatch(r"([0-9]+)([hdw])", every)
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", every)
     if every != "off" and found is None:
         raise InvalidInput(field="--schedule", value=every, wanted="12h, 7d, 2w or off")
     every_s = float(found[1]) * _UNITS_S[found[2]] if found else 0.0

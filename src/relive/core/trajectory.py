@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from relive.core.tolerance import Noise
+
+# What every form of a message can hold: MessagePack ends at 64 bits, JavaScript here.
+_LARGEST_STEP: Final = 2**53
+StepNumber = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_STEP)]
 
 # A stream of this ending holds one step only: the final state, always digested.
 FINAL = " final"
@@ -71,8 +75,8 @@ class MetricDifference(msgspec.Struct, frozen=True, kw_only=True):
 class StepWindow(msgspec.Struct, frozen=True, kw_only=True):
     """Step numbers from `first` to `last`, both included."""
 
-    first: int
-    last: int
+    first: StepNumber
+    last: StepNumber
 
     def __contains__(self, step: int) -> bool:
         """Tell whether a step's number is among them."""

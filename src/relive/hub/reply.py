@@ -21,7 +21,18 @@ class ApiResponse(Response[Any]):
     def to_asgi_response(self, app: Litestar | None, request: AnyRequest, **options: Any) -> ASGIResponse:
         """Encode the content as the request's Accept header wants it."""
         wants = MSGPACK in request.headers.get("accept", "")
-        if wants and self.content is not None and not isinstance(self.content, bytes | str):
-            self.content = msgspec.msgpack.encode(self.content)
+        packed = _packed(self.content) if wants else None
+        if packed is not None:
+            self.content = packed
             options["media_type"] = self.media_type = MSGPACK
         return super().to_asgi_response(app, request, **options)
+
+
+def _packed(content: Any) -> bytes | None:
+    """Encode what MessagePack can hold: not a number of more than 64 bits, which JSON can bring and take."""
+    if content is None or isinstance(content, bytes | str):
+        return None
+    try:
+        return msgspec.msgpack.encode(content)
+    except OverflowError:
+        return None

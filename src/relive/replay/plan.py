@@ -12,7 +12,7 @@ from relive.core.pipeline import Hermetic
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.core.run import RunStatus
 from relive.core.trajectory import Trajectory
-from relive.errors import CannotReplay
+from relive.errors import CannotReplay, InvalidInput
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.machine import Obstacle, look_at_machine
 from relive.replay.substitutes import Substitutes, substitute
@@ -143,8 +143,12 @@ def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:
 
     Raises:
         HubRefused: There is no such version; a run is looked up later.
+        InvalidInput: A part of it is empty.
     """
     name, at, ref = target.partition("@")
+    if not name or (at and not ref):
+        wanted = "a run's id or its beginning, NAME@ALIAS or NAME@NUMBER"
+        raise InvalidInput(field="target", value=target, wanted=wanted)
     if not at:
         return target, ""
     version = hub.get_version(name, ref.removeprefix("v") if ref[1:].isdigit() else ref)

@@ -14,6 +14,7 @@ from relive.core.ids import short_id
 from relive.core.job import Job, JobKind, JobState
 from relive.core.project import Project
 from relive.core.run import FailureReason, Run, RunKind, RunStatus
+from relive.core.tolerance import parse_tolerance
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.errors import Conflict, InvalidInput, NotFound, ReliveError
 from relive.services.context import Services
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 SHORTEST_S: Final = 3600.0
 _CHAMPION: Final = "champion"
 _SCHEDULE: Final = "replays.schedule"
-_ENDED_LOOK: Final = 20
+_ENDED_LOOK: Final = 200  # more than were ever lost at once with their machine
 
 
 def place(services: Services, run_id: str, request: PlacedReplay, *, by: str) -> Run:
@@ -35,12 +36,15 @@ def place(services: Services, run_id: str, request: PlacedReplay, *, by: str) ->
 
     Raises:
         NotFound: There is no such run or pool.
-        Conflict: The run has no recipe to be made again from.
+        Conflict: The run has no recipe to be made again from, or is deleted.
+        InvalidInput: A tolerance has another form than METRIC=0.01 or METRIC=2%.
     """
     store = services.store
     run = store.get_run(run_id)
-    if run.status is not RunStatus.FINISHED or not run.recipe:
-        reason = "only a finished run with a recipe can be made again"
+    for text in request.tolerances:
+        parse_tolerance(text)  # now: the job would only fail by it
+    if run.status is not RunStatus.FINISHED or not run.recipe or run.deleted_at is not None:
+        reason = "only a finished run with a recipe that is not deleted can be made again"
         raise Conflict(subject=f"run {short_id(run.id)}", reason=reason)
     pool = store.get_pool(request.pool).name
     copy = _copy(run, by=by, at=store.now())
@@ -126,7 +130,8 @@ def settle(services: Services) -> None:
         )
         with services.store.transaction():
             _end(services, run.id, RunStatus.LOST, reason)
-            record_verdict(services, verdict, by=str(job.payload["by"]))
+            if _find(services, work.run_id) is not None:
+                record_verdict(services, verdict, by=str(job.payload["by"]))
 
 
 def get_schedule(services: Services, project: Project) -> ReplaySchedule:
@@ -175,13 +180,23 @@ def place_due(services: Services) -> int:
             continue
         looked = msgspec.structs.replace(schedule, last_at=now)
         services.store.set_meta(_key(project), msgspec.json.encode(looked).decode())
+        under_way = _under_way(services)
         for run_id in _champions(services, project):
+            if run_id in under_way:
+                continue  # a pool that is slower than its schedule would only be given more and more
             try:
                 place(services, run_id, PlacedReplay(pool=schedule.pool), by=schedule.set_by)
                 placed += 1
             except ReliveError as error:
                 _log.warning("no replay of run %s was placed: %s", short_id(run_id), error.what())
     return placed
+
+
+def _under_way(services: Services) -> set[str]:
+    """Name the runs that a placed replay is to make again, and has not yet."""
+    waiting = (JobState.QUEUED, JobState.RUNNING)
+    found = services.store.list_jobs(states=waiting, kinds=(JobKind.REPLAY,))
+    return {msgspec.convert(job.payload["work"], ReplayWork).run_id for job in found}
 
 
 def _champions(services: Services, project: Project) -> list[str]:

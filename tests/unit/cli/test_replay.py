@@ -1,5 +1,6 @@
 """`relive replay` as typed: runs of a real command are made again from their recipes, and judged."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -171,6 +172,13 @@ def test_where_nothing_ever_differed_the_usual_points_hold_and_it_is_said(relive
         (("--steps", "5..2"), "A..B"),
         (("--steps", "x"), "A..B"),
         (("--steps", "100..200"), "0..11"),
+        (("--steps", "-1..2"), "A..B"),
+        (("--steps", f"0..{'9' * 5000}"), "A..B"),
+        (("--steps", "٠..٣"), "A..B"),
+        (("--schedule", "7d", "--until-divergence"), "whole and as recorded"),
+        (("--schedule", "7d", "--tolerance", "accuracy=1"), "whole and as recorded"),
+        (("--tolerance", "nothing=1"), "accuracy"),
+        (("--substitute", "some other"), "PACKAGE==VERSION"),
         (("--tolerance", "accuracy"), "METRIC=0.01"),
         (("--tolerance", "accuracy=-1"), "METRIC=0.01"),
         (("--tolerance", "accuracy=nan%"), "METRIC=0.01"),
@@ -179,7 +187,45 @@ def test_where_nothing_ever_differed_the_usual_points_hold_and_it_is_said(relive
 def test_what_cannot_be_meant_is_refused(
     relive: Shell, run_id: str, options: tuple[str, ...], told: str
 ) -> None:
-    assert told in relive("replay", run_id, *options, code=2).err
+    refused = relive("replay", run_id, *options, code=2)
+    assert (told in refused.err, refused.out) == (True, "")
+    as_json = json.loads(relive("replay", run_id, "--json", *options, code=2).err)
+    assert told in as_json["message"]
+    assert as_json["error"] in ("invalid_input", "usage")
+    assert len(relive("runs", "--json").json) == 1, "nothing was started"
+
+
+def test_a_window_far_beyond_the_record_is_kept_with_its_verdict(relive: Shell, run_id: str) -> None:
+    verdict = replayed(relive, run_id, "--steps", f"3..{10**15 - 1}")
+    assert (verdict["level"], verdict["steps_compared"]) == ("bit_exact", 9)
+    assert relive("show", run_id, "--json").json["detail"]["verdicts"][0]["window"]["last"] == 10**15 - 1
+
+
+@pytest.mark.parametrize("target", ["", "@", "digits@", "@champion"])
+def test_a_target_with_an_empty_part_is_said_to_be_none(relive: Shell, target: str) -> None:
+    assert "NAME@ALIAS" in relive("replay", target, code=2).err
+    assert json.loads(relive("replay", target, "--json", code=2).err)["facts"]["field"] == "target"
+
+
+def test_a_run_that_is_not_there_or_not_finished_is_not_replayed(
+    relive: Shell, run_id: str, bench: Bench
+) -> None:
+    assert json.loads(relive("replay", "0" * 32, "--json", code=1).err)["error"] == "not_found"
+    assert json.loads(relive("replay", "nobody@champion", "--json", code=1).err)["error"] == "not_found"
+    running = bench.by_hand().run_id
+    refused = json.loads(relive("replay", running, "--json", code=1).err)
+    assert refused["error"] == "cannot_replay"
+    assert "only finished runs" in refused["message"]
+    assert bench.services.store.list_verdicts(run_id) == []
+
+
+def test_a_metric_that_is_no_number_any_more_is_told_as_json(
+    relive: Shell, run_id: str, beside: Path
+) -> None:
+    plant(beside, noise=float("nan"))
+    (metric,) = replayed(relive, run_id, code=3)["metrics"]
+    assert (metric["ok"], metric["recorded"], metric["difference"]) == (False, 0.5, None)
+    assert "≠ diverged" in relive("replay", run_id, code=3).out
 
 
 def test_a_wheel_that_is_lost_is_said_before_the_start_and_another_can_be_accepted(
@@ -242,7 +288,9 @@ def test_a_project_is_told_how_often_its_champions_are_replayed(relive: Shell, r
     assert "every 7d on pool local" in relive("replay", "demo", "--schedule", "7d").out
     assert relive("replay", "demo", "--schedule", "12h", "--json").json["every_s"] == 43200
     assert "not made again" in relive("replay", "demo", "--schedule", "off").out
-    assert "12h, 7d" in relive("replay", "demo", "--schedule", "often", code=2).err
+    for never_meant in ("often", "0d", "-1d", "7", "1.5d", "9" * 400 + "d", ""):
+        assert "12h, 7d" in relive("replay", "demo", "--schedule", never_meant, code=2).err
+    assert relive("replay", "nobody", "--schedule", "7d", code=1).err
 
 
 def test_what_a_portable_run_was_pinned_to_is_part_of_its_recipe_and_of_a_replay(

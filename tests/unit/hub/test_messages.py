@@ -298,3 +298,35 @@ def test_the_calls_about_pipelines_fit_their_routes(bench: Bench, client: HubCli
 def test_a_newer_hub_may_say_more(kind: type) -> None:
     """A field that this version does not know is passed over, so that old clients read new hubs."""
     assert not getattr(kind, "__struct_config__").forbid_unknown_fields  # noqa: B009  # mypy knows no such name
+
+
+def replay_of(client: HubClient, run_id: str) -> str:
+    """Make a run that says it repeats another."""
+    copy = client.create_run(CreateRun(project="digits", kind=RunKind.REPLAY, replay_of=run_id))
+    return copy.run_id
+
+
+def test_a_number_of_more_than_64_bits_makes_no_run_unreadable(client: HubClient) -> None:
+    run_id = client.create_run(CreateRun(project="digits")).run_id
+    verdict = Verdict(
+        level=VerdictLevel.BIT_EXACT,
+        run_id=run_id,
+        replay_run_id=replay_of(client, run_id),
+        facts={"huge": 10**30},
+    )
+    assert client.record_verdict(verdict).facts == {"huge": 10**30}
+    (found,) = client.get_run(run_id).verdicts
+    assert found.facts == {"huge": 10**30}
+
+
+@pytest.mark.parametrize("window", [{"first": -1, "last": 3}, {"first": 0, "last": 10**23}, {"first": 0}])
+def test_a_window_of_steps_that_there_cannot_be_is_refused(
+    live: LiveHub, client: HubClient, window: object
+) -> None:
+    run_id = client.create_run(CreateRun(project="digits")).run_id
+    body = {"level": "bit_exact", "replay_run_id": replay_of(client, run_id), "window": window}
+    path = f"/api/v1/runs/{run_id}/verdicts"
+    said = live.ask("POST", path, body)
+    assert said.status == 400
+    assert b"window" in said.body
+    assert client.get_run(run_id).verdicts == ()

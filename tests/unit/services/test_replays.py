@@ -191,3 +191,98 @@ def test_a_version_that_nothing_points_at_may_rot_in_peace(bench: Bench, version
     bench.services.store.delete_alias(version.model, "champion")
     judge(bench, version, DIVERGED)
     assert rotted(bench) == []
+
+
+def test_a_deleted_run_is_not_placed_and_its_schedule_goes_on_without_it(
+    bench: Bench, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, clock = bench.services, [1_000_000.0]
+    monkeypatch.setattr(services.store, "now", lambda: clock[0])
+    services.store.set_run(version.run_id, deleted_at=1.0)
+    with pytest.raises(Conflict, match="not deleted"):
+        placed(bench, version)
+    replays.set_schedule(services, bench.project, ReplaySchedule(every_s=3600.0), by="ada")
+    clock[0] += 3600
+    assert replays.place_due(services) == 0
+    assert replays.get_schedule(services, bench.project).last_at == clock[0], "it was looked"
+    assert queued(bench) == []
+
+
+@pytest.mark.parametrize("text", ["accuracy", "accuracy=nan", "=1", "accuracy=-1%"])
+def test_a_tolerance_that_nobody_can_read_is_refused_before_a_job_fails_by_it(
+    bench: Bench, version: ModelVersion, text: str
+) -> None:
+    before = bench.services.store.list_runs(project_id=bench.project.id)
+    with pytest.raises(InvalidInput):
+        replays.place(bench.services, version.run_id, PlacedReplay(tolerances=(text,)), by="bob")
+    assert (queued(bench), bench.services.store.list_runs(project_id=bench.project.id)) == ([], before)
+
+
+def test_a_pool_that_is_slower_than_the_schedule_is_not_given_more_and_more(
+    bench: Bench, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, clock = bench.services, [1_000_000.0]
+    monkeypatch.setattr(services.store, "now", lambda: clock[0])
+    replays.set_schedule(services, bench.project, ReplaySchedule(every_s=3600.0), by="ada")
+    count = []
+    for _ in range(4):
+        clock[0] += 3600
+        count.append(replays.place_due(services))
+    assert (count, len(queued(bench))) == ([1, 0, 0, 0], 1)
+    (job,) = queued(bench)
+    assert services.store.request_cancel(job.id).state is JobState.CANCELLED
+    clock[0] += 3600
+    assert replays.place_due(services) == 1
+
+
+def test_the_record_may_be_deleted_for_good_while_its_replay_is_lost(
+    bench: Bench, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, job = placed(bench, version), claimed(bench)
+    other = placed(bench, version)
+    lost = claimed(bench)
+    for it in (job, lost):
+        bench.services.store.finish(it.id, it.fence, JobState.LOST, result={}, error="its machine burnt down")
+    known = bench.services.store.get_run
+
+    def get_run(run_id: str) -> Run:
+        if run_id == version.run_id:
+            raise NotFound(kind="run", name=run_id)
+        return known(run_id)
+
+    monkeypatch.setattr(bench.services.store, "get_run", get_run)
+    replays.settle(bench.services)
+    assert {known(it.id).status for it in (copy, other)} == {RunStatus.LOST}
+    assert bench.services.store.list_verdicts(version.run_id) == []
+
+
+def test_many_that_are_lost_with_their_machine_are_all_ended(bench: Bench, version: ModelVersion) -> None:
+    copies = [placed(bench, version) for _ in range(30)]
+    for _ in copies:
+        job = claimed(bench)
+        bench.services.store.finish(job.id, job.fence, JobState.LOST, result={}, error="gone")
+    replays.settle(bench.services)
+    assert {bench.services.store.get_run(it.id).status for it in copies} == {RunStatus.LOST}
+    assert len(bench.services.store.list_verdicts(version.run_id)) == len(copies)
+
+
+def test_a_verdict_is_on_the_run_that_the_replay_repeats_and_on_no_other(
+    bench: Bench, version: ModelVersion
+) -> None:
+    copy, stranger = placed(bench, version), bench.by_hand().run_id
+    wrong = msgspec.structs.replace(EXACT, run_id=stranger, replay_run_id=copy.id)
+    with pytest.raises(InvalidInput):
+        runs.record_verdict(bench.services, wrong, by="eve")
+    with pytest.raises(NotFound):
+        runs.record_verdict(bench.services, msgspec.structs.replace(wrong, replay_run_id="0" * 32), by="eve")
+    assert bench.services.store.list_verdicts(stranger) == []
+
+
+def test_who_and_when_of_a_verdict_are_the_hubs(bench: Bench, version: ModelVersion) -> None:
+    copy = placed(bench, version)
+    told = msgspec.structs.replace(
+        EXACT, run_id=version.run_id, replay_run_id=copy.id, by="root", at=1.0, id="mine"
+    )
+    kept = runs.record_verdict(bench.services, told, by="bob")
+    assert (kept.by, kept.at > 1.0, kept.id != "mine") == ("bob", True, True)
+    assert bench.services.store.list_verdicts(version.run_id) == [kept]
