@@ -34,7 +34,9 @@ _HARMLESS_FILES: Final = (
 )
 
 _SECRET_NAME: Final = re.compile(
-    r"key|token|secret|passw|credential|auth|cookie|private|dsn|conn", re.IGNORECASE
+    r"key|token|secret|pass(?!es)|pwd|credential|auth|cookie|private|dsn|conn|jwt|bearer|signature|webhook"
+    r"|(^|_)(pw|pin|otp|salt|sas|sid)(_|$)",
+    re.IGNORECASE,
 )
 # What issuers put in front of their tokens, and private keys.
 _SECRET_VALUE: Final = re.compile(
@@ -48,7 +50,7 @@ _USER_INFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
 
 # They decide how numbers come out, or which library computes them.
 _RECORDED_VARIABLES: Final = re.compile(
-    r"(OMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|KMP|GOMP|GOTO|TBB|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH|TORCHINDUCTOR"
+    r"(?!TF_VAR_)(OMP|MKL|OPENBLAS|BLIS|VECLIB|NUMEXPR|KMP|GOMP|GOTO|TBB|NPY|ATEN|ONEDNN|DNNL|TORCH|PYTORCH|TORCHINDUCTOR"
     r"|TRITON|CUDA|CUBLAS|CUDNN|NVIDIA|NCCL|ROCR|HIP|HSA|MIOPEN|TF|XLA|JAX|KERAS|XGBOOST|LIGHTGBM|POLARS|RAYON"
     r"|MALLOC|GLIBC|PYTHON|LC)_?.*|LANG|LANGUAGE|TZ|SOURCE_DATE_EPOCH|LD_PRELOAD|LD_BIND_NOW"
 )

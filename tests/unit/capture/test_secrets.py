@@ -130,3 +130,39 @@ def test_addresses_lose_their_user_info(address, without):
 @given(st.text(max_size=40))
 def test_any_address_is_taken(address):
     assert isinstance(without_user_info(address), str)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "DB_PASS",
+            "SMTP_PASS",
+            "PGPASSWORD",
+            "passphrase",
+            "MYSQL_PWD",
+            "DB_PW",
+            "PW",
+            "CARD_PIN",
+            "MY_OTP",
+        ),
+        *("HASH_SALT", "AZURE_SAS", "TWILIO_SID", "SESSION_JWT", "BEARER", "SLACK_WEBHOOK", "X_SIGNATURE"),
+        *("API_KEY", "HF_TOKEN", "CLIENT_SECRET", "TF_VAR_db_pass", "NVIDIA_API_KEY", "JAX_CREDENTIALS"),
+    ],
+)
+@pytest.mark.parametrize("value", ["hunter", "1234", "correct-horse-battery", "SESAME"])
+def test_a_secret_that_is_a_plain_word_or_number_is_hidden_by_its_name(name: str, value: str) -> None:
+    assert recorded_variables({name: value}, {name}) == {name: MASK}
+
+
+@pytest.mark.parametrize(
+    "name", ["N_PASSES", "PINNED", "SIDE", "SALTED_ROWS", "PWM", "RESIDUAL", "SPIN_UP", "SPINS"]
+)
+def test_a_name_that_only_looks_a_little_like_one_keeps_its_value(name: str) -> None:
+    assert recorded_variables({name: "3"}, {name}) == {name: "3"}
+
+
+def test_what_terraform_hands_over_is_no_switch_of_tensorflow() -> None:
+    assert recorded_variables({"TF_VAR_admin": "anna-marie", "TF_CPP_MIN_LOG_LEVEL": "2"}) == {
+        "TF_CPP_MIN_LOG_LEVEL": "2"
+    }
