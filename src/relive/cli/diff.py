@@ -7,7 +7,7 @@ import click
 
 from relive.cli.output import escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
-from relive.core.compare import Comparison
+from relive.core.compare import parted
 from relive.core.facts import Difference, FactGroup
 from relive.core.ids import short_id
 from relive.replay.diff import RunDiff, code_diff, diff_runs, load_side
@@ -84,7 +84,7 @@ def _print(found: RunDiff, inputs: tuple[Difference, ...], *, show_all: bool) ->
         empty="Every metric is equal.",
     )
     if found.steps is not None:
-        out.print(escape(_parted(found.steps)))
+        out.print(escape(parted(found.steps)))
     for group, members in itertools.groupby(inputs, key=lambda it: it.group):
         listed = list(members)
         out.print(f"\n[bold]{escape(group.label)}[/]  {plural(len(listed), 'difference')}")
@@ -95,16 +95,6 @@ def _print(found: RunDiff, inputs: tuple[Difference, ...], *, show_all: bool) ->
     if not inputs:
         told = "declared inputs are equal" if found.same_inputs else "no input of these groups differs"
         out.print(f"\nNothing differs: {told}.")
-
-
-def _parted(steps: Comparison) -> str:
-    """Say where the recorded steps part."""
-    first = steps.first_divergence
-    if first is not None:
-        return f"steps part at {first.stream}, step {first.step}, in {', '.join(first.names)}"
-    if not steps.same_structure:
-        return f"steps of different kinds: {', '.join((*steps.missing_streams, *steps.extra_streams))}"
-    return f"{plural(steps.steps_compared, 'recorded step')} agree"
 
 
 def _short(value: str | None) -> str:

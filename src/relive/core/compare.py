@@ -86,6 +86,16 @@ def compare(recorded: Trajectory, replayed: Trajectory) -> Comparison:
     )
 
 
+def parted(steps: Comparison) -> str:
+    """Say where the recorded steps of two runs part."""
+    first = steps.first_divergence
+    if first is not None:
+        return f"Steps part at {first.stream}, step {first.step}, in {', '.join(first.names)}."
+    if not steps.same_structure:
+        return f"Steps of different kinds: {', '.join((*steps.missing_streams, *steps.extra_streams))}."
+    return f"All recorded steps agree: {steps.steps_compared}."
+
+
 def judge(
     recorded: Mapping[str, float],
     replayed: Mapping[str, float],

@@ -117,6 +117,13 @@ def facts_of(recipe: Recipe, lock: EnvironmentLock | None = None, trees: Trees |
     return found
 
 
+def with_logged(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
+    """Count params that a script logged among the declared ones: people know them by these names."""
+    declared = recipe.declared
+    counted = msgspec.structs.replace(declared, params={**params, **declared.params})
+    return msgspec.structs.replace(recipe, declared=counted)
+
+
 def differences(before: list[Fact], after: list[Fact]) -> list[Difference]:
     """Give what two lists of facts do not share, the likeliest to matter first.
 
@@ -157,8 +164,10 @@ def _data(declared: Declared, trees: Trees) -> Iterator[Fact]:
 def _code(declared: Declared, trees: Trees) -> Iterator[Fact]:
     if trees.code is None:
         yield Fact(group=FactGroup.CODE, name="tree", value=declared.code.manifest)
-    else:
-        yield from _files(FactGroup.CODE, trees.code)
+        return
+    # A file that is in the commit and declared as data, too, is told once.
+    data = {fact.name for tree in trees.data.values() for fact in _files(FactGroup.DATA, tree)}
+    yield from (fact for fact in _files(FactGroup.CODE, trees.code) if fact.name not in data)
 
 
 def _files(group: FactGroup, tree: Manifest) -> Iterator[Fact]:

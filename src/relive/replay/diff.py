@@ -10,7 +10,7 @@ from relive.client.hub import HubClient
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.compare import Comparison, compare, same_bits
 from relive.core.digest import Digest
-from relive.core.facts import Difference, Trees, differences, facts_of
+from relive.core.facts import Difference, Trees, differences, facts_of, with_logged
 from relive.core.ids import short_id
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.errors import BlobNotFound, NotFound
@@ -84,7 +84,7 @@ def load_side(hub: HubClient, target: str) -> Side:
 def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
     """Compare two runs input by input; files are compared one by one."""
     trees = [Trees(code=side.code, data=data_of(side, hub)) for side in (one, other)]
-    recipes = (_with_logged(one), _with_logged(other))
+    recipes = [with_logged(side.recipe, side.detail.params) for side in (one, other)]
     facts = [
         facts_of(recipe, side.lock, tree)
         for recipe, side, tree in zip(recipes, (one, other), trees, strict=True)
@@ -97,13 +97,6 @@ def diff_runs(one: Side, other: Side, hub: HubClient) -> RunDiff:
         metrics=tuple(_metrics(one.detail, other.detail)),
         steps=_steps(one.detail, other.detail, hub),
     )
-
-
-def _with_logged(side: Side) -> Recipe:
-    """Count the params that a script logged among the declared ones: people know them by these names."""
-    declared = side.recipe.declared
-    params = {**side.detail.params, **declared.params}
-    return msgspec.structs.replace(side.recipe, declared=msgspec.structs.replace(declared, params=params))
 
 
 def code_diff(one: Side, other: Side, hub: HubClient) -> Iterator[str]:

@@ -9,11 +9,12 @@ import msgspec
 
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.causes import WhyReport
-from relive.core.compare import same_bits
-from relive.core.facts import Difference, Trees, differences, facts_of
+from relive.core.compare import Comparison, compare, same_bits
+from relive.core.facts import Difference, Trees, differences, facts_of, with_logged
 from relive.core.recipe import EnvironmentLock, Recipe
 from relive.core.run import MetricSummary, Run
 from relive.errors import BlobNotFound, InvalidManifest
+from relive.formats.trajectory import decode_trajectory
 from relive.ports.search import Search
 from relive.services.context import Services
 from relive.services.inputs import load_manifest
@@ -37,12 +38,14 @@ class InputsDiffer(msgspec.Struct, frozen=True, kw_only=True):
         metrics: Key and both last values, None where one has none; those that differ.
         code: Lines of a unified diff of the code.
         is_cut: Whether there are more lines of code.
+        steps: Where their recorded steps part; None if one of them recorded none.
     """
 
     inputs: tuple[Difference, ...]
     metrics: tuple[tuple[str, float | None, float | None], ...]
     code: tuple[str, ...]
     is_cut: bool
+    steps: Comparison | None
 
 
 class _Side(msgspec.Struct, frozen=True):
@@ -58,8 +61,14 @@ def differ(services: Services, one: Run, other: Run) -> InputsDiffer:
         NotFound: One has no recipe, or the hub has lost a part of it.
     """
     sides = [_load(services, run) for run in (one, other)]
+    params = services.store.list_params([one.id, other.id])
     facts = [
-        facts_of(it.recipe, it.lock, Trees(code=it.code, data=_data(services, it.recipe))) for it in sides
+        facts_of(
+            with_logged(it.recipe, params.get(run.id, {})),
+            it.lock,
+            Trees(code=it.code, data=_data(services, it.recipe)),
+        )
+        for it, run in zip(sides, (one, other), strict=True)
     ]
     lines = list(islice(_code_diff(services, *sides), _MOST_LINES + 1))
     return InputsDiffer(
@@ -67,6 +76,7 @@ def differ(services: Services, one: Run, other: Run) -> InputsDiffer:
         metrics=tuple(_metrics(*(services.store.list_metrics([run.id]) for run in (one, other)))),
         code=tuple(lines[:_MOST_LINES]),
         is_cut=len(lines) > _MOST_LINES,
+        steps=_steps(services, one, other),
     )
 
 
@@ -107,6 +117,16 @@ def _data(services: Services, recipe: Recipe) -> dict[str, Manifest]:
         except BlobNotFound:
             continue
     return found
+
+
+def _steps(services: Services, one: Run, other: Run) -> Comparison | None:
+    if not one.trajectory or not other.trajectory:
+        return None
+    try:
+        before, after = (decode_trajectory(services.blobs.read(run.trajectory)) for run in (one, other))
+    except BlobNotFound:
+        return None
+    return compare(before, after)
 
 
 def _metrics(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relive.core.compare import Comparison, Follower, compare, judge, same_bits, within
+from relive.core.compare import Comparison, Follower, compare, judge, parted, same_bits, within
 from relive.core.trajectory import (
     FirstDivergence,
     StepRecord,
@@ -322,3 +322,19 @@ def test_a_verdict_on_a_few_steps_does_not_stand_for_the_run():
     part = Verdict(level=BIT_EXACT, at=2.0, window=StepWindow(first=0, last=5))
     assert latest_verdict([whole, part]) == whole
     assert latest_verdict([part]) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (TRAINING, "All recorded steps agree: 6."),
+        (
+            of(*TRAINING.steps[:1], replace(TRAINING.steps[1], values={}), *TRAINING.steps[2:]),
+            "Steps part at loss",
+        ),
+        (of(*TRAINING.steps[1:]), "Steps of different kinds: batch."),
+        (of(*TRAINING.steps, step("epoch", 0, loss=1.0)), "Steps of different kinds: epoch."),
+    ],
+)
+def test_where_two_runs_part_is_said_in_a_sentence(other, sentence):
+    assert parted(compare(TRAINING, other)).startswith(sentence)

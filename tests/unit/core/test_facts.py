@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.facts import Difference, Fact, FactGroup, Trees, differences, facts_of
+from relive.core.facts import Difference, Fact, FactGroup, Trees, differences, facts_of, with_logged
 from relive.core.recipe import (
     Code,
     DataInput,
@@ -189,3 +189,22 @@ def test_what_differs_one_way_differs_the_other(one: list[Fact], other: list[Fac
     ]
     assert differences(one, one) == []
     assert [it.group for it in there] == sorted(it.group for it in there)
+
+
+def test_a_file_that_is_code_and_data_is_told_once_as_data():
+    declared = recipe(data=(DataInput(path="data", manifest=digest("d"), size_bytes=1, origin="file"),))
+    trees = Trees(code=tree(rows="a", train="b"), data={"data": tree(rows="a")})
+    found = [(fact.group, fact.name) for fact in facts_of(declared, None, trees)]
+    assert (FactGroup.DATA, "rows") in found
+    assert (FactGroup.CODE, "train") in found
+    assert (FactGroup.CODE, "rows") not in found
+    # Without its files, the data is one digest, and the file stays what is known of it.
+    bare = [(fact.group, fact.name) for fact in facts_of(declared, None, Trees(code=trees.code))]
+    assert {(FactGroup.DATA, "data"), (FactGroup.CODE, "rows")} <= set(bare)
+
+
+def test_logged_params_count_as_inputs_and_declared_ones_win():
+    before = with_logged(recipe(params={"lr": 0.1}), {"lr": 9, "seed": 1})
+    after = with_logged(recipe(params={"lr": 0.1}), {"lr": 8, "seed": 2})
+    assert changed(before, after) == [("PARAMS", "seed")]
+    assert before.declared.params == {"lr": 0.1, "seed": 1}

@@ -115,6 +115,7 @@ def test_a_part_of_another_size_or_place_is_refused(
         "size_bytes=10&part=blake3:x",
         "size_bytes=x&part=y",
     ],
+    ids=["nothing", "no part", "no size", "no digest", "no numbers"],
 )
 def test_a_part_that_says_too_little_is_refused(live: LiveHub, query: str) -> None:
     answer = live.ask("PUT", f"{PATH}/0?{query}", body=b"x")

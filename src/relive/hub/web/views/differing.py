@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
+from relive.core.compare import parted
 from relive.core.facts import Difference
 from relive.core.ids import short_id
 from relive.errors import NotFound
@@ -58,6 +59,7 @@ class DiffPage(msgspec.Struct, frozen=True, kw_only=True):
         code: Kind ("add", "del", "head", "") and text of each line of the code's difference.
         command: What finds out which of it matters.
         answers: Runs that hold an answer to why these two differ, newest first.
+        parted: Where their recorded steps part, or that they agree, as a sentence; empty if nothing is known.
     """
 
     project: str
@@ -69,6 +71,7 @@ class DiffPage(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool
     command: str
     answers: tuple[RunLine, ...]
+    parted: str = ""
 
 
 class CauseLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +128,7 @@ def get_diff(services: Services, before_id: str, after_id: str) -> DiffPage:
         is_cut=found.is_cut,
         command=f"relive why {short_id(one.id)} {short_id(other.id)}",
         answers=run_lines(services, list_answers(services, one, other)),
+        parted=parted(found.steps) if found.steps is not None else "",
     )
 
 
