@@ -14,7 +14,7 @@ A folder is written beside and then takes the place of the one before: what is t
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -134,7 +134,8 @@ def bring_copies(hub: Hub, source: Path, project: str, runs: Mapping[str, str]) 
     traces, datasets, elsewhere = 0, 0, list[str]()
     with _readable(source):
         if (source / "traces").is_dir():
-            for batch in _batches(_read_traces(hub, source / "traces", runs)):
+            found = _read_traces(hub, source / "traces", runs)
+            for batch in _parts(found, _TRACES_A_MESSAGE, _letters_of_trace):
                 brought = hub.bring_traces(project, batch)
                 traces += brought.new
                 elsewhere += brought.elsewhere
@@ -145,7 +146,8 @@ def bring_copies(hub: Hub, source: Path, project: str, runs: Mapping[str, str]) 
             datasets += brought.new
             elsewhere += brought.elsewhere
             if not brought.elsewhere:
-                for records in _parts(_read(path.parent / "records.parquet", _RECORDS), _RECORDS_A_MESSAGE):
+                rows = _read(path.parent / "records.parquet", _RECORDS)
+                for records in _parts(rows, _RECORDS_A_MESSAGE, _letters_of_record):
                     hub.bring_records(copy.dataset.id, records)
     return Copied(traces=traces, datasets=datasets, elsewhere=tuple(dict.fromkeys(elsewhere)))
 
@@ -235,7 +237,7 @@ def _read_traces(hub: Hub, folder: Path, runs: Mapping[str, str]) -> Iterator[Tr
             **{name: getattr(row, name) for name in _BESIDE}
             | {"metadata": metadata, "runs": tuple(runs.get(it, it) for it in row.runs)},
         )
-        parts = _parts(spans.of(row.id), ROWS_A_GROUP)
+        parts = _parts(spans.of(row.id), ROWS_A_GROUP, _letters_of_span)
         yield msgspec.structs.replace(whole, spans=tuple(next(parts, ())))
         for some in parts:
             yield msgspec.structs.replace(whole, spans=tuple(some))
@@ -255,30 +257,32 @@ class _Following(Generic[T]):
             self._next = next(self._rows, None)
 
 
-def _batches(copies: Iterable[TraceCopy]) -> Iterator[list[TraceCopy]]:
-    """Give traces in messages of a bounded size; one that is larger goes alone."""
-    batch: list[TraceCopy] = []
-    letters = 0
-    for copy in copies:
-        size = sum(len(span.content) for span in copy.spans)
-        if batch and (len(batch) == _TRACES_A_MESSAGE or letters + size > _LETTERS_A_MESSAGE):
-            yield batch
-            batch, letters = [], 0
-        batch.append(copy)
-        letters += size
-    if batch:
-        yield batch
-
-
-def _parts(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+def _parts(rows: Iterable[T], most: int, letters_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Give rows in messages of a bounded number and size; one that is larger goes alone."""
     part: list[T] = []
+    letters = 0
     for row in rows:
-        part.append(row)
-        if len(part) == size:
+        size = letters_of(row)
+        if part and (len(part) == most or letters + size > _LETTERS_A_MESSAGE):
             yield part
-            part = []
+            part, letters = [], 0
+        part.append(row)
+        letters += size
     if part:
         yield part
+
+
+def _letters_of_trace(copy: TraceCopy) -> int:
+    return sum(_letters_of_span(span) for span in copy.spans)
+
+
+def _letters_of_span(span: Span) -> int:
+    return len(span.content)
+
+
+def _letters_of_record(record: EvaluationRecord) -> int:
+    parts = (record.inputs, record.outputs, record.expectations, record.tags, record.source)
+    return sum(len(text) for text in parts)
 
 
 def _read(path: Path, rows: Rows[T]) -> Iterator[T]:
