@@ -1,10 +1,12 @@
 """`relive preflight`: whether a training comes out the same twice, asked before hours are spent on it."""
 
+import math
 from pathlib import Path
 
 import click
 
 from relive.cli.output import err, escape, json_option, out, plural, print_json
+from relive.errors import InvalidInput
 from relive.replay.preflight import Finding, Preflight
 
 _DIFFERS = 3
@@ -41,6 +43,8 @@ def preflight(command: tuple[str, ...], steps: int, timeout_s: float, as_json: b
       relive preflight -- python train.py
       relive preflight --steps 100 --timeout 600 -- python train.py --lr 0.1
     """
+    if not math.isfinite(timeout_s):
+        raise InvalidInput(field="--timeout", value=timeout_s, wanted="a number of seconds")
     told = (lambda said: None) if as_json else _tell
     found = Preflight(command, Path.cwd(), steps=steps, timeout_s=timeout_s, told=told).find()
     if as_json:

@@ -18,7 +18,7 @@ import msgspec
 
 from relive import settings
 from relive.capture.agent import agent_environment, install_agent
-from relive.core.compare import Follower
+from relive.core.compare import Follower, compare
 from relive.core.trajectory import FirstDivergence, StepPlace, Trajectory
 from relive.errors import CommandFailed
 from relive.formats.spool import SpoolReader, read_spool
@@ -189,20 +189,21 @@ class Preflight:
     def _compared(self, one: _Ran, other: _Ran) -> Finding:
         """Compare what both did: a run that was cut off is no shorter for it."""
         if not one.trajectory.steps and not other.trajectory.steps:
-            return Finding(line=_first_line(one.output, other.output))
-        theirs = {(it.stream, it.step) for it in other.trajectory.steps}
-        both = Trajectory(
-            steps=tuple(
-                it
-                for it in one.trajectory.steps
-                if not (one.is_cut or other.is_cut) or (it.stream, it.step) in theirs
+            return Finding(line=_first_line(one, other))
+        if not one.is_cut and not other.is_cut:
+            whole = compare(one.trajectory, other.trajectory)
+            return Finding(
+                steps=whole.steps_compared, first=whole.first_divergence, last_equal=whole.last_equal
             )
-        )
+        mine = {(it.stream, it.step) for it in one.trajectory.steps}
+        theirs = {(it.stream, it.step) for it in other.trajectory.steps}
+        both = Trajectory(steps=tuple(it for it in one.trajectory.steps if (it.stream, it.step) in theirs))
         follower = Follower(both)
         for step in other.trajectory.steps:
-            if (other.is_cut or one.is_cut) and step.step >= self._steps:
-                continue
-            follower.take(step)
+            # How far a run comes until it is cut off is chance, and not the training's.
+            is_known = not one.is_cut or (step.stream, step.step) in mine
+            if is_known and step.step < self._steps:
+                follower.take(step)
         return Finding(
             steps=follower.compared,
             first=follower.first,
@@ -305,10 +306,13 @@ def _read_notes(file: Path) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _first_line(one: bytes, other: bytes) -> str:
-    """Give the first line that only the first of two outputs has at its place."""
-    before, after = one.splitlines(), other.splitlines()
-    for number in range(max(len(before), len(after))):
+def _first_line(one: _Ran, other: _Ran) -> str:
+    """Give the first line in which two outputs differ, as far as both came; empty for none."""
+    before, after = one.output.splitlines(), other.output.splitlines()
+    length = max(len(before), len(after))
+    if one.is_cut or other.is_cut:
+        length = min(len(before), len(after)) - 1  # the last line may be written by half
+    for number in range(length):
         mine, theirs = before[number : number + 1], after[number : number + 1]
         if mine != theirs:
             return f"{number + 1}: {(mine or theirs)[0].decode(errors='replace')[:200]}"

@@ -1,5 +1,6 @@
 """`relive preflight`: what makes two runs of one script differ is planted, and has to be named."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,50 @@ def test_without_steps_the_output_is_compared(shell: Shell) -> None:
     found = fly(shell, "import random\nprint('head')\nprint(random.random())")
     assert found["line"].startswith("2: 0.")
     assert named(found) == ["`random` without a seed"]
+
+
+@pytest.mark.parametrize("lengths", [(5, 3), (3, 5)])
+def test_a_training_that_ends_at_another_step_differs_where_it_ends(
+    shell: Shell, lengths: tuple[int, int]
+) -> None:
+    # How long it is changes from start to start, what is in it does not.
+    before = "import os; open('count', 'a').write('x'); k = os.path.getsize('count')"
+    script = training(before, "0.5 ** n").replace("range(5)", f"range({lengths}[(k - 1) % 2])")
+    found = fly(shell, script)
+    assert found["first"]["step"] == min(lengths)
+    assert found["first"]["names"] == ["missing" if lengths[0] > lengths[1] else "beyond the record"]
+    assert found["last_equal"]["step"] == min(lengths) - 1
+    assert found["causes"] == []
+
+
+def test_how_far_a_slow_training_comes_in_its_time_is_no_difference(shell: Shell) -> None:
+    before = (
+        "import os, time; open('count', 'a').write('x'); k = os.path.getsize('count')\n"
+        "def pause(n): time.sleep(60 if n == 2 + k % 2 * 3 else 0); return 0.5 ** n"
+    )
+    found = fly(shell, training(before, "pause(n)", steps=10), "--timeout", "3", code=0)
+    assert (found["first"], found["runs"]) == (None, 2)
+    assert 1 <= found["steps"] <= 3
+
+
+def test_how_much_is_printed_until_the_time_is_over_is_no_difference(shell: Shell) -> None:
+    endless = (
+        "import os, time\nopen('count', 'a').write('x')\n"
+        "for n in range(40 * os.path.getsize('count')): print(n, flush=True)\n"
+        "print('half', end='', flush=True)\ntime.sleep(60)"
+    )
+    found = fly(shell, endless, "--timeout", "1.5", code=0)
+    assert (found["line"], found["runs"]) == ("", 2)
+    Path("count").unlink()
+    found = fly(shell, endless.replace("print(n,", "print(n + os.getpid() * (n == 7),"), "--timeout", "1.5")
+    assert found["line"].startswith("8: ")
+
+
+@pytest.mark.parametrize("options", [("--timeout", "nan"), ("--timeout", "inf"), ("--steps", "0")])
+def test_limits_that_are_none_are_refused(shell: Shell, options: tuple[str, str]) -> None:
+    said = shell("preflight", "--json", *options, "--", "no-such-program", code=2)
+    assert options[0] in json.loads(said.err)["message"]
+    assert said.out == ""
 
 
 def test_a_command_that_fails_is_no_difference(shell: Shell) -> None:
