@@ -126,6 +126,11 @@ def main() -> None:
         # The reader of our output went away, as in `relive runs | head`.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A full disk, a file that may not be read: nothing that where it happened in our code would explain.
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"✗ {error.strerror or error}{where}", err=True)
+        sys.exit(EXIT_FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

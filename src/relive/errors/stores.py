@@ -113,7 +113,7 @@ class BlobCorrupt(ReliveError):
         return f"Blob {self.digest} is damaged: its bytes hash to {self.actual}."
 
     def to_do(self) -> str | None:
-        return "relive fsck"
+        return "put it back from a backup of the hub's store"
 
 
 @dataclass(eq=False)

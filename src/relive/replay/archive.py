@@ -101,7 +101,7 @@ def write_archive(
         reason = "it has no recipe: it has not ended, or nothing recorded it from outside"
         raise CannotReplay(run=detail.run.id[:8], missing=reason)
     recipe = hub.get_recipe(detail.run.id)
-    with tempfile.TemporaryDirectory(prefix=".relive-archive-", dir=target.resolve().parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".relive-archive-", dir=target.absolute().parent) as folder:
         packing = _Packing(hub, detail, recipe, Path(folder) / "content", options or ArchiveOptions())
         document = packing.lay()
         partial = Path(folder) / "whole"

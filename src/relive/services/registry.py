@@ -193,7 +193,11 @@ def verify_version(services: Services, version: ModelVersion) -> dict[str, objec
     name = f"{version.model}@{version.version}"
     actual = file_sha256s(services, load_manifest(services, version.manifest))
     if folder != (name, folder_sha256(actual)) or dict(signed) != actual:
-        raise Conflict(subject=name, reason="its files are not those that were signed", hint="relive fsck")
+        raise Conflict(
+            subject=name,
+            reason="its files are not those that were signed",
+            hint="put them back from a backup",
+        )
     return {
         "model": version.model,
         "version": version.version,

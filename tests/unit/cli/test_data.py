@@ -1,10 +1,12 @@
 """`relive data`: what a person types and sees."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from relive.client import laying
 from tests.unit.cli.conftest import Shell
 
 
@@ -41,6 +43,26 @@ def test_the_way_of_a_data_set(relive: Shell, folder: Path) -> None:
     assert "read by 0 runs" in shown
     assert "rows.csv: 3 rows" in shown
     assert relive("data", "files", "sales@v1", "*.csv").lines[1].startswith("rows.csv  13 bytes")
+
+
+def test_what_this_machine_refuses_is_said_in_a_line(
+    relive: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relive("data", "add", "sales", "--name", "sales")
+    said = relive("data", "get", "sales", "--to", "sales/rows.csv/below", code=1).err
+    assert said == "✗ Not a directory: sales/rows.csv/below\n"
+
+    def full(descriptor: int, data: memoryview) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(laying, "_write_all", full)
+        said = relive("data", "get", "sales", "--to", "out", code=1).err
+    assert "✗ No space left on device" in said
+    assert "Traceback" not in said
+    assert [path.name for path in Path("out").rglob("*") if path.is_file()] == []
+    relive("data", "get", "sales", "--to", "out")
+    assert relive("data", "verify", "sales", "out").out == "✓ out is sales@v1: 2 files.\n"
 
 
 def test_get_and_verify(relive: Shell, folder: Path) -> None:
