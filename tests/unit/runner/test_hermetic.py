@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def plan(tmp_path: Path, **environment: str) -> CommandPlan:
     )
 
 
-def confined(tmp_path: Path, *, network: bool = False, **environment: str) -> tuple[CommandPlan, dict]:
+def confined(tmp_path: Path, *, network: bool = False, **environment: str) -> tuple[CommandPlan, Any]:
     given = plan(tmp_path, **environment)
     borders = Borders(
         tree=given.workdir,
