@@ -64,7 +64,7 @@ class Bytes:
         raise NotImplementedError(data)
 
 
-@pytest.mark.parametrize("id_", ["../../precious", "..", ".", "", "/tmp/precious", "a/../../../precious"])
+@pytest.mark.parametrize("id_", ["../../precious", "..", ".", "", "/precious", "a/../../../precious"])
 def test_a_data_set_replaces_no_folder_elsewhere(tmp_path: Path, id_: str) -> None:
     precious = tmp_path / "precious" / "file"
     precious.parent.mkdir()
