@@ -103,6 +103,42 @@ class TestPacks:
         assert not {pack.digest for pack in second.packs} & {pack.digest for pack in first.packs}
         assert [store.read(second, hash_piece(data)) for data in left] == left
 
+    @settings(max_examples=50)
+    @given(files=FILES, more=FILES, data=st.data())
+    def test_what_was_lost_is_packed_again_and_what_is_there_is_not(self, files, more, data):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packs, "FRAME_BYTES", 300)
+            patch.setattr(packs, "PACK_BYTES", 1000)
+            store = Store()
+            first = store.pack(files)
+            digests = sorted(store.packs)
+            gone = data.draw(st.sets(st.sampled_from(digests)))
+            for digest in gone:
+                del store.packs[digest]
+            left = first.without(gone)
+            assert {piece: store.read(left, piece) for piece in left.pieces} == {
+                hash_piece(it): it for it in files if hash_piece(it) in left.pieces
+            }
+            second = store.pack([*files, *more], left)
+        assert all(store.read(second, hash_piece(it)) == it for it in [*files, *more])
+        assert {pack.digest for pack in second.packs} <= store.packs.keys()
+
+    def test_a_file_of_which_one_piece_is_lost_is_not_had(self, small):
+        store = Store()
+        pieces = [os.urandom(900) for _ in range(4)]
+        packer = Packer(Layout(), store.send)
+        for piece in pieces:
+            packer.add(hash_piece(piece), piece)
+        packer.close_file(b"f" * 32, tuple(map(hash_piece, pieces)))
+        layout = packer.finish()
+        assert layout.without(frozenset()) is layout
+        lost = layout.without({layout.packs[0].digest})
+        assert layout.has(b"f" * 32)
+        assert not lost.has(b"f" * 32)
+        assert lost.pieces_of(b"f" * 32) is None
+        assert len(lost.pieces) < len(pieces)
+        assert lost.packs == layout.packs
+
     def test_text_is_compressed_and_noise_is_not(self):
         text, noise = b"the same words again and again\n" * 4000, os.urandom(120_000)
         store = Store()
