@@ -127,3 +127,72 @@ def test_the_value_of_what_is_asked_for_is_kept_if_it_is_plain():
         "OMP_NUM_THREADS": "2",
         "OPTIMIZER": "adam",
     }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.environ = dict(os.environ)",
+        "class Mine(dict): pass\nos.environ = Mine(os.environ)",
+        "import copy; os.environ = copy.deepcopy(os.environ)",
+        "class Mine(type(os.environ)): pass\nos.environ.__class__ = Mine",
+        "os.environ.clear()",
+        "del os.environ",
+        "saved = dict(os.environ); os.environ.clear(); os.environ.update(saved)",
+    ],
+)
+def test_a_program_that_changes_what_stands_for_its_variables_runs_as_ever(record, change):
+    script = f"import os\n{change}\nos.environ = getattr(os, 'environ', {{}})\nos.environ['NEW'] = '1'\n"
+    done = record(f"{script}assert os.environ['NEW'] == '1'\nprint('done')\n")
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert done.spool.damaged == 0
+    assert not [note for note in done.spool.notes if "Error" in note]
+
+
+@pytest.mark.parametrize(
+    "copied",
+    ["copy.copy(os.environ)", "copy.deepcopy(os.environ)", "pickle.loads(pickle.dumps(dict(os.environ)))"],
+)
+def test_copies_hold_the_same_and_what_cannot_be_pickled_cannot_be_still(agent, spool_folder, copied):
+    code = (
+        f"import copy, os, pickle; it = {copied}; print(type(it).__name__, dict(it) == dict(os.environ))\n"
+        "try: pickle.dumps(os.environ); print('pickled')\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    command = [sys.executable, "-c", code]
+    said = [
+        subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+        for env in (dict(os.environ), agent_environment(agent, spool_folder, dict(os.environ)))
+    ]
+    assert said[0] == said[1]
+    assert "True" in said[0]
+
+
+def test_children_of_a_program_get_its_variables_however_they_are_started(record):
+    script = """
+import multiprocessing, os, subprocess, sys
+def ask(_): return os.environ["SET_HERE"]
+if __name__ == "__main__":
+    os.environ["SET_HERE"] = "1"
+    for kind in ("fork", "spawn"):
+        with multiprocessing.get_context(kind).Pool(1) as pool:
+            assert pool.map(ask, [0]) == ["1"]
+    code = "import os; print(os.environ['SET_HERE'])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1\\n"
+    assert os.popen("echo $SET_HERE").read() == "1\\n"
+"""
+    done = record(script)
+    assert done.returncode == 0, done.stderr
+    assert "SET_HERE" in done.spool.asked
+
+
+def test_a_copy_is_of_the_class_that_everybody_knows_and_is_not_watched(record):
+    script = """
+import copy, os
+known = type(os.environ).__mro__[1]
+for copied in (copy.copy(os.environ), copy.deepcopy(os.environ)):
+    assert type(copied) is known
+    copied.get("ONLY_IN_A_COPY")
+os.environ.get("IN_ITSELF")
+"""
+    assert asked(record, script) == {"IN_ITSELF"}

@@ -70,3 +70,39 @@ def test_a_wheel_that_cannot_be_read_needs_nothing(tmp_path: Path) -> None:
     broken.write_bytes(b"no archive")
     assert requirements_of(broken) == []
     assert requirements_of(tmp_path / "absent.whl") == []
+
+
+def test_equal_environments_have_nothing_to_exchange(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("b<2",)), ("b", "1.0", ()))
+    assert exchangeable(one, one, store) == []
+
+
+def test_what_only_one_has_and_nobody_asks_for_is_exchanged_alone(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ()), ("gone", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ()), ("new", "1.0", ()))
+    assert exchangeable(one, other, store) == [("a",), ("gone",), ("new",)]
+
+
+def test_a_need_of_what_does_not_differ_binds_nothing(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("same==1.0",)), ("same", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ("same>=1",)), ("same", "1.0", ()))
+    assert exchangeable(one, other, store) == [("a",)]
+
+
+def test_names_are_one_however_they_are_written(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("My_Lib<2",)), ("my-lib", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ()), ("my-lib", "2.0", ()))
+    assert exchangeable(one, other, store) == [("a", "my-lib")]
+
+
+def test_a_chain_of_needs_is_one_and_two_chains_are_two(tmp_path: Path, store: WheelStore) -> None:
+    names = [("a", ("b==1.0",)), ("b", ("c==1.0",)), ("c", ()), ("x", ("y==1.0",)), ("y", ()), ("z", ())]
+    one = lock(tmp_path, *((name, "1.0", needs) for name, needs in names))
+    other = lock(tmp_path, *((name, "2.0", ()) for name, _ in names))
+    assert exchangeable(one, other, store) == [("a", "b", "c"), ("x", "y"), ("z",)]
+
+
+def test_an_early_release_will_do_where_its_number_does(tmp_path: Path, store: WheelStore) -> None:
+    one = lock(tmp_path, ("a", "1.0", ("b>=1",)), ("b", "1.0", ()))
+    other = lock(tmp_path, ("a", "2.0", ()), ("b", "2.0rc1", ()))
+    assert exchangeable(one, other, store) == [("a",), ("b",)]

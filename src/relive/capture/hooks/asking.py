@@ -123,5 +123,9 @@ def _watched(kind: type[Any], asking: Asking) -> type[Any]:
             asking.walked()
             return iter(super().__iter__())
 
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            # A copy, and what cloudpickle sends to a worker, is of the class that everybody knows.
+            return object.__new__, (kind,), self.__dict__
+
     _Environ.__module__, _Environ.__qualname__ = kind.__module__, kind.__qualname__
     return _Environ
