@@ -207,11 +207,11 @@ def _pieces(counts: Sequence[float], edges: Sequence[float]) -> Iterable[tuple[f
 
 def _bar(*facts: float) -> Bar:
     count, start, end, low, span, most = facts
-    height = _HEIGHT * max(0.0, count) / most
+    height = _HEIGHT * (max(0.0, count) / most)
     return Bar(
-        round(_WIDTH * (start - low) / span, 2),
+        round(_WIDTH * ((start - low) / span), 2),
         round(_HEIGHT - height, 2),
-        round(max(0.5, _WIDTH * (end - start) / span - 0.5), 2),
+        round(max(0.5, _WIDTH * ((end - start) / span) - 0.5), 2),
         round(height, 2),
         f"{number(start)} to {number(end)}: {number(count)}",
     )

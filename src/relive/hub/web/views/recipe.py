@@ -283,7 +283,7 @@ def _hardware(seen: Observed | None) -> Group:
     }
     items = [Item(name=name, value=value, mark=_PIN) for name, value in facts.items() if value]
     isolation = f"{seen.isolation}, hermetic" if seen.hermetic else seen.isolation
-    items.append(Item(name="isolation", value=isolation, mark=_PIN if seen.hermetic else _LOOSE))
+    items.append(Item(name="isolation", value=isolation, mark=_LOOSE if seen.isolation == "none" else _PIN))
     return Group(name="Hardware", summary=machine.cpu_model or "machine", items=tuple(items))
 
 
