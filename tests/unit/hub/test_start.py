@@ -1,23 +1,28 @@
 """What a hub leaves for this machine's commands when it starts."""
 
+import copy
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from litestar import Litestar, get
 from litestar._kwargs import KwargsModel
 from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from relive.hub.app import build_api, build_pages
-from relive.hub.application import Application
+from relive.hub.application import Application, Group
 from relive.hub.build import ensure_admin_token
 from relive.hub.config import HubConfig
 from relive.hub.vault import FileVault
 from relive.services.context import Services
 from relive.services.forging import Forging
 from tests.support.bench import Bench
+from tests.support.live import PATIENCE_S, served
 
 
 def built(bench: Bench) -> list[Litestar]:
@@ -100,3 +105,49 @@ def test_a_hub_that_starts_imports_only_what_its_first_answer_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not late & set(done.stdout.split())
+
+
+def test_first_requests_in_parallel_find_one_handler_prepared_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[str] = []
+    registered = HTTPRouteHandler.on_registration
+
+    def on_registration(handler: HTTPRouteHandler, app: Litestar) -> None:
+        prepared.append(str(handler))
+        registered(handler, app)
+
+    monkeypatch.setattr(HTTPRouteHandler, "on_registration", on_registration)
+    with served(bench.services) as live:
+        prepared.clear()
+        paths = ["/api/2.0/mlflow/experiments/search?max_results=5", "/api/v1/runs?limit=1"] * 50
+        gate = threading.Barrier(len(paths))
+
+        def first(path: str) -> int:
+            gate.wait(timeout=PATIENCE_S)
+            return live.ask("GET", path).status
+
+        with ThreadPoolExecutor(len(paths)) as threads:
+            assert set(threads.map(first, paths)) == {200}
+        assert len(prepared) == len(set(prepared)) > 0, "no handler is put into a thread of a thread"
+        assert [live.ask("GET", path).status for path in paths[:2]] == [200, 200]
+
+
+def test_a_hub_answers_wrong_methods_and_unknown_addresses_before_anything_was_prepared(
+    bench: Bench,
+) -> None:
+    with served(bench.services) as live:
+        assert live.ask("DELETE", "/health").status == 405
+        assert live.ask("GET", "/api/v1/nothing").status == 404
+        assert live.ask("GET", "/api/2.0/mlflow/nothing").status == 501
+        assert live.ask("GET", "/health").status == 200
+
+
+def test_a_group_is_made_for_one_application_and_needs_no_copy() -> None:
+    @get("/one", sync_to_thread=False)
+    def one() -> str:
+        return "one"
+
+    group = Group("/group", route_handlers=[one])
+    assert copy.deepcopy(group) is group
+    assert [route.path for route in Application([group]).routes if "one" in route.path] == ["/group/one"]
