@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, ColumnElement, Connection, Index, MetaData, Table, TextClause, event
 
 from relive.stores.sql.columns import (
     FLOAT,
@@ -105,3 +105,16 @@ def real(called: str, *, nullable: bool = False) -> Column[float]:
 def span() -> tuple[Column[float], ...]:
     """Make the three times of what is created, started and ended."""
     return real("created_at"), real("started_at", nullable=True), real("ended_at", nullable=True)
+
+
+def partial_on_postgres(of: Table, index: Index, where: ColumnElement[bool] | TextClause) -> None:
+    """Make an index of a table partial on PostgreSQL, too.
+
+    Said where the index is made, `postgresql_where` would import PostgreSQL's dialect for everyone, which
+    takes a fifth of a second.
+    """
+
+    @event.listens_for(of, "before_create")
+    def _say(_table: Table, connection: Connection, **_options: Any) -> None:
+        if connection.dialect.name == "postgresql":
+            index.dialect_options["postgresql"]["where"] = where

@@ -5,7 +5,18 @@ from sqlalchemy import text as sql
 
 from relive.core.trace import AssessmentKind, TraceState
 from relive.stores.sql.columns import FLOAT, OptionalWords
-from relive.stores.sql.tables.base import choice, flag, json, key, name, real, table, text, whole
+from relive.stores.sql.tables.base import (
+    choice,
+    flag,
+    json,
+    key,
+    name,
+    partial_on_postgres,
+    real,
+    table,
+    text,
+    whole,
+)
 from relive.stores.sql.tables.runs import INDEXED_LETTERS
 
 
@@ -96,13 +107,10 @@ assessments = table(
 # name has no room in PostgreSQL's index.
 SHOWS_ISSUE = sql(f"assessments.kind = '{AssessmentKind.ISSUE}' AND length(assessments.name) <= 64")
 _SHOWS_ISSUE = sql(f"kind = '{AssessmentKind.ISSUE}' AND length(name) <= 64")
-Index(
-    "assessments_issue",
-    assessments.c.name,
-    assessments.c.trace_id,
-    sqlite_where=_SHOWS_ISSUE,
-    postgresql_where=_SHOWS_ISSUE,
+_shows_issue = Index(
+    "assessments_issue", assessments.c.name, assessments.c.trace_id, sqlite_where=_SHOWS_ISSUE
 )
+partial_on_postgres(assessments, _shows_issue, _SHOWS_ISSUE)
 run_traces = table(
     "run_traces",
     key("run_id"),

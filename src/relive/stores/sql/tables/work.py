@@ -1,16 +1,11 @@
 """Tables of pipelines and of the queue."""
 
-from typing import Any
-
 from sqlalchemy import (
     Column,
     Computed,
-    Connection,
     ForeignKey,
     Index,
-    Table,
     UniqueConstraint,
-    event,
 )
 
 from relive.core.job import JobKind, JobState
@@ -22,6 +17,7 @@ from relive.stores.sql.tables.base import (
     json,
     key,
     name,
+    partial_on_postgres,
     real,
     serial,
     span,
@@ -136,12 +132,6 @@ claimable = Index(
 )
 
 
-@event.listens_for(jobs, "before_create")
-def _partial_on_postgres(_table: Table, connection: Connection, **_options: Any) -> None:
-    # Said above, `postgresql_where` would import PostgreSQL's dialect, a fifth of a second, for everyone.
-    if connection.dialect.name == "postgresql":
-        claimable.dialect_options["postgresql"]["where"] = jobs.c.claimable_at.is_not(None)
-
-
+partial_on_postgres(jobs, claimable, jobs.c.claimable_at.is_not(None))
 locks = table("locks", key("name"), text("owner"), real("lease_until"), real("lease_s"), rowid=False)
 pools = table("pools", key("name"), text("executor"), json("config"), whole("slots"))
