@@ -32,6 +32,10 @@ _IGNORED_FOLDERS: Final = frozenset(
         *("mlruns", "wandb", ".dvc", ".relive"),
     }
 )
+# Tools make them of the code itself, by running it: whether they are there yet is no input.
+_MADE_OF_CODE: Final = frozenset(
+    ("__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints")
+)
 _IGNORED_ENDINGS: Final = (".pyc", ".pyo", ".swp", "~", ".DS_Store", ".egg-info")
 
 
@@ -127,9 +131,11 @@ def snapshot_code(folder: Path) -> CodeSnapshot:
 def _add_worktree(sorter: "_Sorter", tree: WorkTree, prefix: str) -> bool:
     """Add the files of a work tree and of its submodules; say whether any differs from its commit."""
     sorter.add((prefix + path for path in tree.tracked), tracked=True)
-    sorter.add((prefix + path for path in tree.untracked), tracked=False)
+    untracked = (prefix + path for path in tree.untracked)
+    sorter.add((path for path in untracked if not _is_made_of_code(path)), tracked=False)
     for path in tree.ignored:
-        sorter.withhold(prefix + path.rstrip("/"), "ignored by git")
+        if not _is_made_of_code(path):
+            sorter.withhold(prefix + path.rstrip("/"), "ignored by git")
     dirty = tree.dirty
     for path, wanted in tree.submodules.items():
         place = tree.root / path
@@ -250,7 +256,8 @@ def _walk(folder: Path, sorter: _Sorter) -> Iterator[str]:
         prefix = "" if here == "." else f"{here}/"
         for name in [name for name in folders if _is_ignored(top, name)]:
             folders.remove(name)
-            sorter.withhold(prefix + name, "ignored by default")
+            if not _is_made_of_code(name):
+                sorter.withhold(prefix + name, "ignored by default")
         linked = [name for name in folders if os.path.islink(os.path.join(top, name))]
         for name in sorted([*files, *linked]):
             if name.endswith(_IGNORED_ENDINGS):
@@ -259,6 +266,11 @@ def _walk(folder: Path, sorter: _Sorter) -> Iterator[str]:
             if count > MOST_FILES:
                 _refuse(folder)
             yield prefix + name
+
+
+def _is_made_of_code(path: str) -> bool:
+    parts = path.rstrip("/").split("/")
+    return not _MADE_OF_CODE.isdisjoint(parts) or parts[-1].endswith((".pyc", ".pyo"))
 
 
 def _is_ignored(top: str, name: str) -> bool:

@@ -169,7 +169,12 @@ def _look(asked: HandRun, blobs: BlobClient, hashes: HashCache) -> _World:
     # What an earlier run left in the place of its results is not this one's code.
     results = [path for path in _rooted(asked.expected, snapshot.workdir).paths if path != ROOT]
     kept = tuple(file for file in snapshot.files if not any(is_within(file.path, path) for path in results))
-    snapshot = replace(snapshot, files=kept)
+    left = {
+        path: why
+        for path, why in snapshot.withheld.items()
+        if not any(is_within(path, result) for result in results)
+    }
+    snapshot = replace(snapshot, files=kept, withheld=left)
     files = read_manifest(snapshot.root, [file.path for file in snapshot.files], hashes)
     code = blobs.put_tree(snapshot.root, files)
     data: list[DataInput] = []

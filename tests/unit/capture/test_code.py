@@ -322,3 +322,18 @@ def test_the_list_of_what_is_withheld_is_bounded(repo, monkeypatch):
     withheld = snapshot_code(repo).withheld
     assert len(withheld) == 4
     assert withheld["…"] == "3 more"
+
+
+@pytest.mark.parametrize("is_git", [True, False])
+def test_what_tools_make_of_the_code_is_no_part_of_it_and_not_even_named(tmp_path, is_git):
+    (tmp_path / "train.py").write_text("x")
+    if is_git:
+        subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+        (tmp_path / ".gitignore").write_text(".mypy_cache\n")
+    before = snapshot_code(tmp_path)
+    for path in ("__pycache__/a.cpython-311.pyc", "pkg/__pycache__/b.pyc", ".mypy_cache/x", "old.pyc"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("y")
+    after = snapshot_code(tmp_path)
+    assert [file.path for file in after.files] == [file.path for file in before.files]
+    assert after.withheld == before.withheld
