@@ -291,7 +291,6 @@ def test_outside_git_the_folder_is_the_tree_without_what_tools_make(tmp_path):
         ".env": "name of a secret (.env)",
         "my-env": "ignored by default",
         "node_modules": "ignored by default",
-        "src/__pycache__": "ignored by default",
     }
     assert (snapshot.commit, snapshot.workdir) == ("", ".")
 
