@@ -16,11 +16,16 @@ stages:
   train:
     cmd: python3 train.py
     deps: [{deps}]
+    params: ["params.json:lr"]
     outs: [model.txt]
     {hermetic}
 """
 FILES = {
-    "train.py": "import helper\nopen('model.txt', 'w').write(str(helper.A))\nprint('trained')\n",
+    "params.json": '{"lr": 0.1, "seed": 1}',
+    "train.py": (
+        "import helper\nopen('params.json').read()\n"
+        "open('model.txt', 'w').write(str(helper.A))\nprint('trained')\n"
+    ),
     "helper.py": "A = 1\n",
 }
 

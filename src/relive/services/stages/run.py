@@ -164,6 +164,7 @@ def _work(
         deps=tuple(item.data for item in inputs),
         outs=spec.outs,
         params=params,
+        params_files=spec.params,
         metrics_files=spec.metrics,
         plots=spec.plots,
         junit=spec.junit,
