@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, settings
 from tests.postgres import PostgresServer, find_binaries, running_server
 
 # A deadline would measure the machine; an example that hangs is ended by pytest's own timeout.
-settings.register_profile("relive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# CI tries the same examples each time, so that its word is about the change; everyone else tries new ones.
+settings.register_profile(
+    "relive",
+    deadline=None,
+    derandomize=os.environ.get("RELIVE_CI") == "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("relive")
 
 # Started in the background of a script, pytest and all that it starts ignore Ctrl-C; some tests press it.

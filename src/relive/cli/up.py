@@ -12,7 +12,14 @@ import click
 
 from relive import settings
 from relive.cli.output import err
-from relive.client.credentials import HubAddress, announce_hub, find_token, store_token, withdraw_hub
+from relive.client.credentials import (
+    HubAddress,
+    announce_hub,
+    find_token,
+    local_hub,
+    store_token,
+    withdraw_hub,
+)
 
 if TYPE_CHECKING:
     from relive.hub.config import HubConfig
@@ -95,7 +102,8 @@ def up(
         run_hub(
             config,
             known_token=find_token(config.local_url),
-            on_ready=lambda token: _announce(config, token, at_end),
+            on_token=lambda token: _keep(config, token, at_end),
+            on_ready=lambda: _announce(config),
             ends_jobs=lambda running: _ends_jobs(running, keep),
         )
     err.print("The hub has stopped.")
@@ -124,18 +132,23 @@ def _ends_jobs(running: int, keep: bool | None) -> bool:
         return False
 
 
-def _announce(config: "HubConfig", token: str, at_end: ExitStack) -> None:
-    gc.freeze()
-    gc.enable()
+def _keep(config: "HubConfig", token: str, at_end: ExitStack) -> None:
+    """Let this machine's commands find the hub: whoever waits for its first answer goes on at once."""
     # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
     for address in {config.local_url, config.url}:
         store_token(address, token)
     own = HubAddress(address=config.local_url, pid=os.getpid())
-    spoken_with = announce_hub(own)
+    announce_hub(own)
     at_end.callback(withdraw_hub, own)
+
+
+def _announce(config: "HubConfig") -> None:
+    gc.freeze()
+    gc.enable()
     # By click: Rich would have to be imported before the first request is answered.
     click.echo(f"relive is up at {click.style(config.url, bold=True)}   (log in: relive open)")
-    if spoken_with.address != config.local_url:
+    spoken_with = local_hub()
+    if spoken_with and spoken_with.address != config.local_url:
         click.echo(f"Another hub runs here: commands speak with {spoken_with.address}, with this one if")
         click.echo(f"  export RELIVE_HUB={config.url}")
     click.echo("Ctrl-C stops the hub; jobs and endpoints that run go on and are taken up again.")

@@ -65,7 +65,7 @@ def local_hub() -> HubAddress | None:
 
 
 def announce_hub(hub: HubAddress) -> HubAddress:
-    """Write `hub.json`; a hub does it last, when it answers.
+    """Write `hub.json`; a hub does it last, before its first answer.
 
     Returns:
         The hub that commands of this machine speak with: another one, if it was there before and lives.

@@ -263,7 +263,8 @@ def run_hub(
     config: HubConfig,
     *,
     known_token: str,
-    on_ready: Callable[[str], None],
+    on_token: Callable[[str], None],
+    on_ready: Callable[[], None],
     ends_jobs: Callable[[int], bool] = lambda _running: False,
 ) -> None:
     """Run a hub until it is asked to end.
@@ -271,7 +272,8 @@ def run_hub(
     Args:
         config: How.
         known_token: The admin's token this machine holds, if any.
-        on_ready: Called once with the admin's token when the hub answers.
+        on_token: Called once with the admin's token, before the hub answers.
+        on_ready: Called once when it answers.
         ends_jobs: Asked at the end, if jobs or endpoints run (how many), whether they are to end as well.
 
     Raises:
@@ -282,7 +284,7 @@ def run_hub(
         services = build_services(config)
         token = ensure_admin_token(services, known_token, lambda text: _is_good(services, text))
         hub = Hub(config, services)
-        asyncio.run(_serve(hub, listener, lambda: on_ready(token), ends_jobs))
+        asyncio.run(_serve(hub, listener, lambda: on_token(token), on_ready, ends_jobs))
 
 
 def listen(config: HubConfig) -> socket.socket:
@@ -306,7 +308,11 @@ def listen(config: HubConfig) -> socket.socket:
 
 
 async def _serve(
-    hub: Hub, listener: socket.socket, on_ready: Callable[[], None], ends_jobs: Callable[[int], bool]
+    hub: Hub,
+    listener: socket.socket,
+    on_answering: Callable[[], None],
+    on_ready: Callable[[], None],
+    ends_jobs: Callable[[int], bool],
 ) -> None:
     config = hub.config
     server = uvicorn.Server(
@@ -327,6 +333,7 @@ async def _serve(
         # uvicorn raises the signal again once it has ended: its default would kill us before the rest has.
         signal.signal(number, lambda *_: None)
     await hub.start()
+    on_answering()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has only a flag

@@ -28,16 +28,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("without_collection")
 def test_garbage_is_looked_for_again_but_not_in_what_the_start_made(home: Path) -> None:
-    with ExitStack() as at_end:
-        up._announce(HubConfig(data_dir=home, port=7001), "rlv_1", at_end)
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > 0
+    up._announce(HubConfig(data_dir=home, port=7001))
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 @pytest.mark.usefixtures("without_collection")
 def test_the_address_is_said_and_kept(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with ExitStack() as at_end:
-        up._announce(HubConfig(data_dir=home, port=7001), "rlv_1", at_end)
+        up._keep(HubConfig(data_dir=home, port=7001), "rlv_1", at_end)
+        up._announce(HubConfig(data_dir=home, port=7001))
         assert json.loads((home / "tokens.json").read_bytes())["tokens"] == {"http://127.0.0.1:7001": "rlv_1"}
         assert "7001" in (home / "hub.json").read_text()
     first, *_, last = capsys.readouterr().out.splitlines()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relive.capture.hooks.points import Points
@@ -169,6 +169,7 @@ def test_what_hooks_wrote_is_read_as_relive_reads_it(tmp_path: Path) -> None:
 
 
 @given(tail=st.binary(max_size=64))
+@example(tail=b"}")  # JSON, though not the whole record
 def test_a_torn_segment_gives_what_is_whole(tmp_path_factory: pytest.TempPathFactory, tail: bytes) -> None:
     folder = tmp_path_factory.mktemp("spool")
     head = struct.pack("<8sIIQ", b"relive\0P", 1, 1, 24)

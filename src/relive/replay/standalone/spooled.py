@@ -8,6 +8,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -50,12 +51,13 @@ def read_spool(folder: Path) -> Spooled:
             if record.get("t") == "start":
                 who = (record.get("pid"), record.get("ppid"), tuple(record.get("argv", ())))
                 ranks.setdefault(who, str(record.get("rank", "")))
-            elif record.get("t") == "step":
-                processes.setdefault(who, []).append(_step(record))
-            elif record.get("t") == "metric":
-                _take(
-                    last, record["k"], int(record.get("s", 0)), float(record.get("w", 0)), float(record["v"])
-                )
+                continue
+            # A full disk tears lines: what is left of one may be JSON and still not all of a record.
+            with suppress(KeyError, TypeError, ValueError):
+                if record.get("t") == "step":
+                    processes.setdefault(who, []).append(_step(record))
+                elif record.get("t") == "metric":
+                    _take(last, *_point(record))
     for path in sorted(folder.glob("*.points")):
         for key, step, at, value in _points(path.read_bytes()[:_LARGEST]):
             _take(last, key, step, at, value)
@@ -91,6 +93,10 @@ def _step(record: dict[str, Any]) -> Step:
     }
 
 
+def _point(record: dict[str, Any]) -> tuple[str, int, float, float]:
+    return record["k"], int(record.get("s", 0)), float(record.get("w", 0)), float(record["v"])
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_bytes().splitlines():
         try:
@@ -119,8 +125,10 @@ def _points(data: bytes) -> Iterator[tuple[str, int, float, float]]:
             if at + _DEFINITION.size > len(data):
                 return
             _, length, _ = _DEFINITION.unpack_from(data, at)
-            shapes.append(tuple(json.loads(data[at + _DEFINITION.size : at + _DEFINITION.size + length])))
-            at += _DEFINITION.size + length + _HEAD.size
+            begin, at = at + _DEFINITION.size, at + _DEFINITION.size + length + _HEAD.size
+            if at > len(data):
+                return
+            shapes.append(tuple(json.loads(data[begin : begin + length])))
         elif 0 < head - _DEFINE <= len(shapes):
             names = shapes[head - _DEFINE - 1]
             layout = struct.Struct(f"<Iqd{len(names)}dI")
