@@ -4,16 +4,19 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 
 import click
 
 from relive import __version__, settings
+from relive.capture.recorder import landlock
 from relive.cli.output import escape, json_option, out, print_json
 from relive.client.credentials import find_hub
 from relive.client.hub import connect
 from relive.errors import ReliveError
+from relive.runner.supervisor import start_line
 
 Check = tuple[str, bool, str]
 
@@ -42,12 +45,7 @@ def _machine() -> Iterator[Check]:
     git = shutil.which("git")
     yield "git", git is not None, git or "not found: install git"
     yield "uv", *_uv()
-    sandbox = shutil.which("bwrap")
-    yield (
-        "sandbox",
-        True,
-        f"{sandbox or 'bubblewrap not found'}; stages run without isolation in this version",
-    )
+    yield "walls", True, _walls()
     home = os.path.abspath(settings.home())
     existing = home
     while not os.path.exists(existing):
@@ -59,6 +57,26 @@ def _machine() -> Iterator[Check]:
         free > reserve,
         f"{free / 2**30:.1f} GiB free for {home} (RELIVE_RESERVE_MIB keeps {reserve >> 20} MiB)",
     )
+
+
+def _walls() -> str:
+    """Say what holds a hermetic run here; a kernel that has less is told of, and no fault."""
+    wall = landlock.version()
+    why = _no_recorder()
+    kernel = f"Landlock {wall}" if wall else "no Landlock"
+    if not why:
+        rest = "" if wall else ": it keeps honest programs honest, and is no border for others"
+        return f"{kernel}, seccomp user notification: every open is recorded, hermetic stages are held{rest}"
+    hold = (
+        "Landlock alone holds hermetic stages, folder by folder" if wall else "hermetic stages are not held"
+    )
+    return f"{kernel}, no seccomp user notification ({why}): only Python's opens are recorded, {hold}"
+
+
+def _no_recorder() -> str:
+    """Say why opens cannot be recorded here; empty if they can."""
+    tried = subprocess.run(start_line("capture.recorder.seccomp"), capture_output=True, text=True)
+    return tried.stderr.strip().rpartition("\n")[2] if tried.returncode else ""
 
 
 def _uv() -> tuple[bool, str]:

@@ -89,6 +89,18 @@ def install(known: Calls, *, hermetic: bool = False) -> int:
     raise _error()
 
 
+def main(_: list[str]) -> str | None:
+    """Try the filter, in a process that is for nothing else; give why it cannot be had."""
+    known = calls()
+    if known is None:
+        return f"its system calls on {platform.machine()} are not known"
+    try:
+        install(known)
+    except OSError as error:
+        return error.strerror
+    return None
+
+
 def hand_over(receiver: socket.socket, *, hermetic: bool = False) -> None:
     """Install the filter, and hand the socket's other end the descriptor, or a sentence why there is none.
 
