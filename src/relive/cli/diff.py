@@ -8,9 +8,10 @@ import click
 from relive.cli.output import escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
 from relive.core.compare import parted
+from relive.core.diff import RunDiff
 from relive.core.facts import Difference, FactGroup
 from relive.core.ids import short_id
-from relive.replay.diff import RunDiff, code_diff, diff_runs, load_side
+from relive.replay.diff import code_diff, diff_runs, load_side
 
 _SHOWN: Final = 12
 _WIDTH: Final = 48

@@ -1,8 +1,14 @@
 """The answer to why two runs came out differently, as a record."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
+
+# The artifact that holds an answer, and the tags of its run: the two runs that it is about.
+ANSWER: Final = "why.json"
+BEFORE_TAG: Final = "relive.why.before"
+AFTER_TAG: Final = "relive.why.after"
 
 
 class WhyStatus(StrEnum):

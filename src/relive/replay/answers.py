@@ -1,20 +1,14 @@
 """The answer to why, kept on the hub: a run of its own, whose report is an artifact."""
 
-from typing import Final
-
 import msgspec
 
 from relive.client.hub import HubClient
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.causes import WhyReport, WhyStatus
+from relive.core.causes import AFTER_TAG, ANSWER, BEFORE_TAG, WhyReport, WhyStatus
 from relive.core.ids import short_id
 from relive.core.run import Artifact, Metric, RunStatus
 from relive.wire.jobs import StageReport
 from relive.wire.runs import CreatedRun, CreateRun
-
-ANSWER: Final = "why.json"
-BEFORE_TAG: Final = "relive.why.before"
-AFTER_TAG: Final = "relive.why.after"
 
 
 def keep_answer(report: WhyReport, project: str, hub: HubClient) -> CreatedRun:

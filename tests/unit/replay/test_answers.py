@@ -8,10 +8,10 @@ import pytest
 
 from relive.client.hub import HubClient
 from relive.client.transport import Transport
-from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
+from relive.core.causes import AFTER_TAG, ANSWER, BEFORE_TAG, Cause, Tried, WhyReport, WhyStatus
 from relive.core.run import RunStatus
 from relive.errors import HubRefused
-from relive.replay.answers import AFTER_TAG, ANSWER, BEFORE_TAG, keep_answer
+from relive.replay.answers import keep_answer
 from tests.support.bench import open_bench, quick_folder
 from tests.support.live import served
 

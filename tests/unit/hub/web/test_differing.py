@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from relive.core.artifact import Manifest, ManifestEntry
-from relive.core.causes import Cause, Cleared, MetricChange, Tried, WhyReport, WhyStatus
+from relive.core.causes import ANSWER, Cause, Cleared, MetricChange, Tried, WhyReport, WhyStatus
 from relive.core.run import Artifact
 from relive.errors import NotFound
 from relive.hub.web.views.differing import get_diff, get_why
 from relive.hub.web.views.run import get_head
-from relive.services.differing import ANSWER, find_answer
+from relive.services.differing import find_answer
 from tests.support.bench import Bench, open_bench, quick_folder
 from tests.support.live import LiveHub, served
 

@@ -116,16 +116,17 @@ def get_diff(services: Services, before_id: str, after_id: str) -> DiffPage:
     """
     store = services.store
     one, other = store.get_run(before_id), store.get_run(after_id)
-    found = differ(services, one, other)
+    shown = differ(services, one, other)
+    found = shown.found
     before, after = run_lines(services, [one, other])
     return DiffPage(
         project=store.get_project(one.project_id).name,
         before=before,
         after=after,
         groups=tuple(_groups(found.inputs)),
-        metrics=tuple(_change(*it) for it in found.metrics),
-        code=tuple((_kind(line), line) for line in found.code),
-        is_cut=found.is_cut,
+        metrics=tuple(_change(it.key, it.before, it.after) for it in found.metrics),
+        code=tuple((_kind(line), line) for line in shown.code),
+        is_cut=shown.is_cut,
         command=f"relive why {short_id(one.id)} {short_id(other.id)}",
         answers=run_lines(services, list_answers(services, one, other)),
         parted=parted(found.steps) if found.steps is not None else "",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from markupsafe import Markup
 
+from relive.core.causes import ANSWER
 from relive.core.ids import short_id
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus, TestReport
@@ -18,7 +19,6 @@ from relive.hub.web.views.columns import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, number, size
 from relive.services.context import Services
 from relive.services.curating import NOTE
-from relive.services.differing import ANSWER
 from relive.services.runs import get_detail
 from relive.wire.hub import RunDetail
 
