@@ -32,6 +32,7 @@ N_RUNS = 60
 LIMITS = (10**6, -1, 10)
 KEYS = ("a", "b c", "none")
 TEXTS = ("", "a", "ab", "a b", "A_", "50%", "x*[y]", "été", 'qu"ote', "back\\slash", "z" * 300)
+LONGER = ("z" * 300 + "a", "z" * 300 + "\n", "z" * 199 + '"\\', "\\u0000", "a\tb", "é" * 250)
 PATTERNS = ("%", "", "a%", "A%", "_b", "%b%", "a_b", "5_\\%", "50%", "x*[y]", "É%", "%\\%", "z%", '%"%')
 NUMBERS = (-1.0, 0.0, 0.5, 1.0, 1e300, math.inf, -math.inf)
 
@@ -63,9 +64,9 @@ def make_run(store: SqlStore, experiments: list[str], dice: random.Random) -> Kn
         if dice.random() < 0.7:
             known.metrics[key] = dice.choice([*NUMBERS, math.nan])
         if dice.random() < 0.7:
-            known.params[key] = dice.choice([*TEXTS, 0.5, True, None, 7])
+            known.params[key] = dice.choice([*TEXTS, *LONGER, 0.5, True, None, 7])
         if dice.random() < 0.7:
-            known.tags[key] = dice.choice(TEXTS)
+            known.tags[key] = dice.choice(TEXTS + LONGER)
     store.record_metrics(run.id, [Metric(key, value) for key, value in known.metrics.items()])
     store.record_params(run.id, known.params)
     store.set_tags(run.id, known.tags)
@@ -180,7 +181,7 @@ PAIRS = [
     condition
     for side in (Side.PARAM, Side.TAG)
     for condition in (
-        compared(side, KEYS, "= !=", (*TEXTS, "0.5", "true", "7")),
+        compared(side, KEYS, "= !=", (*TEXTS, *LONGER, "0.5", "true", "7")),
         compared(side, KEYS, "LIKE ILIKE", PATTERNS),
         st.builds(
             Comparison,
@@ -254,6 +255,8 @@ INDEXED = [
     ("a prefix", "tags.a LIKE 'x%'", "start_time DESC"),
     ("a metric", "metrics.a > 1", "start_time DESC"),
     ("by a metric", "tags.a = 'x'", "metrics.a DESC, start_time DESC"),
+    ("by a param", "tags.a = 'x'", "params.a DESC, start_time DESC"),
+    ("by a tag", "params.a = 'x'", "tags.a, start_time DESC"),
     ("any of two", "params.a = 'x' OR params.b = 'y'", "start_time DESC"),
     ("a status", "status = 'running'", "start_time DESC"),
     ("since", "start_time > 5", "start_time DESC"),
@@ -299,7 +302,10 @@ def test_no_way_walks_a_table(planned, monkeypatch, what, text, order, n_experim
     assert not walks, steps
 
 
-@pytest.mark.parametrize("order", ["start_time DESC", "metrics.a DESC, start_time DESC"])
+@pytest.mark.parametrize(
+    "order",
+    ["start_time DESC", *(f"{by}, start_time DESC" for by in ("metrics.a DESC", "params.a", "tags.a DESC"))],
+)
 def test_a_page_in_the_order_of_an_index_sorts_nothing_but_equals(planned, monkeypatch, order):
     monkeypatch.setattr(sql_search, "FEW", -1)
     store, run = planned

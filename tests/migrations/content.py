@@ -143,6 +143,7 @@ def _fill_run(store: Store, project_id: str) -> None:
         failure=FailureReason.OOM,
         usage=ResourceUse(1.5, 0.5, 2**33),
         tainted=True,
+        heard_at=START - 60.0,
     )
     store.create_run(run)
     points = [Metric("acc", 0.1 * step, step, START + step) for step in range(3)]
@@ -154,7 +155,7 @@ def _fill_run(store: Store, project_id: str) -> None:
     while store.pack_metrics():
         pass
     store.record_metrics(RUN, [Metric("many", 1.5, 7, START)], fence=1)
-    store.record_params(RUN, {"lr": 0.1, "layers": [3, None]}, fence=1)
+    store.record_params(RUN, {"lr": 0.1, "layers": [3, None], "note": 'a"\0\\'}, fence=1)
     store.set_tags(RUN, {"note": "täg"}, fence=1)
     store.record_artifact(
         Artifact(run_id=RUN, path="model", manifest="m", size_bytes=2**40, files=2), fence=1

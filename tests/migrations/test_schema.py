@@ -25,7 +25,7 @@ def database(request, tmp_path):
 
 
 def run_migrations(database: Database, revision: str = "head") -> None:
-    with database.engine.begin() as connection:
+    with database.write() as connection:
         upgrade(connection, revision)
 
 
@@ -59,8 +59,14 @@ def test_the_migrations_make_what_the_tables_module_declares(database, declared)
 def test_alembic_sees_no_difference_either(database):
     run_migrations(database)
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION.name})
+        opts = {"version_table": VERSION.name, "include_object": _is_comparable}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, METADATA) == []
+
+
+def _is_comparable(_thing, name, *_):
+    """Tell whether Alembic can read an index; of this one PostgreSQL writes CASE and casts in other words."""
+    return name != "params_key_shown"
 
 
 def test_each_migration_goes_down_and_up_again(database, declared):
@@ -69,12 +75,12 @@ def test_each_migration_goes_down_and_up_again(database, declared):
     for revision in revisions:
         run_migrations(database, revision)
         before = schema(database)
-        with database.engine.begin() as connection:
+        with database.write() as connection:
             downgrade(connection, "-1")
         run_migrations(database, revision)
         assert schema(database) == before
     assert schema(database) == declared
-    with database.engine.begin() as connection:
+    with database.write() as connection:
         downgrade(connection, "base")
     with database.read() as connection:
         assert not set(METADATA.tables) & _tables(connection)
@@ -91,7 +97,7 @@ def test_revisions_are_numbered_files_in_one_line():
 
 def test_a_database_of_a_later_relive_is_left_alone(database):
     prepare(database)
-    with database.engine.begin() as connection:
+    with database.write() as connection:
         connection.execute(VERSION.update().values(version_num="9999"))
     before = schema(database)
     with pytest.raises(DatabaseTooNew) as caught:
@@ -101,7 +107,7 @@ def test_a_database_of_a_later_relive_is_left_alone(database):
 
 
 def test_another_programs_tables_are_left_alone(database):
-    with database.engine.begin() as connection:
+    with database.write() as connection:
         connection.exec_driver_sql("CREATE TABLE runs (id INTEGER)")
     before = schema(database)
     with pytest.raises(DatabaseUnreachable, match=r"another program.*runs"):

@@ -117,6 +117,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         superseded_by: The run that took over after its lease was lost.
         tainted: A declared input changed while it ran.
         deleted_at: When it was put aside; it can be restored until it is purged.
+        heard_at: When its process last said that it goes on, by the hub's clock, to about a minute; None
+            if nothing says so of it: a job's runner speaks for the job, MLflow's clients never do.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
     deleted_at: float | None = None
+    heard_at: float | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):

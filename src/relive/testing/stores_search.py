@@ -7,6 +7,7 @@ import pytest
 from relive.core import search_grammars as grammars
 from relive.core.dataset import DatasetUse, LoggedDataset
 from relive.core.run import Metric, RunKind, RunStatus
+from relive.core.search import Comparison, Field, Side
 from relive.core.search_parser import parse_filter, parse_orders
 from relive.errors import InvalidInput
 from relive.ports.search import Search, View
@@ -149,6 +150,47 @@ class SearchContract:
             if not after:
                 break
         assert "".join(names) == found
+
+    @pytest.mark.parametrize("direction", ["", " DESC"])
+    def test_params_are_ordered_by_all_that_they_show(self, store: Store, direction: str) -> None:
+        long = "é" * 250
+        values = [
+            "",
+            '"',
+            "10",
+            7,
+            "9",
+            "a\tb",
+            "a b",
+            "a\\u0000",
+            "a\\u0002",
+            long,
+            long + "\n",
+            long + " x",
+        ]
+        shown = sorted(values, key=lambda value: str(value).encode(), reverse=bool(direction))
+        runs = {value: a_run(store) for value in reversed(values)}
+        for value, run in runs.items():
+            store.record_params(run.id, {"p": value})
+        without = a_run(store)
+        found, after = [], ""
+        orders = parse_orders([f"params.p{direction}"], grammars.OWN_RUNS)
+        while len(found) <= len(values):
+            page = store.search_runs(Search(orders=orders, limit=1, after=after))
+            found += [run.id for run in page.runs]
+            after = page.next
+        assert found == [*(runs[value].id for value in shown), without.id]
+        assert not after
+
+    def test_a_param_with_nul_is_found_and_ordered(self, store: Store) -> None:
+        for name, value in (("a", "x\0y"), ("b", "x\\u0000y"), ("c", "x"), ("d", {"k": "\0"})):
+            store.record_params(a_run(store, name=name).id, {"p": value})
+        assert _names(store, order="params.p") == ["c", "a", "b", "d"]
+        assert _names(store, order="params.p DESC") == ["d", "b", "a", "c"]
+        field = Field(Side.PARAM, "p")
+        for value, name in (("x\0y", "a"), ("x\\u0000y", "b")):
+            found = store.search_runs(Search(condition=Comparison(field, "=", value)))
+            assert [run.name for run in found.runs] == [name]
 
     def test_a_search_stays_within_its_scope(self, store: Store) -> None:
         _fill(store)

@@ -16,6 +16,7 @@ from relive.stores.sql.conditions import where
 from relive.stores.sql.part import StorePart, chunks
 from relive.stores.sql.run_pages import has_words, is_deleted
 from relive.stores.sql.search_fields import TEXTS, RunFields
+from relive.stores.sql.shown import Shown
 from relive.stores.sql.tables.runs import metric_series, params, runs, tags
 
 _GROUPED: Final = ("name", "kind", "stage", "actor", "commit", "command")
@@ -87,7 +88,7 @@ class SqlRunTables(StorePart):
         """Give the value that runs are grouped by, and the table that it is looked up in."""
         if by.side in (Side.PARAM, Side.TAG):
             table = _VALUES[by.side].table.alias("grouped")
-            value = RunFields(self._db).param_text(table.c.value) if by.side is Side.PARAM else table.c.value
+            value = Shown(table.c.value) if by.side is Side.PARAM else table.c.value
             return value, (table, and_(table.c.run_id == runs.c.id, table.c.key == by.key))
         if by.side is Side.ATTRIBUTE and by.key == "state":
             return cast(runs.c.status, TEXT), None

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from relive.errors import DatabaseTooNew, DatabaseUnreachable
-from relive.stores.sql.engine import Database
+from relive.stores.sql.engine import Database, begin_writing
 from relive.stores.sql.faults import translated
 from relive.stores.sql.tables import (
     datasets,
@@ -38,7 +38,7 @@ from relive.stores.sql.tables import (
 from relive.stores.sql.tables.base import METADATA
 
 # The files in migrations/versions, oldest first; a test holds the two together.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 HEAD: Final = REVISIONS[-1]
 # All tables are known to METADATA once their modules are imported.
 TABLE_MODULES: Final = (datasets, evaluation, hub, keeping, models, review, runs, traces, tracking, work)
@@ -81,8 +81,10 @@ def prepare(database: Database) -> None:
 
 def _bring_up(connection: Connection, name: str, *, is_sqlite: bool) -> None:
     """Change the schema in one transaction, after waiting for whoever else is at it."""
-    with connection.begin():  # on SQLite this takes the write lock
-        if not is_sqlite:
+    with connection.begin():
+        if is_sqlite:
+            begin_writing(connection)
+        else:
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         found = _version(connection)  # again: another hub may have done it meanwhile
         if found is None:

@@ -53,7 +53,7 @@ class _RunSearch:
         self.search = search
         self.wanted = conjuncts(search.condition)
         self.orders = _complete(search.orders)
-        self.terms = [term_of(order, fields) for order in self.orders]
+        self.terms = [term_of(order) for order in self.orders]
 
     def page(self) -> RunPage:
         order, keys = ", ".join(map(_called, self.orders)), sorted_part(self.terms).keys
@@ -103,6 +103,8 @@ class _RunSearch:
         if leading.side is Side.METRIC:
             return self._along_metric(self.terms[0], leading.key)
         leaves = [where(condition, self.fields.leaf) for condition in self.wanted]
+        if self.terms[0].joined is not None:
+            return walked_parts(self.terms), [*self._scope(indexed=False), *leaves]
         if self._is_walked():
             by_index = self._scope_kind() != "experiments"
             return walked_parts(self.terms), [*self._scope(indexed=by_index), *leaves]
@@ -116,7 +118,7 @@ class _RunSearch:
             is_here = isinstance(it, Comparison) and it.field == Field(Side.METRIC, key)
             (here if is_here else other).append(it)
         leaves = [where(condition, self.fields.leaf) for condition in other]
-        asked = [self.fields.last_value(term.value, it) for it in here if isinstance(it, Comparison)]
+        asked = [self.fields.last_value(term.values[0], it) for it in here if isinstance(it, Comparison)]
         parts = walked_parts(self.terms)
         # A run without the metric fits no comparison with it.
         return parts[:2] if here else parts, [*self._scope(indexed=False), *leaves, *asked]

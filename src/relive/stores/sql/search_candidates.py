@@ -1,23 +1,18 @@
 """Which runs an index names for a condition, so that a rare thing is found without looking at all runs."""
 
-import json
 import re
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 
 from relive.core.search import And, Comparison, Condition, Or, Side
-from relive.stores.sql.search_fields import SHOWN_TAGS, RunFields, param_texts, statuses_that_fit
-from relive.stores.sql.tables.runs import INDEXED_LETTERS, metric_series, params, runs, tags
+from relive.stores.sql.search_fields import PYTHON_WORDS, SHOWN_TAGS, RunFields, statuses_that_fit
+from relive.stores.sql.shown import INDEXED_LETTERS, Shown, as_shown, beginning
+from relive.stores.sql.tables.runs import metric_series, params, runs, tags
 from relive.stores.sql.tables.tracking import logged_datasets, run_datasets
 
 # Sorts behind every text that begins with the same letters.
 _LAST: Final = "\U0010ffff"
-# Written out, as in the index: a parameter would be another expression.
-_LETTERS: Final[Any] = literal_column(str(INDEXED_LETTERS))
-_ONE: Final[Any] = literal_column("1")
-# What a param that is no text begins with.
-_PLAIN_BEGINNINGS: Final = tuple("-0123456789tfn[{")
 
 
 def candidates(condition: Condition, fields: RunFields) -> Select[Any] | None:
@@ -44,10 +39,10 @@ def _comparison(found: Comparison, fields: RunFields) -> Select[Any] | None:
         fits = fields.last_value(metric_series.c.last, found)
         return select(metric_series.c.run_id).where(metric_series.c.key == key, fits)
     if side is Side.PARAM:
-        return _pairs(params, key, *_beginnings(found, in_json=True))
+        return _pairs(params, key, *_beginnings(found, is_param=True))
     if side is Side.TAG:
         # Of these an attribute may fit as well.
-        return None if key in SHOWN_TAGS else _pairs(tags, key, *_beginnings(found, in_json=False))
+        return None if key in SHOWN_TAGS else _pairs(tags, key, *_beginnings(found, is_param=False))
     if side is Side.DATASET:
         return _datasets(found, fields)
     return _attribute(found, fields)
@@ -58,21 +53,17 @@ def _pairs(table: Any, key: str, *beginnings: ColumnElement[bool]) -> Select[Any
     return query.where(or_(*beginnings)) if beginnings else query
 
 
-def _beginnings(found: Comparison, *, in_json: bool) -> list[ColumnElement[bool]]:
+def _beginnings(found: Comparison, *, is_param: bool) -> list[ColumnElement[bool]]:
     """Give what the beginning of a value must be; nothing if it can be anything."""
-    begin = func.substr((params if in_json else tags).c.value, _ONE, _LETTERS)
-    value = str(found.value)
+    begin = beginning(Shown(params.c.value) if is_param else tags.c.value)
+    value = as_shown(str(found.value)) if is_param else str(found.value)
     if found.comparator == "=":
-        texts = param_texts(value) if in_json else [value]
-        return [begin.in_([text[:INDEXED_LETTERS] for text in texts])]
-    prefix = re.split("[%_]", value, maxsplit=1)[0] if found.comparator == "LIKE" else ""
-    if not prefix:
+        words = {value, PYTHON_WORDS.get(value, value)} if is_param else {value}
+        return [begin.in_([word[:INDEXED_LETTERS] for word in sorted(words)])]
+    if found.comparator != "LIKE":
         return []
-    prefixes = [json.dumps(prefix, ensure_ascii=False)[:-1]] if in_json else [prefix]
-    if in_json and prefix.startswith(_PLAIN_BEGINNINGS):
-        prefixes.append(prefix)
-    cut = [text[:INDEXED_LETTERS] for text in prefixes]
-    return [and_(begin >= text, begin <= text + _LAST) for text in cut]
+    prefix = re.split("[%_]", value, maxsplit=1)[0][:INDEXED_LETTERS]
+    return [and_(begin >= prefix, begin <= prefix + _LAST)] if prefix else []
 
 
 def _datasets(found: Comparison, fields: RunFields) -> Select[Any] | None:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    literal_column,
     or_,
     select,
     true,
@@ -32,6 +31,7 @@ from relive.errors import InvalidInput
 from relive.stores.sql.columns import TEXT
 from relive.stores.sql.conditions import compare
 from relive.stores.sql.engine import Database
+from relive.stores.sql.shown import Shown
 from relive.stores.sql.tables.hub import experiments
 from relive.stores.sql.tables.runs import metric_series, params, runs, tags
 from relive.stores.sql.tables.tracking import logged_datasets, run_datasets
@@ -61,7 +61,8 @@ _LOCATION: Final = (
 )
 # As MLflow's clients see them.
 _STATUSES: Final = {status: status.value.upper() for status in RunStatus} | {RunStatus.LOST: "FAILED"}
-_PYTHON_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
+PYTHON_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
+"""Words that a param may be asked for by, and what it shows."""
 
 TEXTS: Final = {
     "run_id": runs.c.id,
@@ -109,17 +110,6 @@ class RunFields:
         fits = compare(self._db, column, found.comparator, found.value)
         return or_(column.is_(None), fits) if found.comparator == "!=" else and_(column.is_not(None), fits)
 
-    def param_text(self, column: Any) -> ColumnElement[str]:
-        """Give a param as the text that people see: kept is JSON."""
-        if self._db.is_sqlite:
-            plain: Any = func.json_extract(column, "$")
-        else:
-            from sqlalchemy.dialects.postgresql import JSONB  # the engine has imported it already
-
-            # Text out of JSON would be compared by the server's language, all else is by bytes.
-            plain = type_coerce(cast(column, JSONB).op("#>>")(literal_column("'{}'")), TEXT).collate("C")
-        return case((func.substr(column, 1, 1) == '"', type_coerce(plain, TEXT)), else_=column)
-
     def compare(self, column: Any, found: Comparison) -> ColumnElement[bool]:
         """Compare a column that is never NULL."""
         return compare(self._db, column, found.comparator, found.value)
@@ -149,7 +139,7 @@ class RunFields:
             texts = param_texts(str(found.value))
             fits = params.c.value.in_(texts)
             return exists().where(here, fits if found.comparator == "=" else ~fits)
-        return self._pair(here, self.param_text(params.c.value), found)
+        return self._pair(here, Shown(params.c.value), found)
 
     def _tag(self, found: Comparison) -> ColumnElement[bool]:
         shown = SHOWN_TAGS.get(found.field.key)
@@ -189,7 +179,7 @@ class RunFields:
 def param_texts(value: str) -> list[str]:
     """Give every JSON text that a param shown as this text may be kept as."""
     texts = [canonical_json(value).decode()]
-    plain = _PYTHON_WORDS.get(value, value)
+    plain = PYTHON_WORDS.get(value, value)
     try:
         read = msgspec.json.decode(plain)
         if not isinstance(read, str) and canonical_json(read).decode() == plain:

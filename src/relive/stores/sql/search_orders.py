@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, literal
 from relive.core.search import Order, Side
 from relive.stores.sql.columns import TEXT
 from relive.stores.sql.keyset import Key
-from relive.stores.sql.search_fields import SHOWN_TAGS, TEXTS, TIMES, RunFields
+from relive.stores.sql.search_fields import SHOWN_TAGS, TEXTS, TIMES
+from relive.stores.sql.shown import Shown, beginning, behind_beginning
 from relive.stores.sql.tables.runs import metric_series, params, runs, tags
 
 _HAS, _NAN, _MISSING = 0, 1, 2
@@ -25,14 +26,15 @@ class Term:
     """One order, ready to be sorted by.
 
     Attributes:
-        value: Its value; NULL for NaN and if it is missing.
+        values: Its value; NULL for NaN and if it is missing. A long text is its beginning, which an index
+            holds, and the rest, which decides between equal beginnings.
         rank: Whether it has a value, is NaN or is missing; None if it always has one.
         ascending: Its direction.
         is_text: Whether the value is text.
         joined: The table that it is looked up in, and how that joins runs.
     """
 
-    value: Any
+    values: tuple[Any, ...]
     rank: Any = None
     ascending: bool = True
     is_text: bool = False
@@ -42,14 +44,20 @@ class Term:
     def keys(self) -> list[Key]:
         """Give it as keys that are never NULL."""
         if self.rank is None:
-            return [Key(self.value, self.ascending, self.is_text)]
+            return self.plain
         nothing = literal("", TEXT) if self.is_text else literal(0.0)
-        return [Key(self.rank), Key(func.coalesce(self.value, nothing), self.ascending, self.is_text)]
+        values = [func.coalesce(value, nothing) for value in self.values]
+        return [Key(self.rank), *(Key(value, self.ascending, self.is_text) for value in values)]
 
     @property
-    def plain(self) -> Key:
-        """Give its value as a key, for rows that have one."""
-        return Key(self.value, self.ascending, self.is_text)
+    def plain(self) -> list[Key]:
+        """Give its value as keys, for rows that have one."""
+        return [Key(value, self.ascending, self.is_text) for value in self.values]
+
+    @property
+    def absent(self) -> tuple[Any, ...]:
+        """Give the values of its keys in a row that has no value."""
+        return tuple("" if self.is_text else 0.0 for _ in self.values)
 
 
 @dataclass(frozen=True)
@@ -69,22 +77,23 @@ class Part:
     joins: tuple[tuple[Any, ColumnElement[bool], bool], ...] = field(default=())
 
 
-def term_of(order: Order, fields: RunFields) -> Term:
+def term_of(order: Order) -> Term:
     """Give an order of runs as something to sort by."""
     side, key = order.field.side, order.field.key
     if side is Side.TAG and key in SHOWN_TAGS:
         shown = SHOWN_TAGS[key]
-        return Term(shown, case((shown.is_(None), _MISSING), else_=_HAS), order.ascending, is_text=True)
+        return Term((shown,), case((shown.is_(None), _MISSING), else_=_HAS), order.ascending, is_text=True)
     if side is Side.ATTRIBUTE:
         return _attribute(key, order.ascending)
     if side is Side.METRIC:
         series = metric_series.alias()
         rank = case((series.c.run_id.is_(None), _MISSING), (series.c.last.is_(None), _NAN), else_=_HAS)
-        return Term(series.c.last, rank, order.ascending, joined=_joined(series, key))
+        return Term((series.c.last,), rank, order.ascending, joined=_joined(series, key))
     pairs = (params if side is Side.PARAM else tags).alias()
-    value = fields.param_text(pairs.c.value) if side is Side.PARAM else pairs.c.value
+    text = Shown(pairs.c.value) if side is Side.PARAM else pairs.c.value
+    values = (beginning(text), behind_beginning(text))
     rank = case((pairs.c.run_id.is_(None), _MISSING), else_=_HAS)
-    return Term(value, rank, order.ascending, is_text=True, joined=_joined(pairs, key))
+    return Term(values, rank, order.ascending, is_text=True, joined=_joined(pairs, key))
 
 
 def sorted_part(terms: Sequence[Term]) -> Part:
@@ -96,27 +105,31 @@ def sorted_part(terms: Sequence[Term]) -> Part:
 def walked_parts(terms: Sequence[Term]) -> list[Part]:
     """Give the parts of an order whose first term an index has in its order."""
     first, rest = terms[0], sorted_part(terms[1:])
+    having = [*first.plain, *rest.keys]
     if first.rank is None:
-        return [Part([first.plain, *rest.keys], joins=rest.joins)]
+        return [Part(having, joins=rest.joins)]
+    has_value, absent = first.values[0].is_not(None), (_MISSING, *first.absent)
     if first.joined is None:
         # A time that runs may not have.
-        having = Part([first.plain, *rest.keys], (_HAS,), (first.value.is_not(None),), rest.joins)
-        return [having, replace(rest, before=(_MISSING, 0.0), where=(first.value.is_(None),))]
+        there = Part(having, (_HAS,), (has_value,), rest.joins)
+        return [there, replace(rest, before=absent, where=(~has_value,))]
     table, on = first.joined
-    inner = ((table, on, False), *rest.joins)
-    having = Part([first.plain, *rest.keys], (_HAS,), (first.value.is_not(None),), inner)
-    is_nan = replace(rest, before=(_NAN, 0.0), where=(first.value.is_(None),), joins=inner)
-    outer = ((table, on, True), *rest.joins)
-    missing = replace(rest, before=(_MISSING, 0.0), where=(table.c.run_id.is_(None),), joins=outer)
-    return [having, is_nan, missing]
+    inner, outer = ((table, on, False), *rest.joins), ((table, on, True), *rest.joins)
+    missing = replace(rest, before=absent, where=(table.c.run_id.is_(None),), joins=outer)
+    if first.is_text:
+        return [Part(having, (_HAS,), joins=inner), missing]
+    there = Part(having, (_HAS,), (has_value,), inner)
+    is_nan = replace(rest, before=(_NAN, *first.absent), where=(~has_value,), joins=inner)
+    return [there, is_nan, missing]
 
 
 def _attribute(key: str, ascending: bool) -> Term:
     if key in TIMES:
         column = TIMES[key]
         rank = case((column.is_(None), _MISSING), else_=_HAS) if key in _MAY_BE_MISSING else None
-        return Term(column, rank, ascending)
-    return Term(runs.c.status if key in ("status", "state") else TEXTS[key], None, ascending, is_text=True)
+        return Term((column,), rank, ascending)
+    value = runs.c.status if key in ("status", "state") else TEXTS[key]
+    return Term((value,), None, ascending, is_text=True)
 
 
 def _joined(table: Any, key: str) -> tuple[Table, ColumnElement[bool]]:

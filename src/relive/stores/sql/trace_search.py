@@ -28,8 +28,8 @@ from relive.stores.sql.conditions import compare, where
 from relive.stores.sql.keyset import Key, behind, read_token, write_token
 from relive.stores.sql.part import StorePart
 from relive.stores.sql.patterns import check_pattern
+from relive.stores.sql.shown import INDEXED_LETTERS
 from relive.stores.sql.tables.hub import experiments
-from relive.stores.sql.tables.runs import INDEXED_LETTERS
 from relive.stores.sql.tables.traces import (
     assessments,
     run_traces,

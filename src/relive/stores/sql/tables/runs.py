@@ -5,6 +5,7 @@ from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueCo
 from relive.core.run import FailureReason, ResourceUse, RunKind, RunStatus
 from relive.core.trajectory import Verdict
 from relive.stores.sql.columns import BYTES, FLOAT
+from relive.stores.sql.shown import Shown, beginning
 from relive.stores.sql.tables.base import (
     choice,
     flag,
@@ -19,9 +20,6 @@ from relive.stores.sql.tables.base import (
     text,
     whole,
 )
-
-# Of a param's or a tag's value; a search compares these first, and then the whole value.
-INDEXED_LETTERS = 200
 
 runs = table(
     "runs",
@@ -53,6 +51,7 @@ runs = table(
     json("usage", ResourceUse | None, nullable=True),
     *span(),
     real("deleted_at", nullable=True),
+    real("heard_at", nullable=True),
     # What a table of runs is narrowed by, each in the orders it is shown in; see `run_pages`.
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
@@ -82,8 +81,8 @@ run_words = table(
 params = table("params", key("run_id"), key("key"), text("value"), rowid=False)
 tags = table("tags", key("run_id"), key("key"), text("value"), rowid=False)
 # Only the beginning of a value is in an index, because a value has no limit that an index could hold.
-Index("params_key_begin", params.c.key, func.substr(params.c.value, 1, INDEXED_LETTERS), params.c.run_id)
-Index("tags_key_begin", tags.c.key, func.substr(tags.c.value, 1, INDEXED_LETTERS), tags.c.run_id)
+Index("params_key_shown", params.c.key, beginning(Shown(params.c.value)), params.c.run_id)
+Index("tags_key_begin", tags.c.key, beginning(tags.c.value), tags.c.run_id)
 # What is kept of each series, in the same transaction as its points. NULL stands for NaN.
 metric_series = table(
     "metric_series",

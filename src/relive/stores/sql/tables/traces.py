@@ -5,6 +5,7 @@ from sqlalchemy import text as sql
 
 from relive.core.trace import AssessmentKind, TraceState
 from relive.stores.sql.columns import FLOAT, OptionalWords
+from relive.stores.sql.shown import INDEXED_LETTERS
 from relive.stores.sql.tables.base import (
     choice,
     flag,
@@ -17,7 +18,6 @@ from relive.stores.sql.tables.base import (
     text,
     whole,
 )
-from relive.stores.sql.tables.runs import INDEXED_LETTERS
 
 
 def _maybe(called: str) -> Column[str]:
