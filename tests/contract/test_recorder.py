@@ -349,21 +349,6 @@ def test_stopping_ends_tree_and_recorder(place):
     assert read_opened(place.record).is_whole
 
 
-def test_a_run_inside_a_recorded_run_says_that_it_is_not_recorded_itself(place):
-    inner = (
-        "import sys; sys.path.insert(0, {src!r}); import pathlib, os\n"
-        "from tests.contract.test_recorder import Place\n"
-        "inside = pathlib.Path({out!r}); inside.mkdir()\n"
-        "ended, opened = Place(pathlib.Path('.'), inside).run(sys.executable, '-c', \"open('a.bin')\")\n"
-        "assert ended.is_good and opened.unavailable, opened\nprint(opened.unavailable)"
-    )
-    root = Path(__file__).parents[2]
-    code = inner.format(src=str(root), out=str(place.kept / "inside"))
-    ended, opened = place.run(sys.executable, "-c", code, PYTHONPATH=str(root))
-    assert ended.is_good, place.printed()
-    assert str(place.folder / "a.bin") in opened.reads  # by the outer one, which goes on
-
-
 def recorders(kept: Path) -> list[int]:
     """Give the recorders that write into this folder."""
     found = []

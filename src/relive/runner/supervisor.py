@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from relive.capture.recorder import landlock
+from relive.capture.recorder import landlock, nested
 from relive.capture.recorder.seccomp import DONE, READY, hand_over
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -61,13 +61,16 @@ class Supervisor:
         self._recorder: socket.socket | None = None
         self._recorder_pid = 0
         self._is_recorder_lost = False
+        self._is_nested = False
 
     def run(self, order: dict[str, Any]) -> None:
         """Start the command, and stay until the last process of its tree has ended."""
         self._memory_bytes = order.get("memory_bytes")
         try:
-            if order.get("opened"):
-                self._recorder = _leave_recorder(order["opened"], order.get("policy", ""))
+            opened = str(order.get("opened") or "")
+            self._is_nested = bool(opened) and _join_recorder(opened, order.get("policy", ""))
+            if opened and not self._is_nested:
+                self._recorder = _leave_recorder(opened, order.get("policy", ""))
                 self._recorder_pid = os.getppid()
             _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # only now: a fork does not hand it on
             self._child = _start(order, self._recorder)
@@ -91,6 +94,8 @@ class Supervisor:
             self._look_at_memory()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 _kill(self._tree, signal.SIGKILL)
+        if self._is_nested:
+            nested.say("end")
         self._dismiss_recorder()
         self._report()
 
@@ -201,6 +206,18 @@ class Supervisor:
             self._kill_at = 0.0  # the runner is gone
 
 
+def _join_recorder(opened: str, policy: str) -> bool:
+    """Have the recorder of a run around this one write for this one, too; tell whether there is one."""
+    out = os.open(opened, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    allowed = os.open(policy, os.O_RDONLY) if policy else -1
+    try:
+        return nested.say("attach", out, allowed)
+    finally:
+        os.close(out)
+        if policy:
+            os.close(allowed)
+
+
 def _leave_recorder(opened: str, policy: str) -> socket.socket | None:
     """Become the recorder, and go on as its child; give the way to it, None if it could not start.
 
@@ -240,11 +257,12 @@ def start_line(module: str) -> list[str]:
 
 def _start(order: dict[str, Any], handing: socket.socket | None) -> int:
     """Start the command in a session of its own; it dies with this process."""
+    allowed = _walls(order.get("policy", ""))  # by us, as a run within another is looked at from the fork on
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _become(order, writing, handing)
+        _become(order, writing, handing, allowed)
     os.close(writing)
     with open(reading, "rb") as answer:
         failed = answer.read()
@@ -255,20 +273,31 @@ def _start(order: dict[str, Any], handing: socket.socket | None) -> int:
     return pid
 
 
-def _become(order: dict[str, Any], failure: int, handing: socket.socket | None) -> NoReturn:
-    policy = order.get("policy", "")
+def _walls(policy: str) -> tuple[list[str], list[str]] | None:
+    """Read what Landlock is to let a command read, and write; None without walls."""
+    if not policy or not landlock.version():
+        return None
+    with open(policy, "rb") as file:
+        allowed = json.load(file)
+    return allowed["readable"], allowed["writable"]
+
+
+def _become(
+    order: dict[str, Any],
+    failure: int,
+    handing: socket.socket | None,
+    allowed: tuple[list[str], list[str]] | None,
+) -> NoReturn:
     try:
         os.setsid()
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(order["cwd"])
-        if policy and landlock.version():
-            with open(policy, "rb") as file:
-                allowed = json.load(file)
-            landlock.restrict(allowed["readable"], allowed["writable"])
+        if allowed is not None:
+            landlock.restrict(*allowed)
         if handing is not None:
-            hand_over(handing, hermetic=bool(policy))
+            hand_over(handing)
         argv = order["argv"]
         # Not our own variables: Python adds LC_CTYPE to them where no locale is set.
         os.execvpe(argv[0], argv, order["environment"])  # noqa: S606  # no shell is wanted here

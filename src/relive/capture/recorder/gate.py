@@ -72,9 +72,9 @@ class Gate:
         self.emptied: set[tuple[int, int]] = set()
 
     @classmethod
-    def load(cls, path: str) -> Self:
-        """Read a policy that the runner has written."""
-        policy: dict[str, Any] = json.loads(Path(path).read_bytes())
+    def parse(cls, policy_json: bytes) -> Self:
+        """Take a policy that the runner has written."""
+        policy: dict[str, Any] = json.loads(policy_json)
         return cls(
             Borders.from_document(policy["borders"]),
             tuple(policy["folders"]),

@@ -30,10 +30,12 @@ import socket
 import struct
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 from relive.capture.recorder.gate import Gate
 from relive.capture.recorder.looking import Look, Record
+from relive.capture.recorder.nested import Runs
 from relive.capture.recorder.seccomp import DONE, READY, Calls, calls
 
 _RECEIVE: Final = 0xC0502100
@@ -55,10 +57,9 @@ class Listener:
     def __init__(self, listener: int, record: Record, known: Calls, gate: Gate | None = None) -> None:
         self._listener = listener
         self._record = record
-        self._known = known
-        self._gate = gate
+        self._runs = Runs(Look(record, known, gate), known)
         self._stuck = 0
-        self._worker = _Worker(self._listener, Look(record, known, gate))
+        self._worker = _Worker(self._listener, self._runs)
 
     def run(self, supervisor: socket.socket) -> None:
         """Answer until nobody is left who could ask, or the supervisor says so: old kernels do not."""
@@ -69,16 +70,17 @@ class Listener:
         poll.register(supervisor, select.POLLIN)
         while not poll.poll(_WATCH_MS):
             self._watch()
-        self._record.write({"end": self._record.opens, "dropped": self._record.dropped})
+        self._record.end()
 
     def _watch(self) -> None:
         held = self._worker.held
         if held is None or time.monotonic() - held[1] < _LOOK_S:
             return
         self._stuck += 1
-        self._record.blind(f"looking at a path took more than {_LOOK_S:g} s")
-        look = Look(self._record, self._known, self._gate) if self._stuck < _MOST_STUCK else None
-        self._worker, stuck = _Worker(self._listener, look), self._worker
+        self._runs = self._runs.again()
+        self._runs.blind(f"looking at a path took more than {_LOOK_S:g} s")
+        runs = self._runs if self._stuck < _MOST_STUCK else None
+        self._worker, stuck = _Worker(self._listener, runs), self._worker
         stuck.is_over = True
         _answer(self._listener, held[0])
         self._start(self._worker)
@@ -95,9 +97,9 @@ class _Worker:
         is_over: Another has taken its place, as it was held up.
     """
 
-    def __init__(self, listener: int, look: Look | None) -> None:
+    def __init__(self, listener: int, runs: Runs | None) -> None:
         self._listener = listener
-        self._look = look
+        self._runs = runs
         self.held: tuple[int, float] | None = None
         self.is_over = False
 
@@ -119,9 +121,9 @@ class _Worker:
             raise
         call, pid, _, number, _, _, *arguments = _NOTICE.unpack(notice)
         refusal = 0
-        if self._look is not None:
+        if self._runs is not None:
             self.held = (call, time.monotonic())
-            refusal = self._look.note(pid, number, arguments)
+            refusal = self._runs.note(pid, number, arguments)
             self.held = None
         _answer(self._listener, call, refusal)
 
@@ -142,7 +144,7 @@ def main(argv: list[str]) -> int:
     out = os.open(argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     supervisor = socket.socket(fileno=int(argv[0]))
     supervisor.set_inheritable(False)
-    gate = Gate.load(argv[2]) if len(argv) > 2 else None
+    gate = Gate.parse(Path(argv[2]).read_bytes()) if len(argv) > 2 else None
     supervisor.send(READY)
     why, listeners, _, _ = socket.recv_fds(supervisor, 256, 1)
     known = calls()

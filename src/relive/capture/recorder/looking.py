@@ -40,6 +40,23 @@ _OF_ANOTHER: Final = re.compile(rb"/proc/[0-9]+/(task/[0-9]+/)?(fd/[0-9]+|cwd|ro
 _NARROW_ELF: Final = b"\x7fELF\x01"
 
 
+class Word(Exception):
+    """A program says something to the listener and asks for no file; `nested` tells what and why.
+
+    Attributes:
+        said: Its parts.
+    """
+
+    BEGIN: Final = "/dev/null/relive"
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        self.said = os.fsdecode(text).removeprefix(self.BEGIN + "/").split("/")
+
+
+_WORD: Final = os.fsencode(Word.BEGIN) + b"/"
+
+
 class Record:
     """What was seen so far, each thing once; its lines go to a file.
 
@@ -88,6 +105,11 @@ class Record:
         """Write that something was not seen."""
         self.once("blind", why, {"blind": why})
 
+    def end(self) -> None:
+        """Write the last line of a tree."""
+        self.write({"end": self.opens, "dropped": self.dropped})
+        os.close(self._out)
+
 
 class Look:
     """Looks at calls, one after the other.
@@ -96,30 +118,40 @@ class Look:
         record: Takes what was seen.
         known: This machine's numbers.
         gate: What is refused; None to let everything go on.
+
+    Attributes:
+        record: The same.
     """
 
     def __init__(self, record: Record, known: Calls, gate: Gate | None = None) -> None:
-        self._record = record
+        self.record = record
         self._known = known
         self._gate = gate
         self._memory: tuple[int, int] | None = None
         self._roots: dict[int, str] = {}
         self._own = _place_of("self")
 
+    def again(self) -> "Look":
+        """Give one that goes on with the same record while this is held up."""
+        return Look(self.record, self._known, self._gate)
+
     def note(self, pid: int, number: int, arguments: list[int]) -> int:
         """Write down what a call asks for; never raises for what a program did.
 
         Returns:
             The error number that refuses it, 0 to let it go on.
+
+        Raises:
+            Word: It was said to us.
         """
         try:
             self._note(pid, number, arguments)
         except Refused as refused:
-            self._record.once("no", refused.name, {"no": refused.name})
+            self.record.once("no", refused.name, {"no": refused.name})
             return refused.number
         except OSError as error:
             if error.errno not in _ITS_OWN:
-                self._record.blind(f"looking at a process: {error.strerror}")
+                self.record.blind(f"looking at a process: {error.strerror}")
         except (ValueError, OverflowError):
             pass  # arguments that no call takes: it will fail
         return 0
@@ -147,13 +179,15 @@ class Look:
         elif self._gate is not None:
             raise Refused("io_uring", errno.ENOSYS)
         else:
-            self._record.once("uring", "", {"uring": True})
+            self.record.once("uring", "", {"uring": True})
 
     def _opened(self, pid: int, folder: int, pointer: int, flags: int) -> None:
-        record = self._record
+        record = self.record
         record.opens += 1
         access = flags & os.O_ACCMODE
         text = self._whole(pid, folder, self._text(pid, pointer))
+        if text.startswith(_WORD):
+            raise Word(text)
         asked = (text, access)
         if asked in record.asked or flags & os.O_PATH:
             return  # nothing to say that was not said: most opens of a training are of this kind
@@ -173,15 +207,15 @@ class Look:
                 self._gate.check_write(path)
             if is_emptied and (found := _found(root + path)):
                 self._gate.emptied.add((found.st_dev, found.st_ino))
-        if not self._record.has("w", path):
+        if not self.record.has("w", path):
             is_new = not os.path.lexists(root + path)
-            self._record.once("w", path, {"w": path, "new": True} if is_new else {"w": path})
+            self.record.once("w", path, {"w": path, "new": True} if is_new else {"w": path})
             if is_new and self._gate is not None:
                 self._gate.made.add(path)
 
     def _opened_to_read(self, path: str, root: str) -> bool:
         """Note a file; tell whether it was there, for what is only looked for may come to be there."""
-        if self._record.has("r", path) and (self._gate is None or path in self._gate.allowed):
+        if self.record.has("r", path) and (self._gate is None or path in self._gate.allowed):
             return True
         try:
             found = os.stat(root + path)
@@ -189,7 +223,7 @@ class Look:
             return False
         if stat.S_ISREG(found.st_mode):
             stamp = [found.st_size, found.st_ctime_ns, found.st_ino]
-            self._record.once("r", path, {"r": path, "s": stamp})
+            self.record.once("r", path, {"r": path, "s": stamp})
             if self._gate is not None:
                 self._gate.check_file(path, found)
         return True
@@ -201,10 +235,10 @@ class Look:
         if not os.path.isfile(root + path):
             return
         self._opened_to_read(path, root)
-        if not self._record.has("x", path):
-            self._record.once("x", path, {"x": path})
+        if not self.record.has("x", path):
+            self.record.once("x", path, {"x": path})
             if _is_narrow(root + path):
-                self._record.blind(f"{path} is a program of 32 bits")
+                self.record.blind(f"{path} is a program of 32 bits")
 
     def _connected(self, address: bytes) -> None:
         family = int.from_bytes(address[:2], sys.byteorder)
@@ -217,7 +251,7 @@ class Look:
             if self._gate is not None and family == socket.AF_UNIX:
                 self._gate.check_local(address[2:])
             return
-        self._record.once("c", f"{host}:{port}", {"c": f"{host}:{port}"})
+        self.record.once("c", f"{host}:{port}", {"c": f"{host}:{port}"})
         if self._gate is not None:
             self._gate.check_address(host, port)
 
@@ -261,7 +295,7 @@ class Look:
         is_elsewhere = _place_of(pid) != self._own
         self._roots[pid] = f"/proc/{pid}/root" if is_elsewhere else ""
         if is_elsewhere:
-            self._record.blind("a process had a file system of its own (chroot, container)")
+            self.record.blind("a process had a file system of its own (chroot, container)")
 
     def _forget_memory(self) -> None:
         if self._memory is not None:

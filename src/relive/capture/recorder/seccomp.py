@@ -48,10 +48,10 @@ class Calls(NamedTuple):
     io_uring_setup: int
     socket: int
 
-    def watched(self, *, hermetic: bool) -> tuple[int, ...]:
-        """Give the numbers that the filter stops; sockets are of interest only where they may be refused."""
-        numbers = self[2:] if hermetic else self[2:-1]
-        return tuple(number for number in numbers if number >= 0)
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """The numbers that the filter stops; sockets always, as a run within this one may be hermetic."""
+        return tuple(number for number in self[2:] if number >= 0)
 
 
 _CALLS: Final = {
@@ -69,7 +69,7 @@ def calls() -> Calls | None:
     return _CALLS.get(platform.machine())
 
 
-def install(known: Calls, *, hermetic: bool = False) -> int:
+def install(known: Calls) -> int:
     """Have this process and all it will start ask before each watched call; give the descriptor that answers.
 
     It cannot be undone, and set-uid programs gain no rights below it.
@@ -79,7 +79,7 @@ def install(known: Calls, *, hermetic: bool = False) -> int:
     """
     if _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise _error()
-    code = filter_program(known.architecture, known.watched(hermetic=hermetic))
+    code = filter_program(known.architecture, known.watched)
     kept = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // 8, ctypes.addressof(kept))
     for flags in (_NEW_LISTENER | _WAIT_KILLABLE, _NEW_LISTENER):  # the second for kernels before 5.19
@@ -101,7 +101,7 @@ def main(_: list[str]) -> str | None:
     return None
 
 
-def hand_over(receiver: socket.socket, *, hermetic: bool = False) -> None:
+def hand_over(receiver: socket.socket) -> None:
     """Install the filter, and hand the socket's other end the descriptor, or a sentence why there is none.
 
     For a process that is about to become a command: nothing of its opens comes before this.
@@ -110,7 +110,7 @@ def hand_over(receiver: socket.socket, *, hermetic: bool = False) -> None:
     try:
         if known is None:
             raise OSError(0, f"its system calls on {platform.machine()} are not known")
-        listener = install(known, hermetic=hermetic)
+        listener = install(known)
     except OSError as error:
         receiver.send(str(error.strerror).encode(), socket.MSG_NOSIGNAL)
         return
