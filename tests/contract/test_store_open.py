@@ -1,11 +1,13 @@
 """Opening a database: new, known, behind, broken, absent, and by several hubs at once."""
 
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -168,6 +170,36 @@ def test_sqlite_keeps_what_it_acknowledged_and_to_itself(tmp_path):
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+def test_sqlite_takes_its_file_when_a_write_begins_and_not_when_a_read_does(tmp_path):
+    path = tmp_path / "relive.db"
+    with opened(f"sqlite:///{path}") as store, closing(_at_once(path)) as other:
+        with store._db.write() as connection:
+            assert connection.connection.dbapi_connection.in_transaction
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        with store._db.read() as connection, store._db.read(snapshot=True) as snapshot:
+            before = [
+                it.exec_driver_sql("SELECT count(*) FROM meta").scalar() for it in (connection, snapshot)
+            ]
+            other.execute("INSERT INTO meta (key, value) VALUES ('key', '1')")
+            after = [
+                it.exec_driver_sql("SELECT count(*) FROM meta").scalar() for it in (connection, snapshot)
+            ]
+        # The snapshot alone still sees the moment at which it was begun.
+        assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
+
+
+def _at_once(path):
+    return sqlite3.connect(path, timeout=0, isolation_level=None)
+
+
+def test_no_statement_looks_for_listeners(tmp_path):
+    with opened(f"sqlite:///{tmp_path / 'relive.db'}") as store:
+        store.set_meta("key", "value")
+        assert not store._db.engine._has_events
+        assert not store._db.engine.dialect._has_events
 
 
 def test_postgresql_keeps_what_it_acknowledged(postgres_url):

@@ -71,6 +71,7 @@ class Database:
 
     Attributes:
         name: Its address without a password, for people.
+        engine: Its connections. On SQLite they begin no transaction by themselves, `write` does.
     """
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
@@ -90,10 +91,8 @@ class Database:
         self._clock = time.time if clock is None and self.is_sqlite else clock
         with translated(self.name):
             self.engine = _sqlite_engine(address, self.name) if self.is_sqlite else _postgres_engine(address)
-        if self.is_sqlite:
-            self._readers = self.engine.execution_options(relive_begin="")
-            self._snapshots = self.engine.execution_options(relive_begin="BEGIN")
-        else:
+        self._readers = self._snapshots = self.engine
+        if not self.is_sqlite:
             # One round trip, not three.
             self._readers = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -115,6 +114,8 @@ class Database:
                 yield held
             else:
                 with (self._snapshots if snapshot else self._readers).connect() as connection:
+                    if snapshot and self.is_sqlite:
+                        connection.exec_driver_sql("BEGIN")
                     yield connection
 
     @contextmanager
@@ -136,7 +137,9 @@ class Database:
                     yield held
                 return
             with self._one_writer(), self.engine.begin() as connection:
-                if group and not self.is_sqlite:
+                if self.is_sqlite:
+                    begin_writing(connection)
+                elif group:
                     connection.execute(select(func.pg_advisory_xact_lock(_GROUP_LOCK)))
                 self._held.connection = connection
                 try:
@@ -206,6 +209,17 @@ def _part_of(held: Connection) -> Iterator[None]:
     part.commit()
 
 
+def begin_writing(connection: Connection) -> None:
+    """Begin a transaction of SQLite that writes.
+
+    One that reads first and writes later can fail in the middle when another wrote in between; one that
+    begins by taking the write lock waits at its beginning instead. This is a statement and no listener to the
+    engine's events: with one, SQLAlchemy looks for more of them a dozen times a statement, which is a fifth
+    of a small write.
+    """
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def parse_url(url: str) -> URL:
     """Read a database's URL and name the driver that relive uses.
 
@@ -232,20 +246,20 @@ def _sqlite_engine(address: URL, name: str) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise DatabaseFailed(name, f"this Python has SQLite {sqlite3.sqlite_version}, relive needs {oldest}")
-    engine = create_engine(
-        address,
-        # A connection is a file handle; threads that read must never wait for one.
-        max_overflow=-1,
-        # No isolation level: transactions begin where `_begin` says, not where the driver guesses.
-        connect_args={"timeout": WAIT_S, "isolation_level": None, "check_same_thread": False},
-    )
-    event.listen(engine, "do_connect", _private_file)
+    path = os.path.abspath(str(address.database))
+    # A connection is a file handle; threads that read must never wait for one.
+    engine = create_engine(address, max_overflow=-1, creator=lambda: _open_file(path))
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
-def _private_file(_dialect: Any, _record: Any, args: list[Any], _options: dict[str, Any]) -> None:
+def _open_file(path: str) -> sqlite3.Connection:
+    _make_private(path)
+    # No isolation level: transactions begin where `Database` says, not where the driver guesses.
+    return sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+
+
+def _make_private(path: str) -> None:
     """Make a new database file readable by its owner alone: it holds the digests of tokens.
 
     A file that is there is not even opened: closing it would free every lock that this process's other
@@ -253,7 +267,7 @@ def _private_file(_dialect: Any, _record: Any, args: list[Any], _options: dict[s
     them, with what they have written.
     """
     try:
-        os.close(os.open(args[0], os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError:
         return  # it is there; or SQLite says next, in its own words, why it cannot be made
 
@@ -284,14 +298,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later can fail in the middle when another wrote in between;
-    # one that begins by taking the write lock waits at its beginning instead.
-    begin = connection.get_execution_options().get("relive_begin", "BEGIN IMMEDIATE")
-    if begin:
-        connection.exec_driver_sql(begin)
 
 
 def _postgres_engine(address: URL) -> Engine:
