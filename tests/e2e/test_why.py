@@ -39,6 +39,39 @@ for step in range(60):
 json.dump({"w": w}, open("m.json", "w"))
 """
 KEYS = "abcdefgh"
+CODE = """
+import json
+import textwrap
+
+RATE = 0.5
+ROUNDS = 3
+TITLE = "first"
+
+
+def scale(x):
+    return x * RATE
+
+
+def shown(total):
+    return textwrap.shorten(f"{TITLE}: {total}", 40)
+
+
+total = 0.0
+for step in range(ROUNDS):
+    total += scale(step + 1)
+print(shown(total))
+json.dump({"sum": total}, open("m.json", "w"))
+"""
+# Changed in seven places, of which the second alone acts; two need each other.
+CHANGED = (
+    ("import textwrap", "import textwrap, math"),
+    ("RATE = 0.5", "RATE = 0.75"),
+    ('TITLE = "first"', 'TITLE = "second"'),
+    ("return x * RATE", "return RATE * x"),
+    ('total}", 40', 'total}", 50'),
+    ("total = 0.0", "total = 0.0  # a float"),
+    ("print(shown(total))", "print(shown(math.floor(total)))"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +151,7 @@ def test_a_dry_run_says_what_would_be_tried(hub: RealHub, planted: tuple[str, st
     tried = [it["name"] for it in said["facts"] if not it["cleared"]]
     assert tried[:2] == ["data/extra.csv", "data/train.csv"]
     assert tried[2:6] == ["--verbose", "params.json:lr", "params.json:seed", "params.json:title"]
-    assert tried[6:] == ["coefs", "padding", "features.py", "notes.md"]
+    assert tried[6:] == ["coefs", "padding", "features.py:1-5", "notes.md"]
     assert runs_of(hub, "planted") == 0
 
 
@@ -160,6 +193,26 @@ def test_finds_what_acts_only_together_and_takes_no_crash_for_a_difference(
     assert parts == pytest.approx({"c": 1.0, "f": 2.0, "d": 2.0, "h": 2.0})
     failed = [it for it in report["tried"] if it["outcome"] == "failed"]
     assert all("b needs g" in it["reason"] for it in failed)
+
+
+def test_names_the_lines_of_the_code_that_act(hub: RealHub, tmp_path: Path) -> None:
+    after = CODE
+    for old, new in CHANGED:
+        assert old in after
+        after = after.replace(old, new)
+    (tmp_path / "requirements.txt").write_text("")
+    runs = []
+    for script in (CODE, after):
+        (tmp_path / "train.py").write_text(script)
+        command = ("--env", "requirements.txt", "--metrics", "m.json", "--", "python", "train.py")
+        runs.append(recorded(hub, tmp_path, "lines", *command))
+    report = why(hub, *runs)
+    assert names(report) == ["train.py:5"]
+    (cause,) = report["causes"]
+    assert (cause["before"], cause["after"]) == ("RATE = 0.5", "RATE = 0.75")
+    assert names(report, "cleared") == ["train.py:18"]
+    assert made(report, "search") <= 5
+    assert all(it["outcome"] != "failed" for it in report["tried"])
 
 
 def test_stops_at_the_most_runs_and_goes_on_from_there(hub: RealHub, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from relive.core.recipe import DataInput, EnvironmentLock, LockedPackage
 from relive.formats.locks import lock_bytes
 from relive.replay.diff import Side
 from relive.replay.documents import Keys, with_keys_of
+from relive.replay.hunks import Change, with_changes
 from relive.replay.plan import held_as, variables_of
 from relive.wire.jobs import StageWork
 
@@ -36,6 +37,7 @@ class Draft:
         data: Path of a declared input that is not of the code to its files.
         words: The command, each word and each space between them.
         documents: Path of a params file to the version of it whose values are taken, and for which keys.
+        changes: Path of a file of the code to the changes that are made to it.
         python: Version of the interpreter; `packages` by name. Both are unused without a lock.
     """
 
@@ -50,6 +52,7 @@ class Draft:
     python: str = ""
     packages: dict[str, LockedPackage] = field(default_factory=dict)
     documents: dict[str, tuple[Digest, list[Keys]]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
     workdir: str = "."
 
     @classmethod
@@ -81,8 +84,10 @@ class Draft:
         """Put it together again; what nobody ever had (manifests, a lock) is stored.
 
         Raises:
-            BlobNotFound: The hub lacks a params file.
+            BlobNotFound: The hub lacks a params file, or one that is changed.
         """
+        for path, changes in self.changes.items():
+            self._rewrite(path, with_changes(blobs.get_bytes(self.code[path].digest), changes), blobs)
         for path, (other, keys) in self.documents.items():
             self._write_document(path, other, keys, blobs)
         declared = self.side.recipe.declared
@@ -126,8 +131,13 @@ class Draft:
 
     def _write_document(self, path: str, other: Digest, keys: list[Keys], blobs: BlobClient) -> None:
         entry = self.code[path]
-        data = with_keys_of(blobs.get_bytes(entry.digest), blobs.get_bytes(other), path, keys)
-        self.code[path] = msgspec.structs.replace(entry, digest=blobs.put_bytes(data), size_bytes=len(data))
+        self._rewrite(
+            path, with_keys_of(blobs.get_bytes(entry.digest), blobs.get_bytes(other), path, keys), blobs
+        )
+
+    def _rewrite(self, path: str, data: bytes, blobs: BlobClient) -> None:
+        digest = blobs.put_bytes(data)
+        self.code[path] = msgspec.structs.replace(self.code[path], digest=digest, size_bytes=len(data))
 
 
 def words_of(command: str) -> list[str]:

@@ -1,6 +1,5 @@
 """What two runs do not share, as single exchanges: each can be put into a draft of the first alone."""
 
-import ast
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from relive.core.facts import FactGroup, group_of_variable
 from relive.core.paths import is_within
 from relive.replay.documents import MAX_BYTES, differing_keys
 from relive.replay.draft import Draft
+from relive.replay.hunks import MOST_BYTES, Change, changes_of, is_same_program, text_of, tree_of
 from relive.replay.packages import exchangeable
 from relive.runner.environment.wheels import WheelStore
 
@@ -39,6 +39,8 @@ _DATA_SUFFIXES: Final = frozenset(
         *("gz", "bz2", "xz", "zst", "zip", "tar"),
     }
 )
+# Code that is exchanged line by line; half of another format may be none of it.
+_BY_LINES: Final = (".py", ".sh", ".bash", ".r", ".R", ".jl")
 # relive reads them before the command starts, and the command does not.
 _PIPELINE_FILES: Final = frozenset({"relive.yaml", "dvc.yaml", "dvc.lock", "MLproject", ".gitignore"})
 
@@ -54,6 +56,7 @@ class Swap:
         put: Puts it into a draft of the first run.
         cleared: Why it cannot matter; empty if it can.
         path: Of the file it is in; empty for what is none.
+        part: Which one of the `parts` that its file was taken apart into, from 1; 0 for a whole.
     """
 
     name: str
@@ -63,11 +66,14 @@ class Swap:
     put: Callable[[Draft], None]
     cleared: str = ""
     path: str = ""
+    part: int = 0
+    parts: int = 1
 
     @property
     def suspect(self) -> Suspect:
         """Give it as the search knows it."""
-        weight = _WEIGHTS.get(self.group, _SELDOM)
+        # The parts of a file share its weight: it is as likely to matter as if it had been left whole.
+        weight = max(_WEIGHTS.get(self.group, _SELDOM) / self.parts, _SELDOM)
         return Suspect(self.name, _NUMERIC_WEIGHT if self.name in _NUMERIC else weight)
 
 
@@ -85,7 +91,12 @@ def find_swaps(one: Draft, other: Draft, blobs: BlobClient) -> list[Swap]:
         *_environment(one, other, WheelStore(blobs)),
         *_variables(one, other),
     ]
-    return sorted(_with_own_names(found), key=lambda it: (-it.suspect.weight, it.group, it.name))
+    return sorted(_with_own_names(found), key=_place)
+
+
+def _place(swap: Swap) -> tuple[float, int, str, int]:
+    """Give what sorts swaps: parts of a file stay side by side, as one often needs another."""
+    return -swap.suspect.weight, swap.group, swap.path if swap.part else swap.name, swap.part
 
 
 def _with_own_names(swaps: list[Swap]) -> Iterator[Swap]:
@@ -124,6 +135,10 @@ def _file(
         return
     group = FactGroup.DATA if _is_data(path, other) else FactGroup.CODE
     why_clear = "same values" if keys == {} else _why_clear(path, before, after, other, blobs)
+    changed = [] if why_clear or is_laid_over else list(_hunks(path, before, after, blobs))
+    if changed:
+        yield from changed
+        return
     yield Swap(
         name=path,
         group=group,
@@ -178,13 +193,39 @@ def _why_clear(
 
 
 def _tree(entry: ManifestEntry, blobs: BlobClient) -> str | None:
-    """Give a Python file's syntax tree as text; None if it has none."""
     if entry.link is not None or entry.size_bytes > MAX_BYTES:
         return None
-    try:
-        return ast.dump(ast.parse(blobs.get_bytes(entry.digest)))
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    return tree_of(blobs.get_bytes(entry.digest))
+
+
+def _hunks(
+    path: str, before: ManifestEntry | None, after: ManifestEntry | None, blobs: BlobClient
+) -> Iterator[Swap]:
+    """Give the changes of a file of code; nothing for what is not exchanged by lines."""
+    if before is None or after is None or not path.endswith(_BY_LINES) or before.link or after.link:
+        return
+    if before.executable != after.executable or max(before.size_bytes, after.size_bytes) > MOST_BYTES:
+        return
+    old, new = (blobs.get_bytes(it.digest) for it in (before, after))
+    is_python = path.endswith(".py")
+    changes = changes_of(old, new, is_python=is_python)
+    for number, change in enumerate(changes, start=1):
+        is_same = is_python and is_same_program(old, changes, change)
+        yield Swap(
+            name=f"{path}:{','.join(hunk.lines for hunk in change)}",
+            group=FactGroup.CODE,
+            before=text_of(change, "old"),
+            after=text_of(change, "new"),
+            put=partial(_put_change, path, change),
+            cleared="same syntax tree" if is_same else "",
+            path=path,
+            part=number,
+            parts=len(changes),
+        )
+
+
+def _put_change(path: str, change: Change, draft: Draft) -> None:
+    draft.changes.setdefault(path, []).append(change)
 
 
 def _digest(entry: ManifestEntry | None) -> str:

@@ -75,10 +75,10 @@ def test_a_dry_run_runs_nothing(relive: Shell, bench: Bench, runs: tuple[str, st
     before = len(bench.services.store.list_runs(limit=100))
     said = relive("why", *runs, "--dry-run")
     assert said.lines[0].split() == ["INPUT", "KIND", "BEFORE", "AFTER"]
-    assert [line.split()[0] for line in said.lines[1:3]] == ["data.csv", "train.py"]
+    assert [line.split()[0] for line in said.lines[1:3]] == ["data.csv", "train.py:1"]
     assert said.lines[-1] == "2 inputs would be tried, 0 cleared for free"
     found = relive("why", *runs, "--dry-run", "--json").json
-    assert [it["name"] for it in found["facts"]] == ["data.csv", "train.py"]
+    assert [it["name"] for it in found["facts"]] == ["data.csv", "train.py:1"]
     assert len(bench.services.store.list_runs(limit=100)) == before
 
 

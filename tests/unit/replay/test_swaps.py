@@ -109,12 +109,54 @@ def test_files_of_code_and_data_are_exchanged_one_by_one(maker: Maker) -> None:
         "data": {"d": {"d/x.csv": "2", "d/y.csv": "2"}},
     }
     found = swaps(maker, before, after)
-    assert list(found) == ["d/x.csv", "d/y.csv", "a.py", "gone.py", "new.py"]
+    assert list(found) == ["d/x.csv", "d/y.csv", "a.py:1", "gone.py", "new.py"]
     assert [it.group for it in found.values()] == [FactGroup.DATA] * 2 + [FactGroup.CODE] * 3
     work = put(maker, before, after, "d/y.csv", "gone.py", "new.py")
     blobs = maker.hub.blobs
     assert blobs.fetch_manifest(work.code) == maker.tree({"a.py": "1", "b.py": "1", "new.py": "1"})
     assert blobs.fetch_manifest(work.deps[0].manifest) == maker.tree({"d/x.csv": "1", "d/y.csv": "2"})
+
+
+CODE = {
+    "a.py": "import json\n\nlr = 1\n\nprint(lr)\n\nn = 1\n",
+    "run.sh": "a\nb\nc\n",
+    "n.ipynb": "{\n1\n}\n",
+}
+CHANGED = {
+    "a.py": "import json, math\n\nlr = 2\n\nprint(math.sin(lr))\n\nn = 1  # rows\n",
+    "run.sh": "a\nb2\nc\n",
+    "n.ipynb": "{\n2\n}\n",
+}
+
+
+def test_a_file_of_code_is_exchanged_by_its_changes(maker: Maker) -> None:
+    found = swaps(maker, {"code": CODE}, {"code": CHANGED})
+    # What needs the import stands with it; a notebook has no lines that mean something alone.
+    assert list(found) == ["n.ipynb", "run.sh:2", "a.py:1,5", "a.py:3", "a.py:7"]
+    assert (found["a.py:3"].before, found["a.py:3"].after) == ("lr = 1", "lr = 2")
+    assert {name: it.cleared for name, it in found.items() if it.cleared} == {"a.py:7": "same syntax tree"}
+    work = put(maker, {"code": CODE}, {"code": CHANGED}, "a.py:3", "run.sh:2")
+    files = {it.path: it.digest for it in maker.hub.blobs.fetch_manifest(work.code).entries}
+    assert files["a.py"] == blake3_digest(CODE["a.py"].replace("lr = 1", "lr = 2").encode())
+    assert files["run.sh"] == blake3_digest(CHANGED["run.sh"].encode())
+    assert files["n.ipynb"] == blake3_digest(CODE["n.ipynb"].encode())
+    assert put(maker, {"code": CODE}, {"code": CHANGED}, "*").code == maker.hub.blobs.put_manifest(
+        maker.tree(CHANGED)
+    )
+
+
+def test_the_changes_of_a_file_share_its_weight(maker: Maker) -> None:
+    found = swaps(maker, {"code": CODE}, {"code": CHANGED})
+    assert found["run.sh:2"].suspect.weight == found["n.ipynb"].suspect.weight
+    assert found["a.py:3"].suspect.weight == found["run.sh:2"].suspect.weight / 3
+
+
+def test_a_file_that_became_a_program_or_lies_in_an_input_is_exchanged_whole(maker: Maker) -> None:
+    one, other = maker.pair({"code": {"a.py": "1"}}, {"code": {"a.py": "2"}})
+    other.code["a.py"] = ManifestEntry(path="a.py", digest=other.code["a.py"].digest, executable=True)
+    assert [it.name for it in find_swaps(one, other, maker.hub.blobs)] == ["a.py"]
+    data = [{"data": {"d": {"d/a.py": text}}, "code": {"d/a.py": text}} for text in ("1", "2")]
+    assert list(swaps(maker, *data)) == ["d/a.py"]
 
 
 def test_all_exchanges_together_are_the_second_run(maker: Maker) -> None:
