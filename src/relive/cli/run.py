@@ -1,5 +1,6 @@
 """`relive run`: record a command from outside."""
 
+import os
 from pathlib import Path
 
 import click
@@ -58,6 +59,7 @@ def run(
     """Run a command and record it: code as it lies here, environment, machine, data, metrics, result.
 
     The command is not touched. Uncommitted and untracked files are recorded; files on the secret list never.
+    Within a run it makes a run below that one, with a record of its own.
 
     \b
     Examples:
@@ -94,6 +96,9 @@ def run(
 
 
 def _project() -> str:
+    """Give the project of the run that this one is within, whose token writes no other, else the folder's."""
+    if within := os.environ.get("RELIVE_PROJECT"):
+        return within
     try:
         return current_project()
     except NotFound:

@@ -15,6 +15,7 @@ from relive.core.recipe import READ_HINTS, UndeclaredRead
 from relive.formats.manifest_io import HashCache
 
 _SHOWN: Final = 10
+_OURS: Final = Path(settings.__file__).parent
 # A path that YAML takes for nothing but a text; in quotes every other is one, too.
 _PLAIN: Final = re.compile(r"[A-Za-z_][\w./+-]*[./_-][\w./+-]*")
 
@@ -124,4 +125,6 @@ def _listed(paths: list[str]) -> str:
 
 def environment_of(prefixes: list[Path], *folders: Path) -> tuple[str, ...]:
     """Give the folders whose files are the environment's, relive's own among them."""
-    return environment_folders(prefixes, Path(settings.cache()) / "agent", *folders)
+    cache = Path(settings.cache())
+    # A run within the run reads relive itself, and what it knows of files.
+    return environment_folders(prefixes, _OURS, cache / "agent", cache / "hashes.msgpack", *folders)

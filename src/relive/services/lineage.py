@@ -12,7 +12,10 @@ from relive.core.ids import short_id
 from relive.core.model import ModelVersion
 from relive.core.run import Input, Run
 from relive.errors import NotFound
+from relive.ports.search import Search
 from relive.services.context import Services
+from relive.services.runs import PARENT
+from relive.services.searching import search_runs
 from relive.wire.hub import Lineage, LineageNode
 
 HOPS = 4
@@ -116,6 +119,9 @@ class _Walk:
         found = []
         if run.replay_of and self.join(self._run_node(run.replay_of), node):
             found.append(run.replay_of)
+        parent = self.services.store.list_tags([run_id]).get(run_id, {}).get(PARENT, "")
+        if parent and self.join(self._run_node(parent), node):
+            found.append(parent)
         for item in self.services.store.list_inputs(run_id):
             if item.source_run_id:
                 self._through_data(item, self._run_node(item.source_run_id), node)
@@ -129,11 +135,21 @@ class _Walk:
         self.add(node)
         for version in self.services.store.list_versions_of_run(run_id):
             self.add_version(version)
+        for child in self._children(run_id):
+            self.join(node, _run_node(child))
         return [
             item.run_id
             for item in self.services.store.list_consumers(run_id)
             if self._through_data(item, node, self._run_node(item.run_id))
         ]
+
+    def _children(self, run_id: str) -> tuple[Run, ...]:
+        """Give the newest runs that say that they are a part of this one."""
+        run = self.services.store.find_run(run_id)
+        if run is None:
+            return ()
+        wanted = Search(project_id=run.project_id, limit=MOST_NODES)
+        return search_runs(self.services, wanted, filter_text=f"tags.`{PARENT}` = '{run_id}'").runs
 
     def _through_data(self, item: Input, maker: LineageNode, user: LineageNode) -> bool:
         data = _data_node(item)

@@ -8,6 +8,7 @@ from relive.core.access import Caller, Scope, Token
 from relive.core.event import Event
 from relive.core.ids import short_id
 from relive.core.job import JobState
+from relive.core.project import Project
 from relive.core.run import FailureReason, Run, RunStatus
 from relive.core.trajectory import Verdict, latest_verdict
 from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
@@ -28,12 +29,17 @@ LIVE_LOG_PIECE = 1 << 20
 _FARTHEST = 1 << 62
 # The run whose command made another one has its id here.
 MAKER = "relive.maker"
+# MLflow's word for it, which whoever makes a run may say.
+PARENT = "mlflow.parentRunId"
 
 
 def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun:
     """Make a run that somebody does by hand or from a script; its project is made on first use.
 
+    A command makes runs below its own, in its own project: they are its children, and it may write them.
+
     Raises:
+        AccessDenied: A command asks for a run in another project.
         InvalidName: This cannot be a project's name.
         NotFound: There is no run that it could repeat, or go on with.
         Conflict: The run that it should go on with belongs to a job.
@@ -42,22 +48,35 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
     if request.resume:
         run = _reopen(services, may_write(services, caller, request.resume))
     else:
-        project = projects.find_or_create(services, request.project, by=caller.name)
+        project = _project_of(services, request, caller)
         run_id = named_id(project.id, caller.name, request.key) if request.key else new_id()
         with store.transaction():
             run = store.find_run(run_id) or _create(services, request, project.id, run_id, caller)
-    token = create_token(
-        services,
-        Token(
-            id="",
-            scope=Scope.COMMAND,
-            subject=f"user:{caller.name}",
-            label="run",
-            project_id=run.project_id,
-            run_id=run.id,
-        ),
-    )
+    token = create_token(services, _token_of(run, caller))
     return CreatedRun(run_id=run.id, name=run.name, token=token, url=page_of(services, run))
+
+
+def _project_of(services: Services, request: CreateRun, caller: Caller) -> Project:
+    if caller.scope is not Scope.COMMAND:
+        return projects.find_or_create(services, request.project, by=caller.name)
+    project = services.store.get_project(caller.project_id)
+    if request.project != project.name:
+        action = f"create a run in project {request.project}"
+        raise AccessDenied(action=action, who=caller.name, needs=f"its own project, {project.name}")
+    return project
+
+
+def _token_of(run: Run, caller: Caller) -> Token:
+    """Say what the token of a run's command is: what a job's command makes ends with the claim of the job."""
+    return Token(
+        id="",
+        scope=Scope.COMMAND,
+        subject=f"job:{caller.job_id}" if caller.job_id else f"user:{caller.name}",
+        label="run",
+        project_id=run.project_id,
+        run_id=run.id,
+        fence=caller.fence,
+    )
 
 
 def _create(services: Services, request: CreateRun, project_id: str, run_id: str, caller: Caller) -> Run:
@@ -80,6 +99,8 @@ def _create(services: Services, request: CreateRun, project_id: str, run_id: str
             started_at=now if request.started_at is None else request.started_at,
         )
     )
+    if caller.scope is Scope.COMMAND:
+        store.set_tags(run.id, {PARENT: caller.run_id, MAKER: caller.run_id})
     services.record(
         Event(kind="run.started", actor=caller.name, subject=f"run:{run.id}", project=project.name)
     )

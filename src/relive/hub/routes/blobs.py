@@ -26,9 +26,13 @@ _MOST_DIGITS = 19
 
 
 def _writer(request: HubRequest) -> Caller:
-    """Give the caller if it may store bytes: users, and runners for their outs."""
+    """Give the caller if it may store bytes: users, runners for outs, commands for runs within theirs."""
     caller = caller_of(request)
-    return caller if caller.scope is Scope.RUNNER else allowed(request, Scope.LOCAL, "store blobs")
+    return (
+        caller
+        if caller.scope in (Scope.RUNNER, Scope.COMMAND)
+        else allowed(request, Scope.LOCAL, "store blobs")
+    )
 
 
 def _reader(request: HubRequest) -> Caller:

@@ -115,8 +115,11 @@ def list_runs(
 
 @post("/runs", status_code=HTTP_201_CREATED, sync_to_thread=True)
 def create_run(request: HubRequest, data: JSONBody[CreateRun]) -> CreatedRun:
-    """Make a run that no job places."""
-    return runs.create(services_of(request), data, allowed(request, Scope.LOCAL, "create a run"))
+    """Make a run that no job places; a run's own command makes one below it."""
+    caller = caller_of(request)
+    if caller.scope is not Scope.COMMAND:
+        caller = allowed(request, Scope.LOCAL, "create a run")
+    return runs.create(services_of(request), data, caller)
 
 
 @get("/runs/{run_id:str}", sync_to_thread=True)

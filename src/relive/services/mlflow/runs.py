@@ -15,14 +15,13 @@ from relive.services.mlflow.experiments import get_experiment, own_project
 from relive.services.mlflow.faults import invalid, invalid_value, missing
 from relive.services.mlflow.names import random_name
 from relive.services.mlflow.values import FROM_MLFLOW
-from relive.services.runs import MAKER, require_writer, tell_end
+from relive.services.runs import MAKER, PARENT, require_writer, tell_end
 from relive.wire.mlflow import tracking as wire
 
 RUN_NAME = "mlflow.runName"
 USER = "mlflow.user"
 # What MLflow's clients say if they do not know who they work for.
 UNKNOWN_USER = "unknown"
-PARENT = "mlflow.parentRunId"
 
 
 def get_run(services: Services, run_id: str, caller: Caller) -> Run:
