@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from relive.core.dataset import DatasetSummary, DatasetUse, LoggedDataset, ModelUse
+from relive.stores.sql.belonging import rows_among
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.part import StorePart, chunks, new_id
 from relive.stores.sql.rows import Kept
@@ -14,18 +15,15 @@ from relive.stores.sql.tables.runs import runs
 from relive.stores.sql.tables.tracking import logged_datasets, run_datasets, run_models
 
 _DATASETS: Final = Kept(LoggedDataset, logged_datasets, "data set")
-# Built once: what is asked with nearly every run that is shown.
 _READ: Final = (
-    select(run_datasets.c.run_id, run_datasets.c.tags, *_DATASETS.columns)
-    .join_from(run_datasets, logged_datasets)
-    .where(run_datasets.c.run_id.in_(bindparam("ids", expanding=True)))
-    .order_by(run_datasets.c.run_id, run_datasets.c.at, run_datasets.c.dataset_id)
+    f"SELECT u.run_id, u.tags, {', '.join(f'd.{column.name}' for column in _DATASETS.columns)}"  # noqa: S608
+    " FROM run_datasets u JOIN logged_datasets d ON d.id = u.dataset_id"
+    " WHERE u.run_id {among} ORDER BY u.run_id, u.at, u.dataset_id"
 )
 _MODELS: Final = (
-    select(run_models.c.run_id, run_models.c.model_id, run_models.c.role, run_models.c.step)
-    .where(run_models.c.run_id.in_(bindparam("ids", expanding=True)))
-    .order_by(run_models.c.run_id, run_models.c.at, run_models.c.model_id)
+    'SELECT run_id, model_id, "role", step FROM run_models WHERE run_id {among} ORDER BY run_id, at, model_id'
 )
+_TAGS: Final = msgspec.json.Decoder(dict[str, str])
 
 
 class SqlDatasets(StorePart):
@@ -45,9 +43,9 @@ class SqlDatasets(StorePart):
     def list_datasets(self, run_ids: Sequence[str]) -> dict[str, list[DatasetUse]]:
         found: dict[str, list[DatasetUse]] = {}
         with self._db.read() as connection:
-            for some in chunks(run_ids):
-                for run_id, tags, *row in connection.execute(_READ, {"ids": some}):
-                    found.setdefault(run_id, []).append(DatasetUse(dataset=_DATASETS.read(row), tags=tags))
+            for run_id, tags, *row in rows_among(connection, _READ, run_ids):
+                use = DatasetUse(dataset=_DATASETS.read(row), tags=_TAGS.decode(tags))
+                found.setdefault(run_id, []).append(use)
         return found
 
     def list_dataset_summaries(
@@ -80,10 +78,9 @@ class SqlDatasets(StorePart):
     def list_model_uses(self, run_ids: Sequence[str]) -> dict[str, list[ModelUse]]:
         found: dict[str, list[ModelUse]] = {}
         with self._db.read() as connection:
-            for some in chunks(run_ids):
-                for run_id, model_id, role, step in connection.execute(_MODELS, {"ids": some}):
-                    use = ModelUse(model_id=model_id, role=role, step=step)
-                    found.setdefault(run_id, []).append(use)
+            for run_id, model_id, role, step in rows_among(connection, _MODELS, run_ids):
+                use = ModelUse(model_id=model_id, role=role, step=step)
+                found.setdefault(run_id, []).append(use)
         return found
 
     def _ensure(

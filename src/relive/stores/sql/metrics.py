@@ -4,19 +4,21 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from relive.core.run import Metric, MetricSummary, RunRecords
 from relive.core.series import Points, join
 from relive.errors import InvalidInput
+from relive.stores.sql.belonging import rows_among
 from relive.stores.sql.chunks import add_chunks, find_packed, read_pieces
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.incoming import Incoming, sort_out
 from relive.stores.sql.packing import note_tails
-from relive.stores.sql.part import StorePart, chunks
+from relive.stores.sql.part import StorePart
 from relive.stores.sql.points import insert_rows
 from relive.stores.sql.reduction import FEWEST, LEAF, reduce_series
 from relive.stores.sql.series import (
+    SUMMARISED,
     Added,
     Series,
     count_again,
@@ -29,11 +31,7 @@ from relive.stores.sql.summary import place_at, places_of, summarise, summarise_
 from relive.stores.sql.tables.runs import metric_batches, metric_series
 
 _SERIES: Final = metric_series.c
-_OF_RUNS: Final = (
-    select(metric_series)
-    .where(_SERIES.run_id.in_(bindparam("ids", expanding=True)))
-    .order_by(_SERIES.run_id, _SERIES.key)
-)
+_OF_RUNS: Final = f'{SUMMARISED} WHERE run_id {{among}} ORDER BY run_id, "key"'
 
 
 class SqlMetrics(StorePart):
@@ -51,11 +49,8 @@ class SqlMetrics(StorePart):
             append_points(connection, run_id, incoming)
 
     def list_metrics(self, run_ids: Sequence[str]) -> list[MetricSummary]:
-        found: list[MetricSummary] = []
         with self._db.read() as connection:
-            for some in chunks(run_ids):
-                found += map(for_people, connection.execute(_OF_RUNS, {"ids": some}))
-        return found
+            return [for_people(*row) for row in rows_among(connection, _OF_RUNS, run_ids)]
 
     def get_series(self, run_id: str, key: str, *, max_points: int | None = None) -> list[Metric]:
         return self.get_points(run_id, key, max_points=max_points).as_metrics(key)

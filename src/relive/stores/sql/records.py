@@ -6,12 +6,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from relive.core.digest import canonical_json
 from relive.core.run import Artifact, Input, RunRecords
 from relive.core.trajectory import Verdict
 from relive.errors import Conflict, InvalidInput
+from relive.stores.sql.belonging import rows_among
 from relive.stores.sql.fences import hold_run
 from relive.stores.sql.incoming import sort_out
 from relive.stores.sql.metrics import SqlMetrics, append_points
@@ -25,12 +26,9 @@ if TYPE_CHECKING:
 
 _ARTIFACTS: Final = Kept(Artifact, tables.artifacts, "artifact")
 _INPUTS: Final = Kept(Input, tables.inputs, "input")
-# Built once: what is asked with nearly every run that is shown.
 _OF_RUNS: Final = {
-    table: select(table.c.run_id, table.c.key, table.c.value)
-    .where(table.c.run_id.in_(bindparam("ids", expanding=True)))
-    .order_by(table.c.run_id, table.c.key)
-    for table in (tables.params, tables.tags)
+    table: f'SELECT run_id, "key", value FROM {table} WHERE run_id {{among}} ORDER BY run_id, "key"'  # noqa: S608
+    for table in ("params", "tags")
 }
 _KNOWN_PARAMS: Final = select(tables.params.c.key, tables.params.c.value).where(
     tables.params.c.run_id == bindparam("run_id"),
@@ -98,13 +96,13 @@ class SqlRecords(SqlMetrics):
                 connection.execute(insert_new, [_INPUTS.values(item) for item in some])
 
     def list_params(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        texts = self._by_run(tables.params, run_ids)
+        texts = self._by_run("params", run_ids)
         return {
             run: {key: msgspec.json.decode(text) for key, text in of.items()} for run, of in texts.items()
         }
 
     def list_tags(self, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        return self._by_run(tables.tags, run_ids)
+        return self._by_run("tags", run_ids)
 
     def list_artifacts(self, run_id: str) -> list[Artifact]:
         artifacts = tables.artifacts.c
@@ -171,13 +169,12 @@ class SqlRecords(SqlMetrics):
             index_elements=["run_id", "key"], set_={"value": upsert.excluded.value}
         )
 
-    def _by_run(self, table: Table, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    def _by_run(self, table: str, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """Give key and value of each run that has any, keys in their order."""
         found: dict[str, dict[str, str]] = {}
         with self._db.read() as connection:
-            for some in chunks(run_ids):
-                for run_id, key, value in connection.execute(_OF_RUNS[table], {"ids": some}):
-                    found.setdefault(run_id, {})[key] = value
+            for run_id, key, value in rows_among(connection, _OF_RUNS[table], run_ids):
+                found.setdefault(run_id, {})[key] = value
         return found
 
 

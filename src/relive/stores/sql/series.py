@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from relive.core.run import MetricSummary
 from relive.errors import InvalidInput
@@ -46,6 +46,8 @@ def _lists(types: Iterable[str]) -> str:
     return f"unnest({_names(types, '%s::{}[]')})"
 
 
+SUMMARISED: Final = f'SELECT run_id, "key", {_names(_KEPT)} FROM metric_series'  # noqa: S608
+"""The beginning of a query whose rows `for_people` reads."""
 _FIND: Final = f'SELECT "key", id, packed, {_names(_KEPT)} FROM metric_series WHERE run_id = '  # noqa: S608
 _FIND_SQLITE: Final = _FIND + '? AND "key" IN (SELECT value FROM json_each(?))'  # noqa: S608
 _FIND_POSTGRES: Final = _FIND + '%s AND "key" = ANY(%s::text[])'
@@ -141,18 +143,19 @@ def count_again(connection: Connection, series_ids: Sequence[int]) -> None:
         connection.execute(update(metric_series).where(_SERIES.id.in_(some)).values(count=counted))
 
 
-def for_people(row: Row[Any]) -> MetricSummary:
-    """Give a whole row as what tables of runs show."""
+def for_people(run_id: str, key: str, *kept: Any) -> MetricSummary:
+    """Give a row of `SUMMARISED` as what tables of runs show."""
+    first, _, _, last, last_step, last_at, lowest, highest, count = kept
     return MetricSummary(
-        run_id=row.run_id,
-        key=row.key,
-        last=_number(row.last),
-        last_step=row.last_step,
-        min=_number(row.min),
-        max=_number(row.max),
-        first=_number(row.first),
-        count=row._mapping["count"],
-        at=row.last_at,
+        run_id=run_id,
+        key=key,
+        last=_number(last),
+        last_step=last_step,
+        min=_number(lowest),
+        max=_number(highest),
+        first=_number(first),
+        count=count,
+        at=last_at,
     )
 
 
