@@ -89,6 +89,12 @@ SETTINGS: tuple[Setting, ...] = (
         "90",
         "Days that the logs stay of runs that were lost and taken over by others.",
     ),
+    Setting(
+        "RELIVE_SILENCE_S",
+        "3600",
+        "Seconds after which a run by hand whose process says nothing counts as lost, until it is heard of"
+        " again; 0 for never.",
+    ),
     Setting("RELIVE_LEASE_S", "30", "Seconds after which a job whose runner is silent is given to another."),
 )
 

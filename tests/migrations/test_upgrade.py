@@ -48,7 +48,7 @@ def test_params_of_every_kind_get_into_the_new_index(request, tmp_path, backend)
     values = ['"x\\u0000"', '"\\\\u0000\\""', '"' + "é" * 5000 + '"', '{"a":"\\u0000"}', "[1]", "-1.5", '""']
     database = Database(url)
     with database.engine.begin() as connection:
-        run_id = connection.exec_driver_sql("SELECT id FROM runs").scalar()
+        run_id = connection.exec_driver_sql("SELECT id FROM runs").scalar_one()
         for number, value in enumerate(values):
             row = {"run_id": run_id, "key": f"p{number}", "value": value}
             connection.execute(text("INSERT INTO params VALUES (:run_id, :key, :value)"), row)

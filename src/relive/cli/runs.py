@@ -145,6 +145,8 @@ def _print_head(detail: RunDetail) -> None:
     out.print(f"[bold]{escape(run.name)}[/]  {run.id}")
     reason = f": {run.reason}" if run.reason else ""
     out.print(escape(f"status     {_GLYPHS[run.status]}{reason}"))
+    if run.heard_at is not None and run.status in (RunStatus.RUNNING, RunStatus.LOST):
+        out.print(f"heard of   {ago(run.heard_at, time.time())}")
     verdict = latest_verdict(detail.verdicts)
     if verdict is not None:
         out.print(escape(f"replay     {verdict_line(verdict)}"))

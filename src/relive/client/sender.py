@@ -62,7 +62,7 @@ class Sender:
     def _loop(self) -> None:
         hub: RunHub | None = None
         pause_s = SEND_EVERY_S
-        beaten = time.monotonic()
+        due = time.monotonic()
         while True:
             last = self._stopping
             try:
@@ -70,9 +70,10 @@ class Sender:
                 self._shipment = shipment = ship(hub, self.spool)
                 if shipment.url:
                     warn_once(f"relive: this run is at {shipment.url}")
-                if shipment.run_id and not last and time.monotonic() - beaten >= HEARTBEAT_EVERY_S:
-                    hub.run(shipment.run_id).heartbeat()
-                    beaten = time.monotonic()
+                if shipment.run_id and not last and time.monotonic() >= due:
+                    # Also while nothing is logged: a long quiet epoch is no death.
+                    reply = hub.run(shipment.run_id).heartbeat()
+                    due = time.monotonic() + min(HEARTBEAT_EVERY_S, reply.lease_s / 3)
                 pause_s = SEND_EVERY_S
             except (ReliveError, OSError) as error:
                 if not _is_passing(error):

@@ -162,6 +162,7 @@ class _Shipper:
                 command=run.command,
                 commit=run.commit,
                 branch=run.branch,
+                heartbeats=True,
             )
         )
         self._save(run_id=created.run_id, url=created.url)

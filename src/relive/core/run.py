@@ -153,6 +153,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: float | None = None
     heard_at: float | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether it counts as lost only because its process fell silent: it may be heard of again."""
+        has_fallen = self.status is RunStatus.LOST and self.failure is FailureReason.WORKER_LOST
+        return has_fallen and self.heard_at is not None
+
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """A named output of a run.

@@ -60,6 +60,7 @@ def build_services(config: HubConfig) -> Services:
             public_url=config.url,
             version=__version__,
             lease_s=float(settings.get_int("RELIVE_LEASE_S")),
+            silence_s=float(max(0, settings.get_int("RELIVE_SILENCE_S"))),
             slots=config.slots,
         ),
     )

@@ -136,6 +136,13 @@ class RunStore(Protocol):
         """
         ...
 
+    def list_silent_runs(self, *, before: float, after: float) -> list[Run]:
+        """Give running runs that were last heard of before a time, or later than another; at most 1000.
+
+        Of some nothing is ever heard; these are not among them.
+        """
+        ...
+
     def record_metrics(
         self, run_id: str, metrics: Sequence[Metric], *, fence: int | None = None, batch: str = ""
     ) -> None:

@@ -123,7 +123,14 @@ class Variants:
             return Result(run_id="", failure="stopped", is_cancelled=True)
         kind, command = RunKind.REPLAY, "\n".join(work.commands)
         created = self._hub.create_run(
-            CreateRun(project=work.project, name=name, kind=kind, command=command, replay_of=replay_of)
+            CreateRun(
+                project=work.project,
+                name=name,
+                kind=kind,
+                command=command,
+                replay_of=replay_of,
+                heartbeats=True,
+            )
         )
         self._hub.set_tags(created.run_id, {TAG: key})
         work = msgspec.structs.replace(work, run_id=created.run_id, command_token=created.token)

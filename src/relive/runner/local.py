@@ -131,6 +131,7 @@ def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult
             command=shlex.join(asked.command),
             commit=world.snapshot.commit,
             branch=world.snapshot.branch,
+            heartbeats=True,
         )
     )
     with _own_folder() as folder:

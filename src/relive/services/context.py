@@ -26,6 +26,7 @@ class HubPlace:
         public_url: Address for everyone else; the same without `--public-url`.
         version: relive's version.
         lease_s: How long a job may be silent.
+        silence_s: How long the process of a run by hand may be silent; 0 for any time.
         slots: Jobs the local pool places at once.
     """
 
@@ -35,6 +36,7 @@ class HubPlace:
     public_url: str
     version: str
     lease_s: float = 30.0
+    silence_s: float = 3600.0
     slots: int = 2
 
 

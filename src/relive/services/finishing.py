@@ -80,6 +80,19 @@ def close_run(services: Services, run_id: str, report: StageReport) -> Run:
     return run
 
 
+def tell_end(services: Services, run: Run, *, by: str) -> None:
+    """Record that a run has ended."""
+    services.record(
+        Event(
+            kind=f"run.{run.status.value}",
+            actor=by,
+            subject=f"run:{run.id}",
+            project=services.store.get_project(run.project_id).name,
+            facts={"reason": run.reason},
+        )
+    )
+
+
 def _as_asked(job: Job, report: StageReport) -> StageReport:
     """Take a failure after somebody asked for the end as that end: a retry would undo the cancellation."""
     if not job.cancel_requested or report.status is RunStatus.FINISHED:

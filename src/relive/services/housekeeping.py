@@ -1,4 +1,4 @@
-"""Keeping house: points packed as they come, and once a day what is old thrown away.
+"""Keeping house: points packed as they come, silent runs ended, and once a day what is old thrown away.
 
 One hub does it at a time, under a lock of its own; each call does a little, so that a hub that is told to
 stop need not wait. When the day's chores began is written down, so that many starts do them once.
@@ -18,6 +18,7 @@ from relive.errors import NotFound, ReliveError
 from relive.services.collecting import DAY_S, IDLE_UPLOAD_S, purge
 from relive.services.context import Services
 from relive.services.mlflow.places import UPLOADS
+from relive.services.silence import Listener
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +66,16 @@ class Housekeeper:
     retention: Retention = field(default_factory=Retention)
     _chores: deque[Callable[[], bool]] = field(default_factory=deque)
 
+    def __post_init__(self) -> None:
+        self._listener = Listener(self.services)
+
     def tick(self) -> bool:
         """Do a little; tells whether there is more to do now."""
         store = self.services.store
         if not store.hold_lock(LOCK, self.services.place.owner, lease_s=_LEASE_S):
             self._chores.clear()
             return False
+        self._listener.look()
         packed = self._pack()
         if not self._chores and self._is_due():
             store.set_meta(BEGAN, str(store.now()))

@@ -18,8 +18,9 @@ from relive.core.tolerance import parse_tolerance
 from relive.core.trajectory import Verdict, VerdictLevel
 from relive.errors import Conflict, InvalidInput, NotFound, ReliveError
 from relive.services.context import Services
+from relive.services.finishing import tell_end
 from relive.services.ids import new_id
-from relive.services.runs import page_of, record_verdict, tell_end
+from relive.services.runs import page_of, record_verdict
 from relive.wire.jobs import ReplayReport, ReplayWork
 from relive.wire.runs import PlacedReplay, ReplaySchedule
 

@@ -15,10 +15,11 @@ from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from relive.services import projects
 from relive.services.accounts import create_token
 from relive.services.context import Services
-from relive.services.finishing import close_run
+from relive.services.finishing import close_run, tell_end
 from relive.services.ids import named_id, new_id
 from relive.services.inputs import load_manifest
 from relive.services.recording import keep_records
+from relive.services.silence import beat_within_s, hear
 from relive.services.stages.outcome import is_active
 from relive.wire.hub import RunDetail
 from relive.wire.jobs import HeartbeatReply, LogChunk, LogReply, Progress, Records, StageReport
@@ -46,7 +47,7 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
     """
     store = services.store
     if request.resume:
-        run = _reopen(services, may_write(services, caller, request.resume))
+        run = _reopen(services, request, may_write(services, caller, request.resume))
     else:
         project = _project_of(services, request, caller)
         run_id = named_id(project.id, caller.name, request.key) if request.key else new_id()
@@ -97,6 +98,7 @@ def _create(services: Services, request: CreateRun, project_id: str, run_id: str
             replay_of=request.replay_of and store.get_run(request.replay_of).id,
             created_at=now,
             started_at=now if request.started_at is None else request.started_at,
+            heard_at=now if request.heartbeats else None,
         )
     )
     if caller.scope is Scope.COMMAND:
@@ -107,11 +109,17 @@ def _create(services: Services, request: CreateRun, project_id: str, run_id: str
     return run
 
 
-def _reopen(services: Services, run: Run) -> Run:
+def _reopen(services: Services, request: CreateRun, run: Run) -> Run:
     if run.job_id:
         raise Conflict(subject=f"run {short_id(run.id)}", reason="it belongs to a job, and ends with it")
     return services.store.set_run(
-        run.id, status=RunStatus.RUNNING, failure=None, reason="", exit_code=None, ended_at=None
+        run.id,
+        status=RunStatus.RUNNING,
+        failure=None,
+        reason="",
+        exit_code=None,
+        ended_at=None,
+        heard_at=services.store.now() if request.heartbeats else None,
     )
 
 
@@ -143,8 +151,9 @@ def _maker_of(services: Services, run: Run) -> str:
 
 
 def renew(services: Services, run: Run) -> HeartbeatReply:
-    """Tell a run by hand whether it is to be cancelled."""
-    return HeartbeatReply(cancel=run.status.is_final, lease_s=services.place.lease_s)
+    """Note that a run by hand goes on, and tell it whether it is to be cancelled."""
+    run = hear(services, run)
+    return HeartbeatReply(cancel=run.status.is_final, lease_s=beat_within_s(services))
 
 
 def progress(services: Services, run: Run, message: Progress) -> None:
@@ -176,7 +185,7 @@ def finish(services: Services, run: Run, report: StageReport) -> Run:
     if not report.status.is_final:
         wanted = ", ".join(status for status in RunStatus if status.is_final)
         raise InvalidInput(field="status", value=report.status.value, wanted=wanted)
-    if run.status.is_final and not _awaits_report(run):
+    if run.status.is_final and not _awaits_report(run) and not run.is_silent:
         if run.status is report.status:
             return run
         raise _ended(run)
@@ -237,19 +246,6 @@ def _awaits_report(run: Run) -> bool:
 
 def _ended(run: Run) -> Conflict:
     return Conflict(subject=f"run {short_id(run.id)}", reason=f"it has already ended as {run.status.value}")
-
-
-def tell_end(services: Services, run: Run, *, by: str) -> None:
-    """Record that a run has ended."""
-    services.record(
-        Event(
-            kind=f"run.{run.status.value}",
-            actor=by,
-            subject=f"run:{run.id}",
-            project=services.store.get_project(run.project_id).name,
-            facts={"reason": run.reason},
-        )
-    )
 
 
 def get_detail(services: Services, run_id: str) -> RunDetail:

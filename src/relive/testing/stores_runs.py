@@ -102,6 +102,18 @@ class RunContract:
 class RunListContract:
     """Promises of `RunStore.list_runs` and `count_runs`."""
 
+    def test_runs_that_fell_silent_are_known(self, store: Store) -> None:
+        running = {"status": RunStatus.RUNNING}
+        silent = a_run(store, heard_at=START - 100, **running)
+        a_run(store, heard_at=START - 50, **running)
+        beyond = a_run(store, heard_at=START + 50, **running)
+        a_run(store, **running)
+        a_run(store, heard_at=START - 100, status=RunStatus.FINISHED)
+        found = store.list_silent_runs(before=START - 50, after=START + 30)
+        assert {run.id for run in found} == {silent.id, beyond.id}
+        store.set_run(silent.id, heard_at=START)
+        assert store.list_silent_runs(before=START - 50, after=START + 60) == []
+
     def test_newest_first_and_paged(self, store: Store, clock: ManualClock) -> None:
         ids = []
         for _ in range(5):

@@ -173,7 +173,8 @@ class SearchContract:
         for value, run in runs.items():
             store.record_params(run.id, {"p": value})
         without = a_run(store)
-        found, after = [], ""
+        found: list[str] = []
+        after = ""
         orders = parse_orders([f"params.p{direction}"], grammars.OWN_RUNS)
         while len(found) <= len(values):
             page = store.search_runs(Search(orders=orders, limit=1, after=after))

@@ -26,6 +26,7 @@ class CreateRun(msgspec.Struct, frozen=True, kw_only=True):
         key: Names the run to whoever makes it: asked twice with the same, the hub gives the same run.
         resume: Id of a run of theirs that has ended and now goes on; nothing else is looked at then.
         started_at: When it began, if that was before now: a run that comes from elsewhere.
+        heartbeats: Whether its process goes on to say that it lives; one that falls silent counts as lost.
     """
 
     project: str
@@ -39,6 +40,7 @@ class CreateRun(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     resume: str = ""
     started_at: float | None = None
+    heartbeats: bool = False
 
 
 class CreatedRun(msgspec.Struct, frozen=True, kw_only=True):

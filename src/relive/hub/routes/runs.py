@@ -132,7 +132,7 @@ def get_run(request: HubRequest, run_id: FromPath[str]) -> RunDetail:
 async def heartbeat(request: HubRequest, run_id: FromPath[str]) -> Response[bytes]:
     """Tell a run whether it goes on."""
     run = await _writable(request, run_id)
-    return _reply(runs.renew(services_of(request), run))
+    return _reply(await asyncio.to_thread(runs.renew, services_of(request), run))
 
 
 @post("/runs/{run_id:str}/progress", include_in_schema=False)

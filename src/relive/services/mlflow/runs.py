@@ -9,13 +9,14 @@ from relive.core.run import Run, RunKind, RunStatus
 from relive.errors import AccessDenied
 from relive.services.accounts import require_reader
 from relive.services.context import Services
+from relive.services.finishing import tell_end
 from relive.services.ids import new_id
 from relive.services.mlflow.experiments import check_active as check_experiment_active
 from relive.services.mlflow.experiments import get_experiment, own_project
 from relive.services.mlflow.faults import invalid, invalid_value, missing
 from relive.services.mlflow.names import random_name
 from relive.services.mlflow.values import FROM_MLFLOW
-from relive.services.runs import MAKER, PARENT, require_writer, tell_end
+from relive.services.runs import MAKER, PARENT, require_writer
 from relive.wire.mlflow import tracking as wire
 
 RUN_NAME = "mlflow.runName"
@@ -110,7 +111,8 @@ def update_run(services: Services, message: wire.UpdateRun, caller: Caller) -> R
         changed = services.store.set_run(run.id, **changes)
         if message.run_name:
             services.store.set_tags(run.id, {RUN_NAME: message.run_name})
-        if changed.status.is_final and not run.status.is_final:
+        was_open = not run.status.is_final or (run.is_silent and status is not None)
+        if changed.status.is_final and was_open:
             tell_end(services, changed, by=caller.name)
     return changed
 
@@ -165,6 +167,8 @@ def _name(given: str, tagged: str) -> str:
 def _times(services: Services, run: Run, status: RunStatus | None, end: int | None) -> dict[str, Any]:
     """Give a run's status and when it ended; one that is taken up again has not ended."""
     changes: dict[str, Any] = {} if status is None else {"status": status}
+    if run.is_silent and status is not None:
+        changes |= {"failure": None, "reason": "", "heard_at": None}
     if not (status or run.status).is_final:
         return changes | ({"ended_at": None} if run.ended_at is not None else {})
     if end is not None:

@@ -3,9 +3,9 @@
 import re
 from typing import Any, Final, Unpack
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
-from relive.core.run import Run
+from relive.core.run import Run, RunStatus
 from relive.errors import Ambiguous, NotFound
 from relive.ports.stores import RunFilter
 from relive.stores.sql.fences import hold_run
@@ -20,6 +20,7 @@ RUNS: Final = Kept(
 
 _HEX: Final = re.compile("[0-9a-f]{1,31}")
 _MOST_CANDIDATES: Final = 10
+_MOST_SILENT: Final = 1000
 
 
 class SqlRuns(StorePart):
@@ -67,6 +68,12 @@ class SqlRuns(StorePart):
                 connection.execute(delete(run_words).where(run_words.c.run_id == run_id))
                 _index_words(connection, changed)
         return changed
+
+    def list_silent_runs(self, *, before: float, after: float) -> list[Run]:
+        is_off = or_(runs.c.heard_at < before, runs.c.heard_at > after)
+        query = RUNS.select(runs.c.status == RunStatus.RUNNING, is_off).limit(_MOST_SILENT)
+        with self._db.read() as connection:
+            return RUNS.all(connection, query)
 
 
 def _by_prefix(connection: Connection, prefix: str) -> Run:

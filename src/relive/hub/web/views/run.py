@@ -16,7 +16,7 @@ from relive.hub.web.marks import RUNS, Mark
 from relive.hub.web.medianames import MEDIA, is_picture
 from relive.hub.web.views import verdicts
 from relive.hub.web.views.columns import Cell, param_cell
-from relive.hub.web.words import count, duration, exact, number, size
+from relive.hub.web.words import count, duration, exact, moment, number, size
 from relive.services.context import Services
 from relive.services.curating import NOTE
 from relive.services.runs import get_detail
@@ -347,6 +347,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         found.append(("Exit code", str(run.exit_code)))
     if run.failure is not None:
         found.append(("Failure", run.failure.value.replace("_", " ")))
+    if run.heard_at is not None and run.status in (RunStatus.RUNNING, RunStatus.LOST):
+        found.append(("Last heard of", moment(run.heard_at)))
     if run.usage is not None:
         share = run.usage.cpu_s / run.usage.wall_s if run.usage.wall_s else 0.0
         found.append(("Wall time", duration(run.usage.wall_s)))
