@@ -137,7 +137,7 @@ def _keep(config: "HubConfig", token: str, at_end: ExitStack) -> None:
     # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
     for address in {config.local_url, config.url}:
         store_token(address, token)
-    own = HubAddress(address=config.local_url, pid=os.getpid())
+    own = HubAddress(address=config.local_url, pid=os.getpid(), blobs=config.blob_folder)
     announce_hub(own)
     at_end.callback(withdraw_hub, own)
 

@@ -9,16 +9,18 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
 from relive import settings
+from relive.client.beside import BlobsBeside, find_beside
 from relive.client.parts import IN_PARTS_FROM_BYTES, PATIENCE_S, send_in_parts
 from relive.client.transport import BLOCK_BYTES, Transport, path_of
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.digest import Digest, hex_of
 from relive.errors import BlobDigestMismatch, BlobNotFound, HubRefused, HubUnreachable
-from relive.formats.hashing import Hasher, blake3_digest, hash_file
+from relive.formats.hashing import Bytes, Hasher, blake3_digest, hash_file
 from relive.formats.manifest_io import HashCache, list_tree, make_room, read_manifest
 from relive.wire.blobs import MissingBlobs, MissingBlobsReply
 
@@ -26,6 +28,8 @@ _AT_ONCE: Final = 4  # transfers; more do not help on one disk, and each holds a
 _ASKED_AT_ONCE: Final = 2000  # digests in one question, 150 kB
 # Larger ones are fetched again each time: keeping them would double what a big data set takes.
 CACHED_AT_MOST_BYTES: Final = 64 * 1024 * 1024
+# Smaller ones go by HTTP also to a hub beside: that costs no more.
+_GIVEN_FROM_BYTES: Final = 1024 * 1024
 _TRIES: Final = 4  # that bring nothing, in the middle of a blob
 
 
@@ -50,6 +54,11 @@ class BlobClient:
         """The way to the hub."""
         return self._transport
 
+    @cached_property
+    def beside(self) -> BlobsBeside | None:
+        """The hub's blobs as files, if it runs on this machine for this user."""
+        return find_beside(self._transport)
+
     def missing(self, digests: Iterable[Digest]) -> set[Digest]:
         """Say which of these the hub lacks; it keeps the others safe from its gc for a day."""
         wanted = sorted(set(digests))
@@ -60,16 +69,22 @@ class BlobClient:
             found.update(self._transport.post(path, question, MissingBlobsReply, repeatable=True).missing)
         return found
 
-    def put_bytes(self, data: bytes) -> Digest:
+    def put_bytes(self, data: Bytes) -> Digest:
         """Store bytes, and give their digest.
 
         Raises:
             StoreFull: The hub has no room.
         """
-        digest = blake3_digest(data)
-        if self.missing([digest]):
-            self._send(digest, lambda: io.BytesIO(data), len(data))
+        digest, size_bytes = blake3_digest(data), memoryview(data).nbytes
+        is_given = size_bytes >= _GIVEN_FROM_BYTES and self._give(digest, data, size_bytes)
+        if not is_given and self.missing([digest]):
+            self._send(digest, lambda: io.BytesIO(data), size_bytes)
         return digest
+
+    def _give(self, digest: Digest, data: Bytes, size_bytes: int) -> bool:
+        # What is there is asked for, so that the hub keeps it; of what is not, the hub need not be asked.
+        beside = self.beside
+        return beside is not None and not beside.has(digest, size_bytes) and beside.give(digest, data)
 
     def put_file(self, path: Path) -> Digest:
         """Store a file, and give its digest; raises as `put_bytes` does, and if it changes meanwhile."""

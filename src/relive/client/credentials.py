@@ -28,11 +28,13 @@ class HubAddress(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `hub.json` says: where the hub of this machine listens, and which process it is.
 
     Attributes:
+        blobs: The folder of its blobs; empty if they lie elsewhere than on a disk.
         others: Hubs with other data that run here as well; commands do not speak with them of themselves.
     """
 
     address: str
     pid: int = 0
+    blobs: str = ""
     others: tuple["HubAddress", ...] = ()
 
 

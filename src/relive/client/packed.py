@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
+from relive.client.beside import find_beside
 from relive.client.calls.datasets import DatasetCalls
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
@@ -32,6 +33,7 @@ class PackedVersion:
     def __init__(self, hub: DatasetCalls, version: DatasetVersion) -> None:
         self.hub = hub
         self.version = version
+        self.beside = find_beside(hub.transport)
         self._manifest: Manifest | None = None
         self._layout: Layout | None = None
         self._frames: OrderedDict[int, Bytes] = OrderedDict()
@@ -141,9 +143,15 @@ class Sweep:
         number, opened = self._opened
         if number != place.frame:
             frame = self._source.layout.frames[place.frame]
-            opened = _open(self._source.layout, frame, self._pack(frame.pack)[place.frame])
+            opened = _open(self._source.layout, frame, self._stored(place.frame, frame))
             self._opened = (place.frame, opened)
         return memoryview(opened)[place.offset : place.offset + place.size_bytes]
+
+    def _stored(self, number: int, frame: Frame) -> Bytes:
+        if self._source.beside is None:
+            return self._pack(frame.pack)[number]
+        # From a file, frame by frame: the system reads ahead, and little memory is used again and again.
+        return fetch(self._source, frame.pack, frame.offset, frame.offset + frame.stored_bytes)
 
     def _pack(self, number: int) -> Mapping[int, Bytes]:
         future = self._ask(number)
@@ -182,7 +190,8 @@ def fetch(source: PackedVersion, pack: int, start: int, end: int) -> bytes:
         BlobCorrupt: It is shorter than the layout says.
     """
     named = source.layout.packs[pack]
-    data = source.hub.read_pack(source.version, named.digest, start, end)
+    near = source.beside.read(named.digest, start, end) if source.beside is not None else None
+    data = near if near is not None else source.hub.read_pack(source.version, named.digest, start, end)
     if len(data) != end - start:
         raise BlobCorrupt(digest=named.digest, actual=f"{len(data)} bytes instead of {end - start}")
     return data

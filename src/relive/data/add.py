@@ -8,8 +8,8 @@ import os
 import posixpath
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, NamedTuple, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -25,7 +25,7 @@ from relive.data.scan import Found, Memory, Place, Scan
 from relive.errors import InvalidInput
 from relive.formats.chunks import LARGEST, cut
 from relive.formats.layout import Layout
-from relive.formats.packs import Packer, digest_of_raw, hash_piece
+from relive.formats.packs import Packer, Sent, digest_of_raw, hash_piece
 from relive.wire.datasets import AddVersion
 
 # Larger files are cut; smaller ones are a piece each.
@@ -33,6 +33,7 @@ CUT_FROM_BYTES: Final = LARGEST
 # Packs on their way to the hub; each is held in memory.
 _SENT_AT_ONCE: Final = 2
 _TRIES: Final = 3
+_WINDOW_BYTES: Final = 4 * 1024 * 1024
 
 
 class Progress(NamedTuple):
@@ -156,7 +157,7 @@ def manifest_of(place: Place) -> tuple[Digest, Manifest]:
     """
     memory = scanning.recall(place)
     found = scanning.scan(place, memory)
-    packer = Packer(Layout(), lambda digest, data: None)
+    packer = Packer(Layout(), _not_sent)
     manifest = _Reading(place, found, packer, lambda progress: None, keeps=False).read()
     return _remember(place, found, manifest), manifest
 
@@ -182,8 +183,14 @@ class _Reading:
         self._all_bytes = sum(file.stamp[0] for file in found.files)
         self._done_bytes = 0
         self._next_at = 0.0
+        # Hashes a large file while its pieces are hashed and packed.
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hashing")
 
     def read(self) -> Manifest:
+        with self._hashing:
+            return self._read_all()
+
+    def _read_all(self) -> Manifest:
         entries = []
         files = self._found.files
         for number, unsettled in enumerate(files):
@@ -237,11 +244,12 @@ class _Reading:
     def _read_large(self, descriptor: int) -> bytes:
         whole, pieces = blake3(), []
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            for window, cuts in cut(file):
-                whole.update(window)
-                for piece in cuts if self._keeps else ():
+            for window, cuts in cut(file) if self._keeps else _windows(file):
+                hashed = self._hashing.submit(whole.update, window)
+                for piece in cuts:
                     pieces.append(hash_piece(piece))
                     self._packer.add(pieces[-1], piece)
+                hashed.result()  # the window is filled again
         hash_ = whole.digest()
         if self._keeps:
             self._packer.close_file(hash_, tuple(pieces))
@@ -271,30 +279,33 @@ class _Reading:
             self._told(Progress(files, len(self._found.files), self._done_bytes, self._all_bytes))
 
 
+def _windows(file: IO[bytes]) -> Iterator[tuple[memoryview, list[memoryview]]]:
+    """Read a file to its end as `cut` does, without cutting it."""
+    buffer = memoryview(bytearray(_WINDOW_BYTES))
+    while n_read := file.readinto(buffer):  # type: ignore[attr-defined]
+        yield buffer[:n_read], []
+
+
 class _Sender:
     """Sends packs while the next ones are made."""
 
     def __init__(self, hub: HubClient) -> None:
         self._blobs = hub.blobs
         self._threads = ThreadPoolExecutor(_SENT_AT_ONCE, thread_name_prefix="packs")
-        self._under_way: list[Future[Digest]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._threads.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            self._wait(0)
 
-    def send(self, digest: Digest, data: bytes) -> None:
-        """Send a pack; waits while too many are under way."""
-        self._wait(_SENT_AT_ONCE - 1)
-        self._under_way.append(self._threads.submit(self._blobs.put_bytes, data))
+    def send(self, pack: memoryview) -> Sent:
+        """Send a pack; gives what waits for its digest."""
+        return self._threads.submit(self._blobs.put_bytes, pack).result
 
-    def _wait(self, at_most: int) -> None:
-        while len(self._under_way) > at_most:
-            self._under_way.pop(0).result()
+
+def _not_sent(pack: memoryview) -> Sent:
+    raise AssertionError("a packer that was given nothing has no pack")
 
 
 def _remember(place: Place, found: Scan, manifest: Manifest) -> Digest:

@@ -1,5 +1,7 @@
 """Writing packs: pieces go in one after the other, and come out as blobs and a layout."""
 
+import mmap
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +14,10 @@ from relive.formats.layout import Frame, Layout, Pack, Place, Reference
 
 FRAME_BYTES: Final = 1024 * 1024
 PACK_BYTES: Final = 32 * 1024 * 1024
+# A pack that is full has at most a frame too much, and a frame a piece.
+_BUFFER_BYTES: Final = PACK_BYTES + 4 * FRAME_BYTES
+# Packs that are being made or sent; each is held in memory.
+_BUFFERS: Final = 3
 # What no gzip, JPEG or random number is worth; looked at on a part of a frame first.
 _WORTH: Final = 0.9
 _SAMPLE_BYTES: Final = 64 * 1024
@@ -45,6 +51,10 @@ def open_frame(frame: Frame, stored: Bytes) -> Bytes:
     return stored if frame.stored_bytes == frame.size_bytes else decompress(stored, frame.size_bytes)
 
 
+Sent = Callable[[], Digest]
+"""Waits until a pack is stored, and gives its digest."""
+
+
 class Packer:
     """Makes the layout of a version, beside what an earlier one has stored already.
 
@@ -53,17 +63,20 @@ class Packer:
 
     Args:
         base: What is stored already.
-        send: Stores a pack.
+        send: Stores a pack, which keeps its bytes until it is stored; may go on meanwhile.
     """
 
-    def __init__(self, base: Layout, send: Callable[[Digest, bytes], None]) -> None:
+    def __init__(self, base: Layout, send: Callable[[memoryview], Sent]) -> None:
         self._base = base
         self._send = send
         self._kept: dict[bytes, None] = {}
         self._new = Layout(packs=[], frames=[], pieces={}, files={}, references={})
-        self._frame = bytearray()
         self._in_frame: list[tuple[bytes, int, int]] = []
-        self._pack = bytearray()
+        # The pack is filled in place, and its memory used again: new memory costs as much as hashing.
+        self._buffers: deque[tuple[memoryview, Sent]] = deque()
+        self._pack = _buffer()
+        self._frame_at = self._end = 0
+        self._sent: list[Sent] = []
         self.added_bytes = 0
 
     def has(self, file: bytes) -> bool:
@@ -126,42 +139,60 @@ class Packer:
         """Store what is left, and give the layout of all that was taken."""
         self._seal_frame()
         self._seal_pack()
+        for number, sent in enumerate(self._sent):
+            self._new.packs[number] = self._new.packs[number]._replace(digest=sent())
         self._take_kept()
         return self._new
 
     def _put(self, piece: bytes, data: Bytes) -> None:
-        size = memoryview(data).nbytes
-        self._in_frame.append((piece, len(self._frame), size))
+        if not self._end:
+            self._append(_MAGIC)
+            self._frame_at = self._end
+        start = self._end
+        self._append(data)
+        self._in_frame.append((piece, start - self._frame_at, self._end - start))
         self._new.pieces[piece] = Place(0, 0, 0)  # known from now on; its place when its frame is full
-        self._frame += data
-        if len(self._frame) >= FRAME_BYTES:
+        if self._end - self._frame_at >= FRAME_BYTES:
             self._seal_frame()
+
+    def _append(self, data: Bytes) -> None:
+        size = memoryview(data).nbytes
+        self._pack[self._end : self._end + size] = data
+        self._end += size
 
     def _seal_frame(self) -> None:
         if not self._in_frame:
             return
-        stored = _packed(self._frame)
-        if not self._pack:
-            self._pack += _MAGIC
+        start, size = self._frame_at, self._end - self._frame_at
+        packed = _packed(self._pack[start : self._end])
+        if packed is not None:
+            self._end = start
+            self._append(packed)
         number = len(self._new.frames)
-        pack = len(self._new.packs)
-        self._new.frames.append(Frame(pack, len(self._pack), len(stored), len(self._frame)))
-        for piece, offset, size in self._in_frame:
-            self._new.pieces[piece] = Place(number, offset, size)
-        self._pack += stored
-        self._frame, self._in_frame = bytearray(), []
-        if len(self._pack) >= PACK_BYTES:
+        self._new.frames.append(Frame(len(self._new.packs), start, self._end - start, size))
+        for piece, offset, size_bytes in self._in_frame:
+            self._new.pieces[piece] = Place(number, offset, size_bytes)
+        self._in_frame, self._frame_at = [], self._end
+        if self._end >= PACK_BYTES:
             self._seal_pack()
 
     def _seal_pack(self) -> None:
-        if not self._pack:
+        if not self._end:
             return
-        data = bytes(self._pack)
-        digest = digest_of_raw(blake3(data).digest())
-        self._pack = bytearray()
-        self._new.packs.append(Pack(digest, len(data)))
-        self.added_bytes += len(data)
-        self._send(digest, data)
+        sent = self._send(self._pack[: self._end])
+        self._sent.append(sent)
+        self._new.packs.append(Pack("", self._end))
+        self.added_bytes += self._end
+        self._buffers.append((self._pack, sent))
+        self._pack = self._free_buffer()
+        self._frame_at = self._end = 0
+
+    def _free_buffer(self) -> memoryview:
+        if len(self._buffers) < _BUFFERS:
+            return _buffer()
+        buffer, sent = self._buffers.popleft()
+        sent()
+        return buffer
 
     def _take_kept(self) -> None:
         """Take over the packs and frames of what is kept, under new numbers."""
@@ -181,10 +212,15 @@ class Packer:
             new.pieces[piece] = place._replace(frame=frames[place.frame])
 
 
-def _packed(frame: bytearray) -> Bytes:
-    """Compress a frame if that saves a tenth of it."""
-    sample = memoryview(frame)[:_SAMPLE_BYTES]
+def _buffer() -> memoryview:
+    # Memory that is not touched takes no room: most packs of small data sets are far from full.
+    return memoryview(mmap.mmap(-1, _BUFFER_BYTES))
+
+
+def _packed(frame: memoryview) -> bytes | None:
+    """Compress a frame; None if that does not save a tenth of it."""
+    sample = frame[:_SAMPLE_BYTES]
     if len(compress(sample)) > _WORTH * len(sample):
-        return frame
+        return None
     packed = compress(frame)
-    return packed if len(packed) <= _WORTH * len(frame) else frame
+    return packed if len(packed) <= _WORTH * len(frame) else None

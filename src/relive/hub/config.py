@@ -46,6 +46,11 @@ class HubConfig:
         return self.store or str(self.data_dir / "blobs")
 
     @property
+    def blob_folder(self) -> str:
+        """Give the folder that blobs lie in; empty if they lie elsewhere than on a disk."""
+        return "" if "://" in self.store_url else str(Path(self.store_url).absolute())
+
+    @property
     def local_url(self) -> str:
         """Give the address for processes on this machine."""
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not bound

@@ -165,6 +165,24 @@ class Staging(Protocol):
         ...
 
 
+class Inbox(Protocol):
+    """A folder into which clients of the hub's own user write by themselves; see `formats.blob_folder`.
+
+    Who can write there could write blobs. So the bytes are not read again: they were hashed by whoever wrote
+    them, as they were written.
+    """
+
+    def take(self, name: str, digest: Digest) -> BlobInfo:
+        """Make a part that lies there the blob of its digest, durably; it has gone then.
+
+        Raises:
+            BlobNotFound: There is none of this name.
+            InvalidInput: The name has another form, or it is no file of this user.
+            StoreFull, StoreUnavailable: As `BlobWriter.commit`.
+        """
+        ...
+
+
 class BlobStore(Protocol):
     """Bytes by their digest.
 
@@ -192,6 +210,9 @@ class BlobStore(Protocol):
 
     staging: Staging | None
     """Where others can write by themselves, if there is such a place."""
+
+    inbox: Inbox | None
+    """Where clients beside the hub can write by themselves, if there is such a place."""
 
     def check(self) -> None:
         """Make sure that the store can be used now, by listing it.

@@ -3,13 +3,28 @@
 from typing import Final
 
 from relive.core.digest import Digest, parse_digest
-from relive.errors import Conflict
+from relive.errors import BlobNotFound, Conflict
 from relive.ports.blobs import BlobInfo, BlobWriter
 from relive.services.collecting import find_missing
 from relive.services.context import Services
 from relive.wire.blobs import UploadState
 
 _NAMED_AT_MOST: Final = 2000  # parts in one answer
+
+
+def adopt(services: Services, digest: Digest, name: str) -> BlobInfo:
+    """Make a part that a client wrote into the store's folder a blob; one that is here is given as it is.
+
+    Raises:
+        BlobNotFound: There is no such part, or the store has no folder that clients can write into.
+        InvalidDigest, InvalidInput: The digest is none, or the name is no part's.
+        StoreFull: There is no room.
+    """
+    if not find_missing(services, [digest]):
+        return services.blobs.get(digest)
+    if services.blobs.inbox is None:
+        raise BlobNotFound(kind="part", name=name)
+    return services.blobs.inbox.take(name, digest)
 
 
 def begin(services: Services, digest: Digest, size_bytes: int, owner: str) -> UploadState:

@@ -3,6 +3,7 @@
     POST missing     MissingBlobs → MissingBlobsReply   which of these the hub lacks; the others are pinned
     PUT  {digest}    the bytes; the hub hashes them and refuses others
     GET  {digest}    the bytes
+    POST {digest}/adopt   GivenPart   the bytes lie in the store's folder already, written by its own user
 
 A large file goes in parts, so that a cut connection costs one of them:
 
@@ -27,6 +28,12 @@ class MissingBlobsReply(msgspec.Struct, frozen=True):
     """Those of them that have to be sent first."""
 
     missing: tuple[str, ...]
+
+
+class GivenPart(msgspec.Struct, frozen=True):
+    """Names a file that the sender wrote into the store's folder; see `formats.blob_folder`."""
+
+    name: str
 
 
 class BeginUpload(msgspec.Struct, frozen=True):

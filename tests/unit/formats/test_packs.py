@@ -3,6 +3,7 @@
 import io
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 from blake3 import blake3
@@ -26,9 +27,10 @@ class Store:
     def __init__(self) -> None:
         self.packs: dict[str, bytes] = {}
 
-    def send(self, digest: str, data: bytes) -> None:
-        assert digest == digest_of_raw(blake3(data).digest())
-        self.packs[digest] = data
+    def send(self, pack: memoryview) -> Callable[[], str]:
+        digest = digest_of_raw(blake3(pack).digest())
+        self.packs[digest] = bytes(pack)
+        return lambda: digest
 
     def pack(self, files: list[bytes], base: Layout | None = None) -> Layout:
         """Pack files, each a piece; gives the layout as it is read again."""

@@ -66,6 +66,7 @@ TABLE: dict[str, str] = {
     "POST /api/v1/gc": ADMINS,
     "POST /api/v1/blobs/missing": "crlma",
     "PUT /api/v1/blobs/{digest:str}": "crlma",
+    "POST /api/v1/blobs/{digest:str}/adopt": "crlma",
     "POST /api/v1/blobs/{digest:str}/upload": "crlma",
     "PUT /api/v1/blobs/{digest:str}/upload/{number:int}": "crlma",
     "POST /api/v1/blobs/{digest:str}/upload/finish": "crlma",

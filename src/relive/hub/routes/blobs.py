@@ -16,7 +16,7 @@ from relive.hub.http import HubRequest, allowed, caller_of, read_message, servic
 from relive.ports.blobs import BlobInfo, BlobWriter
 from relive.services import uploads
 from relive.services.collecting import find_missing as find_missing_blobs
-from relive.wire.blobs import BeginUpload, MissingBlobs, MissingBlobsReply, UploadState
+from relive.wire.blobs import BeginUpload, GivenPart, MissingBlobs, MissingBlobsReply, UploadState
 
 _BYTES = "application/octet-stream"
 # Uvicorn hands over 64 KiB at a time; one trip to a thread for each would cost more than the write.
@@ -81,6 +81,14 @@ def head_blob(request: HubRequest, digest: FromPath[str]) -> Response[None]:
     _reader(request)
     info = services_of(request).blobs.get(parse_digest(digest))
     return Response(None, headers={"content-length": str(info.size_bytes)})
+
+
+@post("/blobs/{digest:str}/adopt", status_code=HTTP_200_OK, include_in_schema=False)
+async def adopt_part(request: HubRequest, digest: FromPath[str]) -> BlobInfo:
+    """Store what a client of the hub's user wrote into the store's folder by itself."""
+    _writer(request)
+    given = await read_message(request, GivenPart)
+    return await asyncio.to_thread(uploads.adopt, services_of(request), digest, given.name)
 
 
 @post("/blobs/{digest:str}/upload", status_code=HTTP_200_OK, include_in_schema=False)
@@ -179,4 +187,4 @@ def _whole(digits: str) -> int:
     return int(digits) if len(digits) < _MOST_DIGITS else 10**_MOST_DIGITS
 
 
-ROUTES = [find_missing, put_blob, get_blob, head_blob, begin_upload, put_part, finish_upload]
+ROUTES = [find_missing, put_blob, get_blob, head_blob, adopt_part, begin_upload, put_part, finish_upload]

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 from relive.core.digest import Digest, parse_digest
 from relive.errors import BlobCorrupt, BlobDigestMismatch, BlobNotFound, Conflict, InvalidRange
 from relive.formats.hashing import READ_BYTES, Bytes, Hashed, Hasher
-from relive.ports.blobs import CHUNK_BYTES, BlobInfo, BlobUsage, BlobWriter, Staging
+from relive.ports.blobs import CHUNK_BYTES, BlobInfo, BlobUsage, BlobWriter, Inbox, Staging
 from relive.stores.blobs.budget import Budget, Claim
 from relive.stores.blobs.disk import disk_errors
 
@@ -132,6 +132,7 @@ class BlobStoreBase(ABC):
 
     can_presign = False
     staging: Staging | None = None
+    inbox: Inbox | None = None
 
     @abstractmethod
     def writer(

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
-from relive.core.digest import PREFIX, Digest, hex_of, is_digest, parse_digest
+from relive.core.digest import PREFIX, Digest, is_digest
 from relive.errors import InvalidInput, StoreUnavailable
+from relive.formats.blob_folder import BLOBS, PARTS, blob_path
 from relive.formats.hashing import Hashed
 from relive.ports.blobs import BlobInfo, BlobUsage, OpenOptions
 from relive.stores.blobs.budget import Budget
 from relive.stores.blobs.common import BlobStoreBase, HashingWriter, Kept, blob_not_found
 from relive.stores.blobs.disk import disk_errors, make_folder, sync_folder, write_all
+from relive.stores.blobs.inbox import FolderInbox
 from relive.stores.blobs.uploads import PartedUpload, Uploads
 
 _READ_ONLY: Final = 0o444
@@ -48,8 +50,8 @@ class LocalBlobStore(BlobStoreBase):
         self, root: str | os.PathLike[str], *, reserve_bytes: int = 0, quota_bytes: int | None = None
     ) -> None:
         self.root = Path(root).absolute()
-        self._blobs = self.root / "blake3"
-        self.parts = self.root / "tmp"
+        self._blobs = self.root / BLOBS
+        self.parts = self.root / PARTS
         self._lasting_folders: set[Path] = set()
         with disk_errors(self.root):
             make_folder(self.root, mode=0o700)
@@ -63,6 +65,7 @@ class LocalBlobStore(BlobStoreBase):
             count=lambda: sum(info.size_bytes for info in self.list()),
         )
         self._uploads = Uploads(self.root / "uploads", self.budget, self.place)
+        self.inbox = FolderInbox(self.root, self.budget, self.place)
 
     def __repr__(self) -> str:
         return f"LocalBlobStore({str(self.root)!r})"
@@ -159,8 +162,7 @@ class LocalBlobStore(BlobStoreBase):
 
     def path_of(self, digest: Digest) -> Path:
         """Say where a blob lies, or would lie."""
-        name = hex_of(parse_digest(digest))
-        return self._blobs / name[:2] / name
+        return blob_path(self.root, digest)
 
     def _ensure_lasting(self, folder: Path) -> None:
         """Make a folder, and flush its own name once per process.
