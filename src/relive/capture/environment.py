@@ -1,7 +1,8 @@
 """The Python environment of a run, read from its files: nothing of it is started or imported.
 
-A distribution is described by its `dist-info`; its RECORD lists the hash of every file, so the digest of that
-file stands for all of them. Source: PEP 376, PEP 610, "Recording installed projects" of the packaging guide.
+A distribution is described by its `dist-info`; its RECORD lists the hash of every file, so a digest over
+those of its wheel stands for all of them, whoever installed it. Source: PEP 376, PEP 610, "Recording
+installed projects" of the packaging guide.
 """
 
 import csv
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -20,14 +22,20 @@ from relive.formats.spool import SpooledProcess
 
 # Larger metadata is not read: none that is written by a tool comes near it.
 _MOST_BYTES: Final = 16 << 20
+# What an installer writes beside the files of the wheel: bytecode, scripts for this place, notes of its own.
+_INSTALLERS: Final = re.compile(
+    rb'"?(?:\.\./|/|(?:[^,]*/)?__pycache__/'
+    rb"|[^,/]*\.dist-info/(?:RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_cache\.json|uv_build\.json),)"
+)
 
 
-def read_interpreter(prefix: Path, start_version: str = "") -> Interpreter | None:
+def read_interpreter(prefix: Path, start_version: str = "", tree: Path | None = None) -> Interpreter | None:
     """Describe the interpreter of an environment; None if the folder holds none.
 
     Args:
         prefix: The environment: a virtual environment or an installation.
         start_version: `sys.version` as a process of it reported; without it the files are all there is.
+        tree: The code of the run; an environment in it may be named from there.
     """
     program = next((it for name in ("python3", "python") if (it := prefix / "bin" / name).is_file()), None)
     if program is None:
@@ -40,15 +48,25 @@ def read_interpreter(prefix: Path, start_version: str = "") -> Interpreter | Non
         implementation=settings.get("implementation", "").lower() or "cpython",
         executable_sha256=hash_file(program, sha256=True).sha256 or "",
         build=reported[1] if len(reported) > 1 else "",
+        places=_places(prefix, tree),
     )
 
 
-def read_distributions(prefix: Path, modules: Mapping[str, str] | None = None) -> tuple[Distribution, ...]:
+def _places(prefix: Path, tree: Path | None) -> tuple[str, ...]:
+    place, top = os.path.abspath(prefix), os.path.abspath(tree or os.sep)
+    is_inside = tree is not None and os.path.commonpath([place, top]) == top
+    return (place, os.path.relpath(place, top)) if is_inside else (place,)
+
+
+def read_distributions(
+    prefix: Path, modules: Mapping[str, str] | None = None, tree: Path | None = None
+) -> tuple[Distribution, ...]:
     """Describe what is installed in an environment, sorted by name.
 
     Args:
         prefix: The environment: a virtual environment or an installation.
         modules: Imported module to its file, as the hooks report it; says which were imported.
+        tree: The code of the run; of what is installed from a folder of it, that is told.
     """
     files = {os.path.realpath(path) for path in (modules or {}).values()}
     found: dict[str, Distribution] = {}
@@ -56,7 +74,7 @@ def read_distributions(prefix: Path, modules: Mapping[str, str] | None = None) -
         top = os.path.realpath(folder) + os.sep
         inside = {path.removeprefix(top) for path in files if path.startswith(top)}
         for info in _infos(folder):
-            distribution = _describe(info, inside, files)
+            distribution = _describe(info, inside, files, tree)
             if distribution is not None:
                 # The first on the path is the one that Python imports.
                 found.setdefault(_normal(distribution.name), distribution)
@@ -113,7 +131,7 @@ def _infos(folder: Path) -> Iterator[Path]:
             yield folder / name
 
 
-def _describe(info: Path, inside: set[str], files: set[str]) -> Distribution | None:
+def _describe(info: Path, inside: set[str], files: set[str], tree: Path | None) -> Distribution | None:
     headers = _headers(_read(info / "METADATA") or _read(info / "PKG-INFO") or _read(info))
     name, version = headers.get("name"), headers.get("version")
     if not name or not version:
@@ -124,11 +142,18 @@ def _describe(info: Path, inside: set[str], files: set[str]) -> Distribution | N
     return Distribution(
         name=name,
         version=version,
-        record_sha256=hashlib.sha256(record).hexdigest() if record else "",
+        record_sha256=_digest_of_files(record) if record else "",
         origin=_origin(direct, _read(info / "INSTALLER").strip()),
         editable=editable,
         imported=_is_listed(record, inside) or (editable and _is_below(direct, files)),
+        folder=_folder_in(tree, direct) if tree is not None else "",
     )
+
+
+def _digest_of_files(record: bytes) -> str:
+    """Digest the lines of a RECORD but an installer's own: equal for one wheel, whatever installed it."""
+    lines = sorted(line for line in record.splitlines() if line and not _INSTALLERS.match(line))
+    return hashlib.sha256(b"\n".join(lines)).hexdigest()
 
 
 def _headers(metadata: str) -> dict[str, str]:
@@ -178,8 +203,20 @@ def _is_listed(record: bytes, files: set[str]) -> bool:
 
 
 def _is_below(direct: dict[str, Any], imported: set[str]) -> bool:
-    source = str(direct.get("url", "")).removeprefix("file://").rstrip("/")
-    return bool(source) and any(path.startswith(os.path.realpath(source) + os.sep) for path in imported)
+    source = _source_folder(direct)
+    return bool(source) and any(path.startswith(source + os.sep) for path in imported)
+
+
+def _folder_in(tree: Path, direct: dict[str, Any]) -> str:
+    """Give the folder of the code that something was installed from, "." for all of it; else nothing."""
+    source, top = _source_folder(direct), os.path.realpath(tree)
+    is_inside = "dir_info" in direct and source and os.path.commonpath([source, top]) == top
+    return os.path.relpath(source, top) if is_inside else ""
+
+
+def _source_folder(direct: dict[str, Any]) -> str:
+    url = str(direct.get("url", ""))
+    return os.path.realpath(unquote(urlsplit(url).path)) if url.startswith("file:") else ""
 
 
 def _normal(name: str) -> str:

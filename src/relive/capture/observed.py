@@ -12,8 +12,9 @@ from relive.capture.libraries import read_libraries
 from relive.capture.recorder.reads import Opened, printable
 from relive.capture.secrets import mask_text, recorded_variables
 from relive.capture.threads import read_threads
-from relive.core.recipe import Hardware, Observed, UndeclaredRead
+from relive.core.recipe import Distribution, Hardware, Interpreter, Observed, UndeclaredRead
 from relive.formats.spool import SpoolContents, SpooledProcess
+from relive.formats.spool_records import ProcessStart
 
 _MOST_NOTES = 100
 _LIBRARY = re.compile(r"\.so(\.[0-9]+)*$")
@@ -29,6 +30,7 @@ class Outside:
         reads: Of that, the files that were read and not declared.
         isolation: The walls that held it, "none" without any.
         hermetic: Whether nothing can have gone past them.
+        tree: The code it ran in.
     """
 
     changed: Iterable[str] = ()
@@ -36,6 +38,7 @@ class Outside:
     reads: tuple[UndeclaredRead, ...] = ()
     isolation: str = "none"
     hermetic: bool = False
+    tree: Path | None = None
 
 
 def observe(
@@ -64,8 +67,8 @@ def observe(
     paths |= {path for path in outside.opened.reads if _is_library(path)}  # also of what is not Python
     return Observed(
         hardware=hardware or read_hardware(),
-        interpreter=read_interpreter(prefix, first.python if first else "") if prefix else None,
-        distributions=read_distributions(prefix, imported_modules(started, prefix)) if prefix else (),
+        interpreter=_interpreter(prefix, first, outside.tree) if prefix else None,
+        distributions=_distributions(prefix, started, outside.tree) if prefix else (),
         libraries=read_libraries(sorted(paths)),
         variables=recorded_variables(environ, spool.asked),
         threads=read_threads(started),
@@ -78,6 +81,16 @@ def observe(
         hermetic=outside.hermetic,
         notes=_notes(spool, started),
     )
+
+
+def _interpreter(prefix: Path, first: ProcessStart | None, tree: Path | None) -> Interpreter | None:
+    return read_interpreter(prefix, first.python if first else "", tree)
+
+
+def _distributions(
+    prefix: Path, started: list[SpooledProcess], tree: Path | None
+) -> tuple[Distribution, ...]:
+    return read_distributions(prefix, imported_modules(started, prefix), tree)
 
 
 def _is_library(path: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from relive.core.artifact import Manifest
+from relive.core.command import command_of
 from relive.core.recipe import Declared, EnvironmentLock, Observed, Recipe
 
 
@@ -108,7 +109,7 @@ def facts_of(recipe: Recipe, lock: EnvironmentLock | None = None, trees: Trees |
         trees: The files of code and data.
     """
     trees = trees or Trees()
-    found = [*_data(recipe.declared, trees), *_code(recipe.declared, trees), *_declared(recipe.declared)]
+    found = [*_data(recipe.declared, trees), *_code(recipe.declared, trees), *_declared(recipe)]
     imported = {it.name for it in recipe.observed.distributions if it.imported} if recipe.observed else set()
     if lock is not None:
         found += _locked(lock, imported)
@@ -176,8 +177,9 @@ def _files(group: FactGroup, tree: Manifest) -> Iterator[Fact]:
         yield Fact(group=group, name=entry.path, value=f"{value} (program)" if entry.executable else value)
 
 
-def _declared(declared: Declared) -> Iterator[Fact]:
-    command = {"command": declared.command, "folder": declared.workdir, "image": declared.image}
+def _declared(recipe: Recipe) -> Iterator[Fact]:
+    declared = recipe.declared
+    command = {"command": command_of(recipe), "folder": declared.workdir, "image": declared.image}
     yield from _some(FactGroup.COMMAND, command)
     yield from _some(FactGroup.PARAMS, {key: _exact(value) for key, value in declared.params.items()})
     for name, value in declared.env.items():
@@ -227,6 +229,8 @@ def _found(seen: Observed) -> Iterator[Fact]:
             group=FactGroup.INTERPRETER, name=seen.interpreter.implementation, value=seen.interpreter.version
         )
     for item in seen.distributions:
+        if item.folder:
+            continue  # its sources are the code's
         group = FactGroup.IMPORTED if item.imported else FactGroup.PACKAGES
         yield Fact(group=group, name=item.name, value=f"{item.version} record:{item.record_sha256}")
 

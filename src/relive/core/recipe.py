@@ -50,7 +50,7 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "index"
 
 
-class EnvironmentLock(msgspec.Struct, frozen=True, kw_only=True):
+class EnvironmentLock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An environment that can be rebuilt without any index.
 
     Attributes:
@@ -59,6 +59,7 @@ class EnvironmentLock(msgspec.Struct, frozen=True, kw_only=True):
         platform: The wheel platform, "linux_x86_64".
         source: The file it came from ("uv.lock", "requirements.txt", …), empty for none.
         packages: Sorted by name.
+        folders: Of the code, whose sources are used as they lie there; besides those that `source` names.
     """
 
     python: str
@@ -66,6 +67,7 @@ class EnvironmentLock(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     source: str
     packages: tuple[LockedPackage, ...]
+    folders: tuple[str, ...] = ()
 
 
 class DataInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,13 @@ class LoadedLibrary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """An installed distribution; `imported` if one of its modules was."""
+    """An installed distribution; `imported` if one of its modules was.
+
+    Attributes:
+        record_sha256: Over the files of its wheel and their hashes, as its RECORD lists them.
+        origin: "index", "path", "vcs", "url", "conda" or "system".
+        folder: Folder of the code it was installed from, "." for all of it; empty for anything else.
+    """
 
     name: str
     version: str
@@ -146,15 +154,21 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "index"
     editable: bool = False
     imported: bool = False
+    folder: str = ""
 
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
-    """The Python that ran."""
+    """The Python that ran.
+
+    Attributes:
+        places: Folder of its environment: absolute, and relative to the code if it lay there.
+    """
 
     version: str
     implementation: str
     executable_sha256: str = ""
     build: str = ""
+    places: tuple[str, ...] = ()
 
 
 READ_HINTS: Final = {

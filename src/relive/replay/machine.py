@@ -52,20 +52,22 @@ def look_at_machine(
 def _python(recipe: Recipe, lock: EnvironmentLock | None, accepted: Substitutes) -> Iterator[Obstacle]:
     """Look for the very version: the next patch may compute or read otherwise, and nobody was asked."""
     interpreter = recipe.observed.interpreter if recipe.observed else None
-    if lock is None:
+    wanted = lock.python if lock is not None else interpreter.version if interpreter else ""
+    if lock is None and not (recipe.observed and recipe.observed.distributions):
         # It runs on relive's own.
-        wanted, own = interpreter.version if interpreter else "", own_version()
+        own = own_version()
         if wanted and own not in (wanted, accepted.python):
             yield _other_python(wanted, own)
         return
     if accepted.python:
         return
+    source = lock.source if lock is not None else ""
     try:
-        found = find_interpreter(lock.python, source=lock.source or "the interpreter alone").version
+        found = find_interpreter(wanted, source=source or "the interpreter alone").version
     except EnvironmentFailed:
-        found = _nearest(lock.python)
-    if found != lock.python:
-        yield _other_python(lock.python, found)
+        found = _nearest(wanted)
+    if found != wanted:
+        yield _other_python(wanted, found)
 
 
 def _nearest(version: str) -> str:

@@ -6,6 +6,7 @@ import msgspec
 
 from relive.capture.secrets import LONGEST_VALUE, MASK
 from relive.client.hub import HubClient
+from relive.core.command import command_of
 from relive.core.digest import Digest
 from relive.core.ids import short_id
 from relive.core.pipeline import Hermetic
@@ -16,6 +17,7 @@ from relive.errors import CannotReplay, InvalidInput
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.machine import Obstacle, look_at_machine
 from relive.replay.substitutes import Substitutes, substitute
+from relive.replay.unlocked import Seen, lock_seen, seen_environment
 from relive.runner.environment.build import fetch_lock, keep_lock
 from relive.runner.environment.wheels import WheelStore
 from relive.wire.hub import RunDetail
@@ -31,10 +33,11 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: "NAME v3" if a model version was asked for, else empty.
-        lock: Its environment; None if it ran on an interpreter without packages.
+        lock: Its environment; None if nothing locked it, or it ran on an interpreter without packages.
         trajectory: What it recorded step by step; None if nothing.
         substitutes: What was accepted instead of the recorded, as it is typed.
-        instead: Digest of the environment with the substitutes; empty for the recorded one.
+        instead: Digest of the environment that it gets: with the substitutes, or by what was seen of one
+            without a lock; empty for the recorded one.
         obstacles: What is not here as it was, and yet no reason not to try.
     """
 
@@ -76,7 +79,9 @@ def make_plan(hub: HubClient, target: str, accepted: Substitutes = _NOTHING) -> 
     if not run.recipe:
         raise _cannot(detail, "it has no recipe: nothing recorded it from outside")
     recipe = hub.get_recipe(run.id)
-    _check_environment(detail, recipe)
+    seen = seen_environment(recipe, accepted)
+    if seen is not None:
+        _check_seen(detail, seen)
     if recipe.declared.secrets:
         names = ", ".join(recipe.declared.secrets)
         raise _cannot(detail, f"it needs the secrets {names}, which no recipe holds")
@@ -94,8 +99,8 @@ def make_plan(hub: HubClient, target: str, accepted: Substitutes = _NOTHING) -> 
         trajectory=trajectory,
         model=model,
         substitutes=accepted.texts,
-        instead=_instead(hub, lock, accepted, wheels),
-        obstacles=tuple(obstacles),
+        instead=_instead(hub, lock, accepted, wheels) if seen is None else _again(hub, seen, wheels),
+        obstacles=(*(seen.obstacles if seen is not None else ()), *obstacles),
     )
 
 
@@ -106,7 +111,7 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         run_id=replay_run_id,
         project=plan.detail.project,
         stage=plan.detail.run.stage,
-        commands=(declared.command,),
+        commands=(command_of(plan.recipe),),
         code=declared.code.manifest,
         commit=declared.code.commit,
         branch=declared.code.branch,
@@ -155,15 +160,14 @@ def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:
     return version.run_id, f"{version.model} v{version.version}"
 
 
-def _check_environment(detail: RunDetail, recipe: Recipe) -> None:
-    observed = recipe.observed
-    if recipe.declared.environment or observed is None or not observed.distributions:
+def _check_seen(detail: RunDetail, seen: Seen) -> None:
+    if not seen.lost:
         return
-    names = ", ".join(item.name for item in observed.distributions[:5])
+    accept = " ".join(f"--substitute {text.partition(' ')[0]}" for text in seen.lost)
     raise _cannot(
         detail,
-        f"it ran in an environment without a lock ({len(observed.distributions)} packages: {names}, …)",
-        "record it with one: relive run --env requirements.txt -- COMMAND",
+        f"it ran in an environment without a lock, and no index has {', '.join(seen.lost)}",
+        f"relive replay {short_id(detail.run.id)} {accept}    (from a package index, if one has it)",
     )
 
 
@@ -216,6 +220,10 @@ def _instead(
         return ""
     changed = substitute(lock, accepted, wheels)
     return keep_lock(changed, hub.blobs) if changed != lock else ""
+
+
+def _again(hub: HubClient, seen: Seen, wheels: WheelStore) -> Digest:
+    return keep_lock(lock_seen(seen, wheels), hub.blobs)
 
 
 def _cannot(detail: RunDetail, missing: str, hint: str | None = None) -> CannotReplay:

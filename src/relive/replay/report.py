@@ -132,7 +132,8 @@ def _differences(plan: ReplayPlan, now: Recipe, hub: HubClient) -> list[Differen
     """Name what was observed otherwise than in the record: the first suspects if the result differs."""
     if plan.recipe.observed is None:
         return []
-    lock = fetch_lock(plan.instead, hub.blobs) if plan.instead else plan.lock
+    # Without a lock both sides are what was seen installed.
+    lock = fetch_lock(plan.instead, hub.blobs) if plan.instead and plan.lock else plan.lock
     return differences(facts_of(plan.recipe, plan.lock), facts_of(now, lock))
 
 

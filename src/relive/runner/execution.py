@@ -208,6 +208,7 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         reads=watched.reads,
         isolation=walls.names,
         hermetic=walls.hold,
+        tree=execution.tree,
     )
     return _held(execution, outcome, watched.reads), outside, (*watched.notes, *walls.notes)
 

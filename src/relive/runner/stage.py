@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from relive import settings
@@ -39,10 +40,12 @@ class Rebuild:
     Attributes:
         environment: Where the environment is built; must not exist.
         digest_steps: Plan of the steps to digest; None if none were recorded.
+        variables: What else the hooks are told.
     """
 
     environment: Path
     digest_steps: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = None) -> StageReport:
@@ -88,7 +91,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     return Execution(
         run_id=work.run_id,
         tree=tree,
-        plan=_plan(work, desk, environment, rebuild.digest_steps if rebuild else None),
+        plan=_plan(work, desk, environment, rebuild),
         expected=expected,
         inputs=Snapshot(tree, expected.without_written(inputs)),
         declared=_declared(work, declared),
@@ -107,12 +110,13 @@ def _variables(work: StageWork, desk: Desk, hub: str, declared: dict[str, str]) 
     return {**machine_variables(os.environ), **ceiling, **declared, **work.secrets, **_identity(work, hub)}
 
 
-def _plan(work: StageWork, desk: Desk, environment: dict[str, str], steps: Path | None) -> CommandPlan:
+def _plan(work: StageWork, desk: Desk, environment: dict[str, str], rebuild: Rebuild | None) -> CommandPlan:
     agent = install_agent(Path(settings.cache()) / "agent")
+    steps, more = (rebuild.digest_steps, rebuild.variables) if rebuild else (None, {})
     return CommandPlan(
         commands=work.commands,
         workdir=working_folder(desk.folder / "tree", work.workdir),
-        environment=agent_environment(agent, desk.spool, environment, digest_steps=steps),
+        environment=agent_environment(agent, desk.spool, {**environment, **more}, digest_steps=steps),
         timeout_s=work.timeout_s,
         memory_bytes=work.memory_bytes,
         opened=record_file(desk.folder),
@@ -146,7 +150,11 @@ def _environment(work: StageWork, desk: Desk, rebuild: Rebuild | None) -> tuple[
     wheels = WheelStore(desk.blobs)
     prefix = build_fresh(lock, wheels, rebuild.environment) if rebuild else build_environment(lock, wheels)
     layer = lay_projects(
-        desk.folder / "tree", lock.source, desk.folder / "project", python=prefix / "bin/python"
+        desk.folder / "tree",
+        lock.source,
+        desk.folder / "project",
+        python=prefix / "bin/python",
+        folders=lock.folders,
     )
     return prefix, layer
 

@@ -60,6 +60,15 @@ def test_it_agrees_with_importlib_on_this_environment():
     assert ours == theirs
 
 
+def digest_of(*lines: str) -> str:
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _is_of_wheel(line: str) -> bool:
+    own = ("RECORD,", "INSTALLER,", "REQUESTED,", "direct_url.json,", "uv_cache.json,")
+    return "__pycache__/" not in line and not line.startswith("../") and not any(it in line for it in own)
+
+
 def test_imported_distributions_are_told_from_installed_ones():
     import click
     import msgspec
@@ -71,7 +80,9 @@ def test_imported_distributions_are_told_from_installed_ones():
     assert not by_name["pytest"].imported
     record = metadata.distribution("msgspec").read_text("RECORD")
     assert record is not None
-    assert by_name["msgspec"].record_sha256 == hashlib.sha256(record.encode()).hexdigest()
+    assert by_name["msgspec"].record_sha256 == digest_of(
+        *(it for it in record.splitlines() if _is_of_wheel(it))
+    )
 
 
 def test_an_editable_distribution_is_imported_from_where_it_lies():
@@ -87,13 +98,51 @@ def test_an_environment_is_read_without_starting_its_python(prefix):
     assert only(prefix) == Distribution(
         name="some-package",
         version="1.0",
-        record_sha256=hashlib.sha256(b"some/__init__.py,sha256=x,1\n").hexdigest(),
+        record_sha256=digest_of("some/__init__.py,sha256=x,1"),
         origin="index",
     )
     interpreter = read_interpreter(prefix)
     assert interpreter is not None
     assert (interpreter.version, interpreter.implementation) == ("3.10.4", "cpython")
     assert interpreter.executable_sha256 == hashlib.sha256(b"a program").hexdigest()
+
+
+def test_one_wheel_has_one_digest_whatever_installed_it(prefix, tmp_path):
+    wheel = ["thing/__init__.py,sha256=a,1", "thing-1.0.dist-info/METADATA,sha256=b,2"]
+    own = {
+        "uv": ["../../../bin/tool,sha256=c,3", "thing-1.0.dist-info/INSTALLER,sha256=d,2"],
+        "pip": [
+            '"../../../bin/odd, tool",sha256=e,3',
+            "/usr/bin/tool,sha256=f,3",
+            "thing/__pycache__/__init__.cpython-310.pyc,,",
+            "__pycache__/thing.cpython-310.pyc,,",
+            "thing-1.0.dist-info/REQUESTED,,",
+            "thing-1.0.dist-info/direct_url.json,sha256=g,9",
+            "thing-1.0.dist-info/RECORD,,",
+        ],
+    }
+    digests = set()
+    for installer, lines in own.items():
+        place = tmp_path / installer
+        install(place, "thing", {"RECORD": "\r\n".join([*lines, *reversed(wheel)]) + "\r\n"})
+        digests.add(only(place).record_sha256)
+    assert digests == {digest_of(*wheel)}
+    install(prefix, "thing", {"RECORD": "\n".join([wheel[0].replace("=a", "=z"), wheel[1]]) + "\n"})
+    assert only(prefix).record_sha256 not in digests, "one file that differs"
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [("", "."), ("/pkg/mine", "pkg/mine"), ("/with%20space", "with space"), ("/../beside", ""), ("x", "")],
+)
+def test_what_was_installed_from_a_folder_of_the_code_says_which(prefix, tmp_path, url, folder):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    direct = f'{{"url": "{tree.as_uri()}{url}", "dir_info": {{"editable": true}}}}'
+    install(prefix, "mine", {"direct_url.json": direct})
+    (found,) = read_distributions(prefix, tree=tree)
+    assert (found.folder, found.origin, found.editable) == (folder, "path", True)
+    assert only(prefix).folder == "", "without the code nobody can say"
 
 
 @pytest.mark.parametrize(

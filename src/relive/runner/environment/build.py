@@ -28,20 +28,23 @@ from relive.runner.environment.wheels import Wheel, WheelStore
 _COMPLETE: Final = ".complete"
 
 
-def resolve_environment(tree: Path, env: EnvSpec, wheels: WheelStore) -> EnvironmentLock:
+def resolve_environment(
+    tree: Path, env: EnvSpec, wheels: WheelStore, *, is_whole: bool = False
+) -> EnvironmentLock:
     """Turn a lock file, or ranges, into exact wheels that are kept, so that no index is needed again.
 
     Args:
         tree: The checked-out tree.
         env: What was asked for.
         wheels: Where the wheels are kept.
+        is_whole: Whether what is named is all there is to be: nothing that it needs is added.
 
     Raises:
         EnvironmentFailed: It cannot be resolved, a wheel cannot be had, or one is not what was locked.
         InvalidInput: The lock file's name says no kind that relive can read.
         StoreFull: The hub has no room for the wheels.
     """
-    resolution = resolve(tree, env)
+    resolution = resolve(tree, env, is_whole=is_whole)
     kept = wheels.keep(wheels.gather(resolution))
     interpreter = resolution.interpreter
     return EnvironmentLock(

@@ -7,6 +7,7 @@ scripts) that an installation would have written beside them.
 
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ class ProjectLayer:
     bin: Path | None = None
 
 
-def lay_projects(tree: Path, lock: str, target: Path, *, python: Path) -> ProjectLayer:
+def lay_projects(
+    tree: Path, lock: str, target: Path, *, python: Path, folders: Iterable[str] = ()
+) -> ProjectLayer:
     """Make the layer of a checkout's own packages.
 
     Args:
@@ -30,16 +33,17 @@ def lay_projects(tree: Path, lock: str, target: Path, *, python: Path) -> Projec
         lock: The lock file that names them, relative to the tree; empty for none.
         target: Folder for their metadata and scripts.
         python: The interpreter that scripts start.
+        folders: Further projects, relative to the tree.
 
     Raises:
         EnvironmentFailed: The lock file cannot be read.
     """
-    projects = [it for it in _projects(tree, lock) if it.editable]
+    projects = dict.fromkeys([*(it.path for it in _projects(tree, lock) if it.editable), *folders])
     if not projects:
         return ProjectLayer()
     sources = []
     for project in projects:
-        folder = tree / project.path
+        folder = tree / project
         sources.append(folder / "src" if (folder / "src").is_dir() else folder)
         _write_metadata(folder, target, python)
     scripts = target / "bin"

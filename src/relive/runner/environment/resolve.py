@@ -61,12 +61,13 @@ class Resolution:
     packages: tuple[Chosen, ...]
 
 
-def resolve(tree: Path, env: EnvSpec) -> Resolution:
+def resolve(tree: Path, env: EnvSpec, *, is_whole: bool = False) -> Resolution:
     """Say which files an environment is made of.
 
     Args:
         tree: The checked-out tree.
         env: What was asked for.
+        is_whole: Whether what is named is all there is to be: nothing that it needs is added.
 
     Raises:
         EnvironmentFailed: The lock is absent or broken, no interpreter fits, or the packages cannot be
@@ -85,7 +86,7 @@ def resolve(tree: Path, env: EnvSpec) -> Resolution:
         raise EnvironmentFailed(source=env.lock, reason=reason, hint=f"git add {env.lock}")
     kind = lock_kind(env.lock)
     interpreter = find_interpreter(env.python or _wanted_python(path, kind), source=source)
-    document = _parse(_as_pylock(path, kind, interpreter), env.lock)
+    document = _parse(_as_pylock(path, kind, interpreter, is_whole=is_whole), env.lock)
     _keep_allowed(document, _allowed(path, kind), env.lock)
     packages = sorted(_choose(document, interpreter, env.lock), key=lambda it: it.name)
     return Resolution(source, path.parent, interpreter, tuple(packages))
@@ -102,7 +103,7 @@ def local_path(source: Source, folder: Path) -> Path | None:
     return None
 
 
-def _as_pylock(path: Path, kind: LockKind, interpreter: Interpreter) -> str:
+def _as_pylock(path: Path, kind: LockKind, interpreter: Interpreter, *, is_whole: bool) -> str:
     if kind is LockKind.PYLOCK:
         return path.read_text(encoding="utf-8")
     if kind is LockKind.UV:
@@ -115,7 +116,8 @@ def _as_pylock(path: Path, kind: LockKind, interpreter: Interpreter) -> str:
         export = ["export", "--frozen", "--format", "pylock.toml", "--no-emit-project"]
         return run_uv([*export, *_QUIET], source=path.name, folder=path.parent)
     compiling = ["pip", "compile", "--format", "pylock.toml", "--python", str(interpreter.path)]
-    return run_uv([*compiling, *_QUIET, path.name], source=path.name, folder=path.parent)
+    alone = ["--no-deps"] if is_whole else []
+    return run_uv([*compiling, *alone, *_QUIET, path.name], source=path.name, folder=path.parent)
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
