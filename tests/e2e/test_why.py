@@ -235,7 +235,7 @@ def test_goes_on_after_it_was_ended_in_the_middle(
     project = f"ended-{number.name.lower()}"
     pair = two_runs(hub, tmp_path / "p", project)
     asked = subprocess.Popen(
-        [sys.executable, "-m", "relive.cli", "why", *pair],
+        [sys.executable, "-m", "relive.cli", "why", *pair, "--parallel", "1"],
         env=hub.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -265,7 +265,7 @@ def test_repeats_tell_the_noise_of_what_does_not_reproduce_itself(hub: RealHub, 
 
 
 def test_runs_end_where_the_two_part_and_whole_ones_prove_it(hub: RealHub, tmp_path: Path) -> None:
-    report = why(hub, *two_runs(hub, tmp_path / "p", "slow", SLOW), "--parallel", "4")
+    report = why(hub, *two_runs(hub, tmp_path / "p", "slow", SLOW), "--parallel", "4", "--ahead")
     # A beginning does not show what acts late: whole runs find it from there.
     assert names(report) == ["params.json:c", "params.json:d", "params.json:f"]
     assert "1 final state" in report["compared"] or "1 metric" in report["compared"]

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import click
 
+from relive.capture.hardware import read_hardware
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
 from relive.client.hub import connect
 from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
 from relive.replay.answers import keep_answer
 from relive.replay.diff import load_side
 from relive.replay.plan import make_plan
+from relive.replay.room import room_for
 from relive.replay.trials import Question
 from relive.replay.why import Why
 
@@ -35,7 +37,16 @@ _WORDS: Final = {
 @click.argument("after")
 @click.option("--metric", default="", help="Explain this metric alone; default: the whole result.")
 @click.option("--max-runs", type=click.IntRange(min=0), help="Start no more runs than this.")
-@click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Runs at a time.")
+@click.option(
+    "--parallel",
+    "--jobs",
+    "parallel",
+    type=click.IntRange(1, 64),
+    help="Runs at a time; default: as many as cores and memory carry by what the two runs used.",
+)
+@click.option(
+    "--ahead", is_flag=True, help="Make runs that may not be needed rather than have less at a time."
+)
 @click.option(
     "--shares",
     type=click.IntRange(min=0),
@@ -50,7 +61,8 @@ def why(
     after: str,
     metric: str,
     max_runs: int | None,
-    parallel: int,
+    parallel: int | None,
+    ahead: bool,
     shares: int,
     dry_run: bool,
     as_json: bool,
@@ -60,7 +72,8 @@ def why(
     BEFORE and AFTER are runs (ids or their beginnings) or model versions: NAME@ALIAS, NAME@NUMBER. Both are
     reproduced first. Then BEFORE is run with some of AFTER's inputs, until those are found without which the
     result is not AFTER's. Each run is kept by the hub and never made twice: after Ctrl-C the same command
-    goes on. A run that fails is no difference. Last, each metric's difference is shared out among the causes.
+    goes on. Runs that are needed in any case are made side by side; with --ahead others as well. A run that
+    fails is no difference. Last, each metric's difference is shared out among the causes.
 
     \b
     Exit codes: 0 found, or nothing to explain; 1 not explained, not reproduced, or stopped.
@@ -69,12 +82,19 @@ def why(
     Examples:
       relive why 7f3a 91c2 --dry-run
       relive why digits@1 digits@champion --metric accuracy
-      relive why 7f3a 91c2 --max-runs 20 --parallel 4 --json
+      relive why 7f3a 91c2 --max-runs 20 --parallel 4 --ahead --json
     """
     hub = connect(retry_for_s=60.0)
     plans = [make_plan(hub, target) for target in (before, after)]
     one, other = (load_side(hub, plan.run_id) for plan in plans)
-    question = Question(metric=metric, max_runs=max_runs, parallel=parallel, most_for_shares=shares)
+    uses = [side.detail.run.usage for side in (one, other)]
+    question = Question(
+        metric=metric,
+        max_runs=max_runs,
+        parallel=parallel or room_for(uses, read_hardware()),
+        ahead=ahead,
+        most_for_shares=shares,
+    )
     asked = Why(hub, one, other, question, Told(is_quiet=as_json))
     if dry_run:
         _show_plan(asked, as_json=as_json)

@@ -61,7 +61,8 @@ class Search:
         suspects: In the order in which they are laid in a row.
         cleared: Facts that should not matter; searched only if the others do not explain B.
         ask: Runs subsets, and gives what each came out as; it remembers, so asking twice costs nothing.
-        width: How many subsets may be asked at a time.
+        width: Up to how many subsets are asked at a time that may turn out not to be needed; what is needed
+            in any case is asked at once.
         causes: What was found so far.
         segments: Names between places that are known to come out otherwise: at least one of each acts.
     """
@@ -195,12 +196,16 @@ def _segments(known: Mapping[int, Outcome]) -> list[tuple[int, int]]:
 
 
 def _probes(known: Mapping[int, Outcome], weights: list[float], width: int) -> list[int]:
-    """Choose the places to look at next, at most `width`; none if every change is pinned down."""
+    """Choose the places to look at next, the likeliest first; none if every change is pinned down.
+
+    Every stretch is halved, as no answer about one of them spares another; if these are fewer than `width`,
+    the halves of the heaviest are halved as well, though one of the two would do.
+    """
     gaps = [gap for segment in _segments(known) if (gap := _gap(known, *segment)) is not None]
-    probes: list[int] = []
-    # The heaviest stretch is halved first; with room to spare its halves are halved as well.
-    while gaps and len(probes) < width:
-        low, high = max(gaps, key=lambda gap: sum(weights[gap[0] : gap[1]]))
+    n_needed, probes = len(gaps), list[int]()
+    while gaps and len(probes) < max(n_needed, width):
+        open_ = gaps[: n_needed - len(probes)] or gaps
+        low, high = max(open_, key=lambda gap: sum(weights[gap[0] : gap[1]]))
         gaps.remove((low, high))
         middle = _middle(low, high, weights)
         probes.append(middle)

@@ -1,8 +1,10 @@
 """The first run with some of the second's inputs, made as runs: each once, counted, and told of."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from relive.client.hub import HubClient
@@ -42,13 +44,20 @@ class Question:
         metric: The only metric that counts; empty for the whole result.
         max_runs: Most runs to start; None for as many as it takes.
         parallel: Runs at a time.
+        ahead: Whether to make runs that may turn out not to be needed where fewer than `parallel` are.
         most_for_shares: Most runs that only sharing the effect out may take.
     """
 
     metric: str = ""
     max_runs: int | None = None
     parallel: int = 1
+    ahead: bool = False
     most_for_shares: int = 12
+
+    @property
+    def width(self) -> int:
+        """How many subsets the search may ask for that it might not need."""
+        return self.parallel if self.ahead else 1
 
 
 @dataclass
@@ -80,7 +89,7 @@ class Trials:
     def __post_init__(self) -> None:
         self.variants = Variants(self.hub)
         self.swaps = self.swaps or find_swaps(*self._take_apart(), self.hub.blobs)
-        self._started = 0
+        self._started, self._counting = 0, threading.Lock()
 
     @property
     def every(self) -> Subset:
@@ -105,11 +114,17 @@ class Trials:
         self.beginnings.update(known)
         self._run_all(subsets, self.beginnings, horizon)
 
-    def repeat(self, end: Subset, number: int) -> Result:
-        """Run one of the two once more. Raises as `run`."""
-        result = self._run_one(end, None, repeat=number)
-        self._tell(end, result)
-        return result
+    def repeat(self, ends: Sequence[Subset], times: int) -> list[list[Result]]:
+        """Run each of the two some more times; give what came out of each. Raises as `run`."""
+        todo = [(end, number) for end in ends for number in range(1, times + 1)]
+        found: dict[Subset, list[Result]] = {end: [] for end in ends}
+
+        def keep(place: int, result: Result) -> None:
+            found[todo[place][0]].append(result)
+            self._tell(todo[place][0], result)
+
+        self._at_once([partial(self._run_one, end, None, repeat=number) for end, number in todo], keep)
+        return [found[end] for end in ends]
 
     def run_all_exchanged(self) -> Outcome:
         """Say what the first run comes out as with all that can be exchanged. Raises as `run`.
@@ -134,14 +149,33 @@ class Trials:
 
     def _run_all(self, subsets: Sequence[Subset], known: dict[Subset, Result], until: Horizon | None) -> None:
         todo = [it for it in dict.fromkeys(subsets) if it not in known]
-        if not todo:
-            return
+
+        def keep(place: int, result: Result) -> None:
+            known[todo[place]] = result
+            self._tell(todo[place], result, until)
+
+        self._at_once([partial(self._run_one, subset, until) for subset in todo], keep)
+
+    def _at_once(self, runs: Sequence[Callable[[], Result]], keep: Callable[[int, Result], None]) -> None:
+        """Make runs side by side; what came out is kept in their order, whichever ended first.
+
+        After one that could not be made no other is started, and its error is raised once all are over.
+        """
+        failed: BaseException | None = None
         with ThreadPoolExecutor(self.question.parallel, thread_name_prefix="variants") as threads:
-            futures = [threads.submit(self._run_one, subset, until) for subset in todo]
-            for subset, future in zip(todo, futures, strict=True):
-                known[subset] = future.result()
-        for subset in todo:
-            self._tell(subset, known[subset], until)
+            futures = [threads.submit(it) for it in runs]
+            for place, future in enumerate(futures):
+                if future.cancelled():
+                    continue
+                error = future.exception()
+                if error is None:
+                    keep(place, future.result())
+                elif failed is None:
+                    failed = error
+                    for it in futures:
+                        it.cancel()
+        if failed is not None:
+            raise failed
 
     def _run_one(
         self, subset: Subset, until: Horizon | None, *, repeat: int = 0, draft: Draft | None = None
@@ -154,10 +188,11 @@ class Trials:
         found = self.variants.find(work.project, key, until)
         if found is not None:
             return found
-        if self.question.max_runs is not None and self._started >= self.question.max_runs:
-            raise Stopped(f"{self._started} runs were made, as many as it may.")
-        self._started += 1
-        self.progress.trying(self.sorted(subset), self._started, self._at_most())
+        with self._counting:
+            if self.question.max_runs is not None and self._started >= self.question.max_runs:
+                raise Stopped(f"{self._started} runs were made, as many as it may.")
+            self._started += 1
+            self.progress.trying(self.sorted(subset), self._started, self._at_most())
         replay_of = self._repeated(subset)
         result = self.variants.run(work, key, name=self._title(subset), replay_of=replay_of, until=until)
         if result.is_cancelled:

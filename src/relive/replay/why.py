@@ -80,7 +80,7 @@ class Why:
         suspects = [it.suspect for it in self.trials.swaps if not it.cleared]
         clear = [it.suspect for it in self.trials.swaps if it.cleared]
         begun = self._search_beginnings(suspects, clear)
-        self.trials.search = Search(suspects, self._ask, clear, width=self.question.parallel, causes=begun)
+        self.trials.search = Search(suspects, self._ask, clear, width=self.question.width, causes=begun)
         finding = self.trials.search.run()
         if finding.reinstated:
             self.notes.append(
@@ -119,10 +119,9 @@ class Why:
 
     def _measure_noise(self) -> WhyReport | None:
         self.progress.note("repeating both, because they do not come out as recorded")
-        repeats = [
-            [self.trials.results[end], *(self.trials.repeat(end, number) for number in range(1, _REPEATS))]
-            for end in (NOTHING, self.trials.every)
-        ]
+        ends = (NOTHING, self.trials.every)
+        more = self.trials.repeat(ends, _REPEATS - 1)
+        repeats = [[self.trials.results[end], *copies] for end, copies in zip(ends, more, strict=True)]
         if any(copy.failure for copies in repeats for copy in copies):
             return self._report(WhyStatus.NOT_REPRODUCED, "A repeat failed.")
         noise = limits_of(repeats, self.question.metric)
@@ -172,7 +171,7 @@ class Why:
             found = [self.trials.beginnings[it] for it in subsets]
             return [horizon.outcome(it.failure, it.beginning) for it in found]
 
-        self.trials.search = Search(suspects, ask, clear, width=self.question.parallel)
+        self.trials.search = Search(suspects, ask, clear, width=self.question.width)
         return self.trials.search.guess()
 
     def _took_s(self, run_id: str) -> float:

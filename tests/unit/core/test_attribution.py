@@ -4,13 +4,13 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relive.core.attribution import NOTHING, Finding, Outcome, Search, Subset, Suspect, at_most
+from relive.core.attribution import NOTHING, Finding, Outcome, Search, Subset, Suspect, _middle, at_most
 
 
 @dataclass
@@ -131,6 +131,46 @@ def test_asks_as_much_at_a_time_as_it_may() -> None:
     one, four = World(acting("f02", "f13")), World(acting("f02", "f13"))
     assert search(NAMES, one).causes == search(NAMES, four, width=4).causes
     assert four.asked_at_once == 4
+
+
+def test_asks_at_once_what_is_needed_in_any_case() -> None:
+    world = World(acting("f01", "f06", "f10", "f14"))
+    rounds: list[int] = []
+
+    def ask(subsets: Sequence[Subset]) -> list[Outcome]:
+        rounds.append(sum(it not in world.ran for it in subsets))
+        return world.ask(subsets)
+
+    assert Search(suspects(NAMES), ask).run().is_proven
+    # The two ends, the halves, then one of each half and so on, and all that the proof needs.
+    assert rounds[:4] == [2, 0, 1, 2]
+    assert max(rounds) >= 4
+    assert len([it for it in rounds if it]) <= 7
+
+
+@given(st.sets(st.sampled_from(NAMES), min_size=1), st.randoms(use_true_random=False))
+def test_asking_at_once_takes_no_more_runs_than_one_by_one(causes: set[str], random_: random.Random) -> None:
+    """One by one, in any order, the same places are looked at: no answer of one stretch spares another's."""
+    at_once = World(acting(*causes))
+    search(NAMES, at_once)
+    known = {0: "", len(NAMES): ",".join(sorted(causes))}
+    looked: set[Subset] = {NOTHING, frozenset(NAMES)}
+    while True:
+        open_ = [
+            (low, high)
+            for low, high in pairwise(sorted(known))
+            if known[low] != known[high] and high - low > 1
+        ]
+        if not open_:
+            break
+        low, high = random_.choice(open_)
+        middle = _middle(low, high, [1.0] * len(NAMES))
+        subset = frozenset(NAMES[:middle])
+        looked.add(subset)
+        known[middle] = acting(*causes)(subset) or ""
+    prefixes = {frozenset(NAMES[:place]) for place in range(len(NAMES) + 1)}
+    proof = {frozenset(causes), *(frozenset(causes) - {name} for name in causes)}
+    assert (set(at_once.ran) & prefixes) - proof == (looked & prefixes) - proof
 
 
 def test_keeps_what_it_knows_when_it_is_stopped() -> None:

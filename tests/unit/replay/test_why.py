@@ -1,6 +1,7 @@
 """The whole of `relive why` with runs that are only computed: every answer, and what it costs."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from relive.core.causes import Tried, WhyReport, WhyStatus
 from relive.core.recipe import Code, Declared, Hardware, Observed, Recipe
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus
 from relive.core.trajectory import StepRecord, Trajectory
+from relive.errors import HubUnreachable
 from relive.formats.hashing import document_digest
 from relive.replay import trials
 from relive.replay.diff import Side
@@ -294,3 +296,66 @@ def test_with_noise_no_beginning_is_believed(ask: Ask) -> None:
 def test_several_at_a_time_find_the_same(ask: Ask, parallel: int) -> None:
     report = ask(Computed(weights(B=0.25, F=0.5, H=0.25)), parallel=parallel)
     assert (report.status, names(report)) == (WhyStatus.FOUND, ["B", "F", "H"])
+
+
+@pytest.mark.parametrize("parallel", [2, 5])
+def test_side_by_side_takes_the_same_runs_and_tells_them_in_the_same_order(ask: Ask, parallel: int) -> None:
+    compute = weights(A=0.125, C=0.25, F=0.5, H=0.125)
+    alone, together = Computed(compute), Computed(later_ones_end_first(compute))
+    reports = [ask(alone), ask(together, parallel=parallel)]
+    told = [[(it.names, it.outcome, it.phase) for it in report.tried] for report in reports]
+    assert told[0] == told[1]
+    assert (names(reports[0]), alone.n_runs) == (names(reports[1]), together.n_runs)
+
+
+def later_ones_end_first(compute: Compute) -> Compute:
+    def slowly(values: dict[str, int], number: int) -> float | None:
+        time.sleep(0.03 / number)
+        return compute(values, number)
+
+    return slowly
+
+
+def test_several_at_a_time_are_no_more_than_it_may_make(ask: Ask) -> None:
+    variants = Computed(later_ones_end_first(weights(B=0.25, D=0.25, F=0.25, H=0.25)))
+    stopped = ask(variants, parallel=4, max_runs=5)
+    assert (stopped.status, variants.n_runs, stopped.runs()) == (WhyStatus.STOPPED, 5, 5)
+    report = ask(variants, parallel=4)
+    # What was made is not made again, though another of its round was refused.
+    assert (report.status, report.runs(reused=True)) == (WhyStatus.FOUND, 5)
+    assert variants.n_runs == len(report.tried)
+
+
+def test_ahead_makes_more_at_a_time_and_finds_the_same(ask: Ask) -> None:
+    compute = weights(F=1.0)
+    plain, ahead = Computed(compute), Computed(compute)
+    assert names(ask(plain, parallel=4)) == names(ask(ahead, parallel=4, ahead=True)) == ["F"]
+    assert ahead.n_runs > plain.n_runs
+
+
+def test_repeats_are_made_side_by_side(ask: Ask) -> None:
+    together = threading.Barrier(6)
+
+    def noisy(values: dict[str, int], number: int) -> float:
+        if 3 <= number <= 8:
+            together.wait(timeout=20.0)  # the three further copies of both are here at the same time
+        return values["A"] + number % 3 / 1000
+
+    report = ask(Computed(noisy), parallel=6)
+    assert (report.status, names(report)) == (WhyStatus.FOUND, ["A"])
+    copies = [it for it in report.tried if it.phase == "reproduction"]
+    assert [bool(it.names) for it in copies] == [False, True, *[False] * 3, *[True] * 3]
+
+
+def test_an_error_ends_the_round_and_keeps_what_was_made(ask: Ask) -> None:
+    def lost(values: dict[str, int], number: int) -> float:
+        if number == 4:
+            raise HubUnreachable(url="http://127.0.0.1:1", reason="gone")
+        return 0.25 * sum(values[name] for name in "BDFH")
+
+    variants = Computed(lost)
+    with pytest.raises(HubUnreachable):
+        ask(variants, parallel=4)
+    n_kept = len(variants.kept)
+    report = ask(variants, parallel=4)
+    assert (report.status, report.runs(reused=True)) == (WhyStatus.FOUND, n_kept)
