@@ -1,7 +1,8 @@
 """The blobs of a hub that runs beside this process, for the same user: large ones go past HTTP.
 
-What is written is hashed here, as the hub does it, and gets its name by the hub alone. What is read is checked
-by its reader, as all that comes from a hub. Whatever does not work here goes by HTTP, which says what is wrong.
+What is written is hashed here, as the hub does it, and gets its name by the hub alone. What is read is
+checked by its reader, as all that comes from a hub. Whatever does not work here goes by HTTP, which says what
+is wrong.
 """
 
 import os
@@ -19,7 +20,7 @@ from relive.formats.blob_folder import BLOBS, PARTS, blob_path, given_name
 from relive.formats.hashing import Bytes
 from relive.wire.blobs import GivenPart
 
-# What a hub says that has no such part or knows nothing of parts that are given: another one, or an older one.
+# What a hub says that has no such part, or does not know that they are given: another one, or an older one.
 _ELSEWHERE: Final = (404, 405)
 _OPEN_AT_ONCE: Final = 4
 
