@@ -14,6 +14,7 @@ AGENT_FILES = (
     "facade.py",
     "media.py",
     "on_import.py",
+    "on_jax.py",
     "on_keras.py",
     "on_lightgbm.py",
     "on_sklearn.py",

@@ -21,8 +21,10 @@ from .spool import SPOOL_DIR, Spool, argv
 
 # Module that the user imports → what watches it: our module and the function in it.
 WATCHED = {
+    "jax": ("on_jax", "watch_jit"),
     "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
     "lightgbm.engine": ("on_lightgbm", "watch_training"),
+    "optax._src.update": ("on_jax", "watch_updates"),
     "sklearn.base": ("on_sklearn", "watch_fits"),
     "torch.autograd": ("on_torch", "watch_losses"),
     "torch.optim.optimizer": ("on_torch", "watch_optimizers"),

@@ -22,6 +22,21 @@ _POOLS = (
     ("libmkl_rt", "mkl", ("MKL_Get_Max_Threads",)),
     ("libblis", "blis", ("bli_thread_get_num_threads",)),
 )
+_SWITCHES = {
+    "torch": (
+        "are_deterministic_algorithms_enabled",
+        "backends.cudnn.benchmark",
+        "backends.cudnn.deterministic",
+        "backends.cudnn.allow_tf32",
+        "backends.cuda.matmul.allow_tf32",
+    ),
+    "jax": (
+        "config.jax_enable_x64",
+        "config.jax_default_matmul_precision",
+        "config.jax_default_prng_impl",
+        "config.jax_threefry_partitionable",
+    ),
+}
 # OpenBLAS is built under several names, so that three of them can live in one process.
 _PREFIXES = ("", "scipy_")
 _SUFFIXES = ("", "64_", "_64")
@@ -35,7 +50,7 @@ def exit_record() -> dict[str, Any]:
         "libraries": libraries,
         "modules": imported_modules(),
         "threads": thread_pools(libraries),
-        "random": random_states(),
+        "random": {**random_states(), **switches()},
         "w": time.time(),
     }
 
@@ -134,3 +149,19 @@ def random_states() -> dict[str, str]:
     if hasattr(torch, "get_rng_state"):
         states["torch"] = digest_of(torch.get_rng_state())
     return states
+
+
+def switches() -> dict[str, str]:
+    """Give what decides how torch and JAX compute, as the program left it."""
+    found: dict[str, str] = {}
+    for library, names in _SWITCHES.items():
+        module = sys.modules.get(library)
+        if module is not None:
+            found.update({f"{library}.{name}": str(_looked_up(module, name)) for name in names})
+    return found
+
+
+def _looked_up(module: Any, name: str) -> Any:
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module() if callable(module) else module
