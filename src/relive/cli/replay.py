@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.replay_drill import end_drill, replay_drill
 from relive.cli.replay_pool import replay_on_pool, set_schedule
 from relive.cli.verdicts import WORDS
 from relive.client.hub import connect
@@ -31,7 +32,22 @@ _EXIT = {
     VerdictLevel.DIVERGED: 3,
     VerdictLevel.NOT_COMPARABLE: 3,
 }
-_SCHEDULED_WHOLE = "--schedule takes --pool and --json: its replays are whole and as recorded."
+# What each takes beside it; --json goes with everything.
+_TAKES = {
+    "every": (("pool",), "--schedule takes --pool and --json: its replays are whole and as recorded."),
+    "step": (
+        ("substitutes", "against", "quiet"),
+        "--drill takes --substitute, --against, --quiet and --json: it judges nothing.",
+    ),
+    "pool": (
+        ("tolerances", "substitutes", "quiet", "every"),
+        "--pool takes --tolerance, --substitute and --quiet: a replay is followed on this machine only.",
+    ),
+    "steps": (
+        ("substitutes", "until_divergence", "quiet"),
+        "--steps judges steps by their bits and no metric, so --tolerance has nothing to say there.",
+    ),
+}
 _STYLES = {
     VerdictLevel.BIT_EXACT: "green",
     VerdictLevel.WITHIN_TOLERANCE: "green",
@@ -59,6 +75,8 @@ _STYLES = {
 )
 @click.option("--steps", "steps", metavar="A..B", help="Judge only these steps, and end after the last one.")
 @click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
+@click.option("--drill", "step", metavar="STEP", help="Name the first operation that differs in this step.")
+@click.option("--against", default="", metavar="RUN", help="The other side of a drill: another run.")
 @click.option("--pool", default="", help="Run it there as a job, and wait for the verdict.")
 @click.option(
     "--schedule",
@@ -74,6 +92,8 @@ def replay(
     substitutes: tuple[str, ...],
     steps: str | None,
     until_divergence: bool,
+    step: str | None,
+    against: str,
     pool: str,
     every: str | None,
     quiet: bool,
@@ -92,6 +112,11 @@ def replay(
     What cannot be the same here is said before the start. Where the recorded Python, a wheel or a GPU is
     missing, nothing starts until --substitute accepts another; the verdict says what was accepted.
 
+    With --drill nothing is judged: the run is made again twice up to STEP (or STREAM@STEP), every operation
+    around it is written down, and the first that differs is named: with --substitute the second time has the
+    substitutes, with --against it is another run. PyTorch is looked into operation by operation; of other
+    libraries, the steps that relive records.
+
     With --schedule the hub makes the champions of a project again by itself; where one no longer can be, that
     is an event (model.rotted).
 
@@ -104,26 +129,26 @@ def replay(
       relive replay 7f3a --tolerance accuracy=0.005 --tolerance loss=1%
       relive replay 7f3a --steps 0..100 --until-divergence
       relive replay 7f3a --substitute python==3.12.1 --substitute gpu
+      relive replay 7f3a --drill 7 --substitute torch==2.3.1
+      relive replay 7f3a --drill loss@7 --against 81c2
       relive replay digits@champion --pool gpu-small
       relive replay digits --schedule 7d
       relive replay 7f3a --json
       relive replay digits.zip
     """
     terms = Terms(limits=dict(map(parse_tolerance, tolerances)), window=_window(steps))
+    _check_options(click.get_current_context())
     if is_archive(target):
-        if substitutes or until_divergence or steps or pool or every:
-            raise click.UsageError("A FILE takes --tolerance, --quiet and --json.")
         _end(replay_archive(Path(target), terms.limits, quiet=quiet or as_json), target, as_json=as_json)
     hub = connect(retry_for_s=60.0)
     if every is not None:
-        if tolerances or substitutes or steps or until_divergence:
-            raise click.UsageError(_SCHEDULED_WHOLE)
         set_schedule(hub, target, every, pool, as_json=as_json)
         return
     accepted = Substitutes.parse(substitutes)
+    if step is not None:
+        echo = None if quiet or as_json else _show
+        end_drill(replay_drill(hub, target, step, against, accepted, echo), as_json=as_json)
     if pool:
-        if steps or until_divergence:
-            raise click.UsageError("--steps and --until-divergence follow a replay on this machine.")
         request = PlacedReplay(pool=pool, substitutes=accepted.texts, tolerances=tolerances)
         _end(*replay_on_pool(hub, target, request, quiet=quiet or as_json), as_json=as_json)
     plan = make_plan(hub, target, accepted)
@@ -138,6 +163,18 @@ def replay(
     )
     verdict = hub.record_verdict(judge_replay(plan, repeated, hub, terms))
     _end(verdict, repeated.url, as_json=as_json)
+
+
+def _check_options(context: click.Context) -> None:
+    """Refuse what does not go together, rather than leave out what somebody asked for."""
+    given = {name for name, value in context.params.items() if value} - {"target", "as_json"}
+    if is_archive(context.params["target"]) and not given <= {"tolerances", "quiet"}:
+        raise click.UsageError("A FILE takes --tolerance, --quiet and --json.")
+    for name, (beside, sentence) in _TAKES.items():
+        if name in given and not given <= {name, *beside}:
+            raise click.UsageError(sentence)
+    if "against" in given and "step" not in given:
+        raise click.UsageError("--against is the other side of --drill.")
 
 
 def _end(verdict: Verdict, place: str, *, as_json: bool) -> NoReturn:
@@ -204,11 +241,11 @@ def _announce(plan: ReplayPlan) -> None:
     run = plan.detail.run
     name = f"{plan.model}, " if plan.model else ""
     out.print(escape(f"replaying {name}run {short_id(run.id)} ({run.name}) of commit {short_id(run.commit)}"))
-    packages = plural(len(plan.lock.packages) if plan.lock else 0, "package")
+    packages = plural(len(plan.lock.packages), "package") + " from kept wheels" if plan.lock else "no lock"
     python = f"Python {plan.lock.python}, " if plan.lock else ""
     steps = f", {plural(len(plan.trajectory.steps), 'recorded step')}" if plan.trajectory else ""
     inputs = plural(len(plan.recipe.declared.data), "input")
-    out.print(f"  {python}{packages} from kept wheels, {inputs}{steps}")
+    out.print(f"  {python}{packages}, {inputs}{steps}")
     for text in plan.substitutes:
         out.print(escape(f"  accepted instead of the recorded: {text}"))
     for obstacle in plan.obstacles:

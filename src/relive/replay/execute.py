@@ -4,10 +4,10 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from relive.core.ids import short_id
 from relive.core.run import RunKind
 from relive.formats.trajectory import write_digest_steps
 from relive.replay.plan import ReplayPlan, work_of
-from relive.replay.watch import Seen, Watch
+from relive.replay.watch import Seen
 from relive.runner.execution import Desk
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
@@ -27,6 +27,28 @@ from relive.wire.jobs import StageReport
 from relive.wire.runs import CreatedRun, CreateRun
 
 _PATIENCE_S: Final = 600.0
+
+
+class Follows(Protocol):
+    """Follows a run while it is made again.
+
+    Attributes:
+        purpose: What the run is made again for; the new one is called after it.
+        variables: What the hooks are to be told.
+    """
+
+    purpose: str
+    variables: Mapping[str, str]
+
+    @property
+    def seen(self) -> Seen:
+        """What was found so far."""
+
+    def start(self, spool: Path, lease: Lease) -> None:
+        """Begin, before the command does."""
+
+    def end(self) -> None:
+        """Stop, once the command is over and its spool is still there."""
 
 
 class Repeated(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +69,7 @@ def execute(
     hub: HubClient,
     *,
     echo: Callable[[bytes], None] | None = None,
-    watch: Watch | None = None,
+    watch: Follows | None = None,
     created: CreatedRun | None = None,
 ) -> Repeated:
     """Repeat a run and report it to the hub.
@@ -64,7 +86,7 @@ def execute(
     """
     original = plan.detail.run
     if created is None:
-        created = hub.create_run(_copy(plan))
+        created = hub.create_run(_copy(plan, watch.purpose if watch is not None else "replay"))
         reports = hub.run(created.run_id)
     else:
         reports = HubClient(Transport(hub.transport.base_url, created.token)).run(created.run_id)
@@ -78,7 +100,7 @@ def execute(
         try:
             work = work_of(plan, created.run_id, created.token)
             with _followed(watch, desk, lease):
-                report = run_stage(work, desk, hub.transport.base_url, _rebuild(plan, folder))
+                report = run_stage(work, desk, hub.transport.base_url, _rebuild(plan, folder, watch))
             deliver(report, reports, lease)
         finally:
             lease.end()
@@ -87,20 +109,21 @@ def execute(
     return Repeated(run_id=created.run_id, url=created.url, report=report, seen=seen)
 
 
-def _copy(plan: ReplayPlan) -> CreateRun:
+def _copy(plan: ReplayPlan, purpose: str) -> CreateRun:
     original = plan.detail.run
     return CreateRun(
         project=plan.detail.project,
-        name=f"replay of {original.name}",
+        name=f"{purpose} of {original.name}",
         kind=RunKind.REPLAY,
         command=original.command,
         commit=original.commit,
         replay_of=original.id,
+        heartbeats=True,
     )
 
 
 @contextmanager
-def _followed(watch: Watch | None, desk: Desk, lease: Lease) -> Iterator[None]:
+def _followed(watch: Follows | None, desk: Desk, lease: Lease) -> Iterator[None]:
     if watch is None:
         yield
         return
@@ -127,9 +150,10 @@ def _interruptible(lease: Lease) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _rebuild(plan: ReplayPlan, folder: Path) -> Rebuild:
+def _rebuild(plan: ReplayPlan, folder: Path, watch: Follows | None) -> Rebuild:
     steps: Path | None = None
     if plan.trajectory is not None:
         steps = folder / "digest-steps.json"
         write_digest_steps(plan.trajectory, steps)
-    return Rebuild(environment=folder / "environment", digest_steps=steps)
+    variables = watch.variables if watch is not None else {}
+    return Rebuild(environment=folder / "environment", digest_steps=steps, variables=variables)

@@ -7,7 +7,7 @@ followed: which of them is which is only known at the end.
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -68,6 +68,8 @@ class Watch:
         until_divergence: bool = False,
         told: Callable[[Seen], None] = lambda seen: None,
     ) -> None:
+        self.purpose = "replay"
+        self.variables: Mapping[str, str] = {}
         self._window = window
         self._until_divergence = until_divergence
         self._told = told

@@ -15,6 +15,7 @@ from typing import Any, Callable
 from . import report
 from .asking import Asking
 from .digests import digest_of
+from .drill import DRILL, Drill
 from .on_import import Finder, Watcher
 from .schedule import Schedule, is_kept
 from .spool import SPOOL_DIR, Spool, argv
@@ -31,6 +32,8 @@ WATCHED = {
     "torch.utils.data.dataloader": ("on_torch", "watch_batches"),
     "xgboost.training": ("on_xgboost", "watch_training"),
 }
+# Only where a step is looked into.
+DRILLED = {"torch": ("on_torch_ops", "watch_operations")}
 MOST_ERRORS = 20
 
 State = Callable[[], Mapping[str, Any]]
@@ -48,11 +51,13 @@ class Recorder:
     Attributes:
         spool: Where records go.
         schedule: Which steps are digested.
+        drill: The step that is looked into; None for the usual.
     """
 
-    def __init__(self, spool: Spool, schedule: Schedule) -> None:
+    def __init__(self, spool: Spool, schedule: Schedule, drill: Drill | None = None) -> None:
         self.spool = spool
         self.schedule = schedule
+        self.drill = drill
         self._names: dict[str, int] = {}
         self._errors = 0
         self._pid = os.getpid()
@@ -95,20 +100,36 @@ class Recorder:
             return
         began = time.perf_counter()
         digests: dict[str, str] = {}
-        if state is not None and (self.schedule.due(stream, step) or always):
-            digests = {name: digest_of(item) for name, item in state().items()}
+        drill = self.drill if self.drill is not None and self.drill.reaches(stream, step) else None
+        if state is not None and (self.schedule.due(stream, step) or always or drill is not None):
+            digests = self._digests(state)
+        if drill is not None:
+            drill.passed(stream, step, {**digests, **_exact(values)})
         if not digests and not (values and is_kept(step)):
             return
-        exact = {name: float(value).hex() for name, value in (values or {}).items()}
+        exact = _exact(values)
         self.spool.write({"t": "step", "stream": stream, "s": step, "d": digests, "v": exact})
         if digests:
             self.schedule.spent(stream, time.perf_counter() - began)
+
+    def _digests(self, state: State) -> dict[str, str]:
+        if self.drill is None:
+            return {name: digest_of(item) for name, item in state().items()}
+        self.drill.is_paused = True
+        try:
+            return {name: digest_of(item) for name, item in state().items()}
+        finally:
+            self.drill.is_paused = False
 
     def failed(self, where: str, error: BaseException) -> None:
         """Note an error of a hook; after the first few it only costs time to write more of them."""
         self._errors += 1
         if self._errors <= MOST_ERRORS:
             self.spool.error(where, error)
+
+
+def _exact(values: Mapping[str, float] | None) -> dict[str, str]:
+    return {name: float(value).hex() for name, value in (values or {}).items()}
 
 
 def current() -> Recorder | None:
@@ -129,15 +150,24 @@ def start() -> Recorder | None:
     except (OSError, ValueError) as error:
         spool.error("RELIVE_DIGEST_STEPS", error)
         schedule = Schedule()
-    _current = recorder = Recorder(spool, schedule)
+    _current = recorder = Recorder(spool, schedule, _drill(spool))
     # Registered first, so it runs last: after everything that the program does at its end.
     atexit.register(_finish, recorder)
-    Finder({name: _watcher(recorder, name, *place) for name, place in WATCHED.items()}).install()
+    watched = WATCHED if recorder.drill is None else {**WATCHED, **DRILLED}
+    Finder({name: _watcher(recorder, name, *place) for name, place in watched.items()}).install()
     try:
         Asking(spool).install()
     except Exception as error:
         recorder.failed("what the program asks for", error)
     return recorder
+
+
+def _drill(spool: Spool) -> Drill | None:
+    try:
+        return Drill.from_environment(spool.folder)
+    except (KeyError, TypeError, ValueError) as error:
+        spool.error(DRILL, error)
+        return None
 
 
 def _watcher(recorder: Recorder, watched: str, module_name: str, function: str) -> Watcher:
@@ -154,6 +184,8 @@ def _watcher(recorder: Recorder, watched: str, module_name: str, function: str) 
 
 def _finish(recorder: Recorder) -> None:
     try:
+        if recorder.drill is not None:
+            recorder.drill.close("process")
         recorder.spool.write(report.exit_record())
     except Exception as error:
         recorder.failed("exit report", error)

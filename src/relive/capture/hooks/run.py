@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Callable
 
+from .drill import Drill
 from .media import MediaFolder, as_media
 from .points import Points
 from .recorder import Recorder, current
@@ -257,7 +258,9 @@ class Run:
         if self._recorder is None:
             self._recorder = current()
         if self._recorder is None and self._spool is not None:
-            self._recorder = Recorder(self._spool, Schedule.from_environment())
+            self._recorder = Recorder(
+                self._spool, Schedule.from_environment(), Drill.from_environment(self._spool.folder)
+            )
         return self._recorder
 
     def _write(self, *records: dict[str, Any]) -> None:
