@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,22 +178,23 @@ def test_sqlite_takes_its_file_when_a_write_begins_and_not_when_a_read_does(tmp_
     path = tmp_path / "relive.db"
     with opened(f"sqlite:///{path}") as store, closing(_at_once(path)) as other:
         with store._db.write() as connection:
-            assert connection.connection.dbapi_connection.in_transaction
+            driver: Any = connection.connection.dbapi_connection
+            assert driver.in_transaction
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
         with store._db.read() as connection, store._db.read(snapshot=True) as snapshot:
             before = [
-                it.exec_driver_sql("SELECT count(*) FROM meta").scalar() for it in (connection, snapshot)
+                it.exec_driver_sql("SELECT count(*) FROM meta").scalar_one() for it in (connection, snapshot)
             ]
             other.execute("INSERT INTO meta (key, value) VALUES ('key', '1')")
             after = [
-                it.exec_driver_sql("SELECT count(*) FROM meta").scalar() for it in (connection, snapshot)
+                it.exec_driver_sql("SELECT count(*) FROM meta").scalar_one() for it in (connection, snapshot)
             ]
         # The snapshot alone still sees the moment at which it was begun.
         assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
 
 
-def _at_once(path):
+def _at_once(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=0, isolation_level=None)
 
 

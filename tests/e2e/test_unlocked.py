@@ -53,14 +53,14 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def environment(folder: Path, index: Path, project: Path) -> Path:
+def environment(folder: Path, index: Path, project: Path, version: str = "1.5") -> Path:
     """Make a virtual environment as a person does, with the project in it as it lies there."""
     venv.create(folder, with_pip=False)
     python = folder / "bin/python"
     command = [find_uv(), "pip", "install", "--quiet", "--no-deps", "--no-index", "--find-links", str(index)]
-    subprocess.run([*command, "--python", str(python), "thing"], check=True, timeout=120)
-    version = ".".join(map(str, sys.version_info[:2]))
-    site = folder / f"lib/python{version}/site-packages"
+    subprocess.run([*command, "--python", str(python), f"thing=={version}"], check=True, timeout=120)
+    minor = ".".join(map(str, sys.version_info[:2]))
+    site = folder / f"lib/python{minor}/site-packages"
     (site / "mine.pth").write_text(f"{project / 'src'}\n")
     info = site / "mine-0.3.dist-info"
     info.mkdir()
@@ -108,3 +108,18 @@ def test_a_package_whose_files_are_others_is_named(
     (difference,) = verdict["inputs_differ"]
     assert difference.startswith("thing: 1.5 record:"), difference
     assert verdict["level"] == "bit_exact", "it made no difference to the result"
+
+
+def test_why_exchanges_packages_that_no_lock_named(
+    hub: RealHub, project: Path, index: Path, tmp_path: Path
+) -> None:
+    make_wheel(index, "thing", "2.0")
+    (project / "train.py").write_text(
+        'import json, thing\njson.dump({"score": float(thing.VERSION)}, open("metrics.json", "w"))\n'
+    )
+    one, other = (
+        record(hub, project, environment(tmp_path / version, index, project, version))
+        for version in ("1.5", "2.0")
+    )
+    answer = json.loads(hub.relive("why", one, other, "--json").stdout)["report"]
+    assert [it["name"] for it in answer["causes"]] == ["thing"], answer

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,7 @@ def up(
       relive up --db postgresql://relive@db/relive --store s3://models/relive
       relive up --host 0.0.0.0 --tls-cert hub.pem --tls-key hub.key
     """
-    _check_reach(host, is_guarded=bool(tls_cert) or behind_proxy)
-    _set_up_process()
+    _set_up_process(host, is_guarded=bool(tls_cert) or behind_proxy)
     from relive.hub.app import HubConfig, run_hub  # late: the whole hub, which no other command needs
 
     config = HubConfig(
@@ -102,26 +102,23 @@ def up(
         run_hub(
             config,
             known_token=find_token(config.local_url),
-            on_token=lambda token: _keep(config, token, at_end),
-            on_ready=lambda: _announce(config),
-            ends_jobs=lambda running: _ends_jobs(running, keep),
+            on_token=partial(_keep, config, at_end),
+            on_ready=partial(_announce, config),
+            ends_jobs=partial(_ends_jobs, keep),
         )
     err.print("The hub has stopped.")
 
 
-def _check_reach(host: str, *, is_guarded: bool) -> None:
+def _set_up_process(host: str, *, is_guarded: bool) -> None:
     if host not in _LOOPBACK and not is_guarded:
         raise click.UsageError(_NEEDS_TLS)
-
-
-def _set_up_process() -> None:
     # What a start imports and makes stays: to look for garbage in it takes an eighth of a start.
     gc.disable()
     level = settings.get("RELIVE_LOG_LEVEL").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-def _ends_jobs(running: int, keep: bool | None) -> bool:
+def _ends_jobs(keep: bool | None, running: int) -> bool:
     """Ask the person at the terminal; without one, jobs and endpoints go on."""
     if keep is not None or not sys.stdin.isatty():
         return keep is False
@@ -132,7 +129,7 @@ def _ends_jobs(running: int, keep: bool | None) -> bool:
         return False
 
 
-def _keep(config: "HubConfig", token: str, at_end: ExitStack) -> None:
+def _keep(config: "HubConfig", at_end: ExitStack, token: str) -> None:
     """Let this machine's commands find the hub: whoever waits for its first answer goes on at once."""
     # Remotes and links name the hub by its public address: on this machine, too, they must find the token.
     for address in {config.local_url, config.url}:

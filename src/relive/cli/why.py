@@ -86,7 +86,7 @@ def why(
     """
     hub = connect(retry_for_s=60.0)
     plans = [make_plan(hub, target) for target in (before, after)]
-    one, other = (load_side(hub, plan.run_id) for plan in plans)
+    one, other = (load_side(hub, plan.run_id, plan.instead) for plan in plans)
     uses = [side.detail.run.usage for side in (one, other)]
     question = Question(
         metric=metric,

@@ -7,7 +7,9 @@ import msgspec
 from relive.client.hub import HubClient
 from relive.core import diff
 from relive.core.artifact import Manifest
+from relive.core.command import command_of
 from relive.core.diff import Recorded, RunDiff, diff_recorded
+from relive.core.digest import Digest
 from relive.core.facts import Trees
 from relive.core.ids import short_id
 from relive.core.recipe import EnvironmentLock, Recipe
@@ -28,12 +30,13 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     code: Manifest
 
 
-def load_side(hub: HubClient, target: str) -> Side:
+def load_side(hub: HubClient, target: str, made: Digest = "") -> Side:
     """Fetch a run and its recipe.
 
     Args:
         hub: Where it is recorded.
         target: A run's id or its beginning, or a model version as NAME@ALIAS or NAME@NUMBER.
+        made: The environment that a run without a lock is to have had: one by what was seen of its own.
 
     Raises:
         HubRefused: There is no such run or version.
@@ -44,6 +47,9 @@ def load_side(hub: HubClient, target: str) -> Side:
         hint = "a recipe is closed when its run ends"
         raise NotFound(kind="recipe of run", name=short_id(detail.run.id), hint=hint)
     recipe = hub.get_recipe(detail.run.id)
+    if made and not recipe.declared.environment:
+        declared = msgspec.structs.replace(recipe.declared, command=command_of(recipe), environment=made)
+        recipe = msgspec.structs.replace(recipe, declared=declared)
     lock = fetch_lock(recipe.declared.environment, hub.blobs) if recipe.declared.environment else None
     code = hub.blobs.fetch_manifest(recipe.declared.code.manifest)
     return Side(detail=detail, recipe=recipe, lock=lock, code=code)

@@ -36,7 +36,7 @@ def test_garbage_is_looked_for_again_but_not_in_what_the_start_made(home: Path) 
 @pytest.mark.usefixtures("without_collection")
 def test_the_address_is_said_and_kept(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with ExitStack() as at_end:
-        up._keep(HubConfig(data_dir=home, port=7001), "rlv_1", at_end)
+        up._keep(HubConfig(data_dir=home, port=7001), at_end, "rlv_1")
         up._announce(HubConfig(data_dir=home, port=7001))
         assert json.loads((home / "tokens.json").read_bytes())["tokens"] == {"http://127.0.0.1:7001": "rlv_1"}
         assert "7001" in (home / "hub.json").read_text()

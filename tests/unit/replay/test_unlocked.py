@@ -86,20 +86,20 @@ def test_only_what_was_there_can_be_substituted() -> None:
 @pytest.mark.parametrize(
     ("command", "workdir", "again"),
     [
-        ("/home/ada/p/.venv/bin/python train.py", ".", "python train.py"),
+        ("/srv/p/.venv/bin/python train.py", ".", "python train.py"),
         (".venv/bin/python train.py", ".", "python train.py"),
         ("./.venv/bin/python train.py", ".", "python train.py"),
         ("../.venv/bin/torchrun train.py", "sub", "torchrun train.py"),
-        ("A=1 '/home/ada/p/.venv/bin/python3.11' a && .venv/bin/tool", ".", "A=1 'python3.11' a && tool"),
-        ("python train.py --at /home/ada/p/.venv/lib/x", ".", "python train.py --at /home/ada/p/.venv/lib/x"),
-        ("/mnt/home/ada/p/.venv/bin/python train.py", ".", "/mnt/home/ada/p/.venv/bin/python train.py"),
+        ("A=1 '/srv/p/.venv/bin/python3.11' a && .venv/bin/tool", ".", "A=1 'python3.11' a && tool"),
+        ("python train.py --at /srv/p/.venv/lib/x", ".", "python train.py --at /srv/p/.venv/lib/x"),
+        ("/mnt/srv/p/.venv/bin/python train.py", ".", "/mnt/srv/p/.venv/bin/python train.py"),
         ("my.venv/bin/python train.py", ".", "my.venv/bin/python train.py"),
     ],
 )
 def test_a_program_that_was_named_by_its_place_is_that_of_the_new_environment(
     command: str, workdir: str, again: str
 ) -> None:
-    made = recipe(places=("/home/ada/p/.venv", ".venv"))
+    made = recipe(places=("/srv/p/.venv", ".venv"))
     declared = msgspec.structs.replace(made.declared, command=command, workdir=workdir)
     assert command_of(msgspec.structs.replace(made, declared=declared)) == again
     locked = msgspec.structs.replace(declared, environment="blake3:00")
