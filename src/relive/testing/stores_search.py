@@ -196,7 +196,7 @@ class SearchContract:
     def test_a_search_stays_within_its_scope(self, store: Store) -> None:
         _fill(store)
         elsewhere = a_run(store, name="z", project_id=a_project(store, "elsewhere").id)
-        (c,) = store.list_runs(text="c*[1]")
+        (c,) = [run for run in store.list_runs() if run.name == "c*[1]"]
         assert _names(store, project_id=c.project_id) == ["a", "b", "c"]
         assert _names(store, experiment_ids=(c.experiment_id,)) == ["c"]
         assert _names(store, experiment_ids=(c.experiment_id, elsewhere.experiment_id)) == ["z", "c"]
