@@ -29,6 +29,8 @@ def beat_within_s(services: Services) -> float:
 
 def hear(services: Services, run: Run) -> Run:
     """Note that a run's process goes on, and give the run; one that counted as lost is running again."""
+    if run.job_id:
+        return run  # its job's lease says whether it lives
     now = services.store.now()
     if run.is_silent:
         return _found(services, run, now)

@@ -3,15 +3,18 @@
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
-from relive.core.run import FailureReason, Metric, Run, RunStatus
+from relive.core.run import FailureReason, Metric, Run, RunKind, RunStatus
 from relive.errors import Conflict
 from relive.services import runs
 from relive.services.housekeeping import Housekeeper
+from relive.services.mlflow.runs import update_run
 from relive.services.silence import Listener
 from relive.stores.sql.store import open_store
 from relive.testing.stores_samples import ManualClock
 from relive.wire.jobs import Records, StageReport
+from relive.wire.mlflow.tracking import UpdateRun
 from tests.support.bench import ADA, Bench
 
 HOUR = 3600.0
@@ -33,7 +36,9 @@ def timed(bench: Bench, tmp_path, clock):
 
 
 def begun(bench: Bench, *, heartbeats: bool = True) -> Run:
-    return bench.services.store.get_run(bench.by_hand(heartbeats=heartbeats).run_id)
+    """Give a run of a script."""
+    made = bench.by_hand(kind=RunKind.CLIENT, heartbeats=heartbeats)
+    return bench.services.store.get_run(made.run_id)
 
 
 def again(bench: Bench, run: Run) -> Run:
@@ -107,6 +112,35 @@ def test_a_run_that_is_taken_up_again_is_not_missed_at_once(timed, clock):
     timed.by_hand(resume=run.id)
     wait(timed, clock, listener, 3 * HOUR)
     assert again(timed, run).status is RunStatus.RUNNING, "who took it up says nothing of heartbeats"
+
+
+def test_a_run_that_an_mlflow_client_takes_up_again_is_left_alone(timed, clock):
+    run, listener = begun(timed), Listener(timed.services)
+    runs.finish(timed.services, run, StageReport(fence=0, status=RunStatus.FINISHED))
+    wait(timed, clock, listener, 2 * HOUR)
+    update_run(timed.services, UpdateRun(run_id=run.id, status="RUNNING"), ADA)
+    wait(timed, clock, listener, 3 * HOUR)
+    taken_up = again(timed, run)
+    assert (taken_up.status, taken_up.heard_at) == (RunStatus.RUNNING, None)
+
+
+def test_an_mlflow_client_that_speaks_of_a_running_run_does_not_save_it(timed, clock):
+    run, listener = begun(timed), Listener(timed.services)
+    update_run(timed.services, UpdateRun(run_id=run.id, status="RUNNING"), ADA)
+    wait(timed, clock, listener, HOUR + 60)
+    assert again(timed, run).is_silent
+    update_run(timed.services, UpdateRun(run_id=run.id, status="FINISHED"), ADA)
+    ended = again(timed, run)
+    assert (ended.status, ended.failure, ended.reason) == (RunStatus.FINISHED, None, "")
+
+
+def test_a_run_that_belongs_to_a_job_has_its_lease_and_nothing_else(timed, clock):
+    store, run = timed.services.store, begun(timed, heartbeats=False)
+    staged = store.create_run(replace_struct(run, id="f" * 32, job_id="a job"))
+    listener = Listener(timed.services)
+    runs.renew(timed.services, staged)
+    wait(timed, clock, listener, 2 * HOUR)
+    assert (again(timed, staged).status, again(timed, staged).heard_at) == (RunStatus.RUNNING, None)
 
 
 def test_a_hub_that_was_away_listens_before_it_judges(timed, clock):

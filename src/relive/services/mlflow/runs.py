@@ -167,8 +167,10 @@ def _name(given: str, tagged: str) -> str:
 def _times(services: Services, run: Run, status: RunStatus | None, end: int | None) -> dict[str, Any]:
     """Give a run's status and when it ended; one that is taken up again has not ended."""
     changes: dict[str, Any] = {} if status is None else {"status": status}
+    if run.status.is_final and status is not None:
+        changes["heard_at"] = None  # MLflow's clients never say that they go on
     if run.is_silent and status is not None:
-        changes |= {"failure": None, "reason": "", "heard_at": None}
+        changes |= {"failure": None, "reason": ""}
     if not (status or run.status).is_final:
         return changes | ({"ended_at": None} if run.ended_at is not None else {})
     if end is not None:
