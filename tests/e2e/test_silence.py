@@ -39,9 +39,10 @@ def start(missing: RealHub, place: Path) -> Iterator[Start]:
     """Start programs, none of which outlives the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*command: str) -> "subprocess.Popen[str]":
+    def begin(*command: str, **variables: str) -> "subprocess.Popen[str]":
+        env = missing.env | variables
         child = subprocess.Popen(
-            [sys.executable, *command], env=missing.env, cwd=place, stdout=subprocess.PIPE, text=True
+            [sys.executable, *command], env=env, cwd=place, stdout=subprocess.PIPE, text=True
         )
         started.append(child)
         return child
@@ -105,6 +106,18 @@ def test_a_stopped_script_is_lost_and_found(missing, start, place):
     found = wait_until(missing, run, RunStatus.RUNNING)
     assert (found.failure, found.reason, found.ended_at) == (None, "", None)
     assert [it.subject for it in missing.client().list_events(kind="run.found")] == [f"run:{run.id}"]
+
+
+def test_an_offline_script_is_heard_of_by_sync(missing, start, place):
+    (place / "train.py").write_text(SCRIPT)
+    child = start("train.py", "offline", RELIVE_MODE="offline")
+    assert child.stdout.readline() == "logged\n"
+    missing.relive("sync")
+    run = named(missing, "offline")
+    wait_until(missing, run, RunStatus.LOST)
+    missing.relive("sync")
+    assert missing.client().get_run(run.id).run.status is RunStatus.RUNNING
+    assert child.poll() is None
 
 
 def running_of(hub: RealHub, kind: RunKind) -> Run | None:
