@@ -13,7 +13,7 @@ from relive.core.run import FailureReason, Run, RunStatus
 from relive.core.trajectory import Verdict, latest_verdict
 from relive.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from relive.services import projects
-from relive.services.accounts import create_token
+from relive.services.accounts import create_token, require_reader
 from relive.services.context import Services
 from relive.services.finishing import close_run, tell_end
 from relive.services.ids import named_id, new_id
@@ -40,7 +40,7 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
     A command makes runs below its own, in its own project: they are its children, and it may write them.
 
     Raises:
-        AccessDenied: A command asks for a run in another project.
+        AccessDenied: A command asks for a run in another project, to repeat one there, or by another's key.
         InvalidName: This cannot be a project's name.
         NotFound: There is no run that it could repeat, or go on with.
         Conflict: The run that it should go on with belongs to a job.
@@ -53,6 +53,7 @@ def create(services: Services, request: CreateRun, caller: Caller) -> CreatedRun
         run_id = named_id(project.id, caller.name, request.key) if request.key else new_id()
         with store.transaction():
             run = store.find_run(run_id) or _create(services, request, project.id, run_id, caller)
+        require_writer(services, caller, run)  # a command goes by the name of its user, who may know this key
     token = create_token(services, _token_of(run, caller))
     return CreatedRun(run_id=run.id, name=run.name, token=token, url=page_of(services, run))
 
@@ -95,7 +96,7 @@ def _create(services: Services, request: CreateRun, project_id: str, run_id: str
             actor=caller.name,
             command=request.command,
             commit=request.commit,
-            replay_of=request.replay_of and store.get_run(request.replay_of).id,
+            replay_of=_repeated(services, request.replay_of, caller),
             created_at=now,
             started_at=now if request.started_at is None else request.started_at,
             heard_at=now if request.heartbeats else None,
@@ -107,6 +108,15 @@ def _create(services: Services, request: CreateRun, project_id: str, run_id: str
         Event(kind="run.started", actor=caller.name, subject=f"run:{run.id}", project=project.name)
     )
     return run
+
+
+def _repeated(services: Services, run_id: str, caller: Caller) -> str:
+    """Give the whole id of the run that is repeated, if any: from it lineage leads on into its project."""
+    if not run_id:
+        return ""
+    run = services.store.get_run(run_id)
+    require_reader(caller, run.project_id)
+    return run.id
 
 
 def _reopen(services: Services, request: CreateRun, run: Run) -> Run:

@@ -87,3 +87,22 @@ def test_a_command_stores_the_bytes_of_runs_within_and_reads_none(bench: Bench) 
         refused = live.ask("POST", "/api/v1/runs", {"project": "other"}, token=token)
         assert refused.status == 403
         assert bench.project.name in refused.json["message"]
+
+
+def test_a_command_names_no_run_of_another_project_as_the_one_it_repeats(bench: Bench) -> None:
+    command = caller_of(bench, bench.by_hand())
+    elsewhere = bench.by_hand(project="elsewhere")
+    with pytest.raises(AccessDenied, match="something of its own project"):
+        bench.by_hand(command, replay_of=elsewhere.run_id)
+    repeated = bench.by_hand()
+    again = bench.by_hand(command, replay_of=repeated.run_id)
+    assert bench.services.store.get_run(again.run_id).replay_of == repeated.run_id
+
+
+def test_a_key_gives_a_command_what_it_made_and_not_what_its_user_did(bench: Bench) -> None:
+    command = caller_of(bench, bench.by_hand())
+    bench.by_hand(key="of the user")
+    with pytest.raises(AccessDenied, match="the run's own token"):
+        bench.by_hand(command, key="of the user")
+    made = bench.by_hand(command, key="its own")
+    assert bench.by_hand(command, key="its own").run_id == made.run_id
