@@ -26,6 +26,7 @@ from relive.errors import (
     StoreFull,
 )
 from relive.stores.sql import engine
+from relive.stores.sql.belonging import rows_among
 from relive.stores.sql.faults import translate, translated
 from relive.stores.sql.store import SqlStore
 from relive.testing.stores_samples import a_job, a_run, new_id
@@ -296,6 +297,22 @@ def test_a_table_that_is_gone_is_told_in_our_words(store):
         connection.exec_driver_sql("DROP TABLE meta")
     with pytest.raises(DatabaseFailed, match="meta"):
         store.get_meta("key")
+
+
+def test_a_row_behind_the_first_that_cannot_be_read_is_told_in_our_words(tmp_path):
+    def read(value: str) -> str:
+        if value == "second":
+            raise OSError("as a broken page")
+        return value
+
+    with opened(f"sqlite:///{tmp_path / 'relive.db'}") as store:
+        run_id = a_run(store).id
+        store.set_tags(run_id, {"1": "first", "2": "second"})
+        with store._db.read() as connection:
+            driven = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+            driven.create_function("read", 1, read)
+        with pytest.raises(DatabaseFailed), store._db.read() as connection:
+            rows_among(connection, "SELECT read(value) FROM tags WHERE run_id {among}", [run_id])
 
 
 def test_a_failed_commit_keeps_nothing(store, monkeypatch):

@@ -21,7 +21,8 @@ from relive.errors import (
 )
 
 # What a statement can raise besides the drivers' own errors: text or a number that the driver cannot send.
-_FOREIGN: Final = (exc.SQLAlchemyError, UnicodeError, OverflowError)
+# And SQLite's own: a row is read when it is asked for, of the cursor itself where that is quicker.
+_FOREIGN: Final = (exc.SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError)
 
 _SQLITE_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _SQLITE_UNUSABLE: Final = {
