@@ -166,7 +166,7 @@ def _check_seen(detail: RunDetail, seen: Seen) -> None:
     accept = " ".join(f"--substitute {text.partition(' ')[0]}" for text in seen.lost)
     raise _cannot(
         detail,
-        f"it ran in an environment without a lock, and no index has {', '.join(seen.lost)}",
+        f"it ran in an environment without a lock, and from no index came: {', '.join(seen.lost)}",
         f"relive replay {short_id(detail.run.id)} {accept}    (from a package index, if one has it)",
     )
 

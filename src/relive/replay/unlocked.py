@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import Distribution, EnvironmentLock, Recipe
-from relive.errors import InvalidInput
+from relive.errors import EnvironmentFailed, InvalidInput
 from relive.replay.machine import Obstacle
 from relive.replay.substitutes import Substitutes
 from relive.runner.environment.build import resolve_environment
@@ -98,7 +98,11 @@ def lock_seen(seen: Seen, wheels: WheelStore) -> EnvironmentLock:
         pins = "".join(f"{name}=={version}\n" for name, version in sorted(seen.pins.items()))
         (Path(folder) / _REQUIREMENTS).write_text(pins)
         env = EnvSpec(python=seen.python, lock=_REQUIREMENTS)
-        found = resolve_environment(Path(folder), env, wheels, is_whole=True)
+        try:
+            found = resolve_environment(Path(folder), env, wheels, is_whole=True)
+        except EnvironmentFailed as error:
+            error.source = "the packages that were seen"  # nobody but us knows of the file
+            raise
     # No file of the code: its sources are named by the folders alone.
     return msgspec.structs.replace(found, source="", folders=seen.folders)
 

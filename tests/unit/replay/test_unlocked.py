@@ -130,3 +130,9 @@ def test_exactly_what_was_installed_is_found_though_it_does_not_go_together(whee
 def test_a_version_that_no_index_has_is_named(wheels: WheelStore) -> None:
     with pytest.raises(EnvironmentFailed, match=r"thing.*9\.9"):
         lock_seen(found(installed("thing", "9.9")), wheels)
+
+
+def test_what_fails_is_said_of_the_packages_and_not_of_a_file_that_nobody_wrote(wheels: WheelStore) -> None:
+    with pytest.raises(EnvironmentFailed) as failed:
+        lock_seen(found(installed("thing", "9.9")), wheels)
+    assert str(failed.value).startswith("The environment of the packages that were seen could not be built")
