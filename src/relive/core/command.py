@@ -15,8 +15,16 @@ def command_of(recipe: Recipe) -> str:
     if declared.environment or observed is None or observed.interpreter is None:
         return declared.command
     command = declared.command
-    for folder in observed.interpreter.places:
-        place = folder if posixpath.isabs(folder) else posixpath.relpath(folder, declared.workdir)
-        # "./" may stand before a relative place, and a quote before any.
-        command = re.sub(rf"""(^|[\s'"=;&|(])(?:\./)?{re.escape(place)}/bin/(?=[\w.-])""", r"\1", command)
+    for place in observed.interpreter.places:
+        program = rf"""(^|[\s'"=;&|(]){_named(place)}/bin/(?=[\w.-])"""
+        command = re.sub(program, r"\1", command)
     return command
+
+
+def _named(place: str) -> str:
+    """Give a pattern of what a place may be called: one in the code, from any folder on the way to it."""
+    if posixpath.isabs(place):
+        return re.escape(place)
+    parts = place.split("/")
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    return rf"(?:\.{{1,2}}/)*(?:{'|'.join(map(re.escape, ends))})"

@@ -90,6 +90,7 @@ def test_only_what_was_there_can_be_substituted() -> None:
         (".venv/bin/python train.py", ".", "python train.py"),
         ("./.venv/bin/python train.py", ".", "python train.py"),
         ("../.venv/bin/torchrun train.py", "sub", "torchrun train.py"),
+        ("cd sub && ../.venv/bin/python train.py", ".", "cd sub && python train.py"),
         ("A=1 '/srv/p/.venv/bin/python3.11' a && .venv/bin/tool", ".", "A=1 'python3.11' a && tool"),
         ("python train.py --at /srv/p/.venv/lib/x", ".", "python train.py --at /srv/p/.venv/lib/x"),
         ("/mnt/srv/p/.venv/bin/python train.py", ".", "/mnt/srv/p/.venv/bin/python train.py"),
@@ -105,6 +106,21 @@ def test_a_program_that_was_named_by_its_place_is_that_of_the_new_environment(
     locked = msgspec.structs.replace(declared, environment="blake3:00")
     assert command_of(msgspec.structs.replace(made, declared=locked)) == command, "as it was, with a lock"
     assert command_of(msgspec.structs.replace(made, declared=declared, observed=None)) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("cd a && env/bin/python x.py", "cd a && python x.py"),
+        ("a/env/bin/python x.py", "python x.py"),
+        ("cd a/b; ../env/bin/python x.py", "cd a/b; python x.py"),
+        ("b/env/bin/python x.py", "b/env/bin/python x.py"),
+    ],
+)
+def test_an_environment_deep_in_the_code_is_known_from_every_folder(command: str, again: str) -> None:
+    made = recipe(places=("/srv/p/a/env", "a/env"))
+    declared = msgspec.structs.replace(made.declared, command=command)
+    assert command_of(msgspec.structs.replace(made, declared=declared)) == again
 
 
 @pytest.fixture
