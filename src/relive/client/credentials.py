@@ -66,16 +66,10 @@ def local_hub() -> HubAddress | None:
     return _read(_folder() / "hub.json", HubAddress)
 
 
-def announce_hub(hub: HubAddress) -> HubAddress:
-    """Write `hub.json`; a hub does it last, before its first answer.
-
-    Returns:
-        The hub that commands of this machine speak with: another one, if it was there before and lives.
-    """
+def announce_hub(hub: HubAddress) -> None:
+    """Write `hub.json`, before the first answer; another living hub that was there before stays the first."""
     with _locked(_folder()):
-        living = _living_beside(hub)
-        _write_hubs([*living, hub])
-    return (*living, hub)[0]
+        _write_hubs([*_living_beside(hub), hub])
 
 
 def withdraw_hub(hub: HubAddress) -> None:

@@ -125,8 +125,9 @@ def listening():
 
 def test_a_living_hub_keeps_its_commands_and_hands_them_on_at_its_end(listening):
     first, second = (HubAddress(address, pid=os.getpid()) for address in listening)
-    assert announce_hub(first) == first
-    assert announce_hub(second).address == first.address
+    announce_hub(first)
+    assert local_hub() == first
+    announce_hub(second)
     assert find_hub() == first.address
     withdraw_hub(first)
     assert find_hub() == second.address
@@ -148,5 +149,5 @@ def test_a_dead_hub_is_replaced(listening):
     for dead in (gone, strangers):
         announce_hub(dead)
         alive = HubAddress(listening[1], pid=os.getpid())
-        assert announce_hub(alive) == alive
+        announce_hub(alive)
         assert local_hub() == alive
