@@ -4,9 +4,9 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 import click
 
@@ -16,9 +16,11 @@ from relive.cli.output import escape, json_option, out, print_json
 from relive.client.credentials import find_hub
 from relive.client.hub import connect
 from relive.errors import ReliveError
-from relive.runner.supervisor import start_line
+from relive.runner.hermetic import no_recorder
 
 Check = tuple[str, bool, str]
+
+_OFFLINE: Final = "the network of `relive replay --offline`"
 
 
 @click.command()
@@ -62,21 +64,17 @@ def _machine() -> Iterator[Check]:
 def _walls() -> str:
     """Say what holds a hermetic run here; a kernel that has less is told of, and no fault."""
     wall = landlock.version()
-    why = _no_recorder()
+    why = no_recorder()
     kernel = f"Landlock {wall}" if wall else "no Landlock"
     if not why:
         rest = "" if wall else ": it keeps honest programs honest, and is no border for others"
-        return f"{kernel}, seccomp user notification: every open is recorded, hermetic stages are held{rest}"
+        held = f"hermetic stages are held{rest}"
+        return f"{kernel}, seccomp user notification: every open is recorded, {held}; {_OFFLINE} is shut"
     hold = (
         "Landlock alone holds hermetic stages, folder by folder" if wall else "hermetic stages are not held"
     )
-    return f"{kernel}, no seccomp user notification ({why}): only Python's opens are recorded, {hold}"
-
-
-def _no_recorder() -> str:
-    """Say why opens cannot be recorded here; empty if they can."""
-    tried = subprocess.run(start_line("capture.recorder.seccomp"), capture_output=True, text=True)
-    return tried.stderr.strip().rpartition("\n")[2] if tried.returncode else ""
+    opens = f"only Python's opens are recorded, {hold}"
+    return f"{kernel}, no seccomp user notification ({why}): {opens}; {_OFFLINE} stays open"
 
 
 def _uv() -> tuple[bool, str]:

@@ -9,9 +9,9 @@ import click
 
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
 from relive.cli.replay_drill import end_drill, replay_drill
+from relive.cli.replay_offline import hub_for_replay, offline_sentence
 from relive.cli.replay_pool import replay_on_pool, set_schedule
 from relive.cli.verdicts import WORDS
-from relive.client.hub import connect
 from relive.core.compare import within
 from relive.core.ids import short_id
 from relive.core.tolerance import parse_tolerance
@@ -40,11 +40,11 @@ _TAKES = {
         "--drill takes --substitute, --against, --quiet and --json: it judges nothing.",
     ),
     "pool": (
-        ("tolerances", "substitutes", "quiet", "every"),
-        "--pool takes --tolerance, --substitute and --quiet: a replay is followed on this machine only.",
+        ("tolerances", "substitutes", "offline", "quiet", "every"),
+        "--pool takes --tolerance, --substitute, --offline, --quiet: a replay is followed on this machine.",
     ),
     "steps": (
-        ("substitutes", "until_divergence", "quiet"),
+        ("substitutes", "until_divergence", "offline", "quiet"),
         "--steps judges steps by their bits and no metric, so --tolerance has nothing to say there.",
     ),
 }
@@ -77,6 +77,7 @@ _STYLES = {
 @click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
 @click.option("--drill", "step", metavar="STEP", help="Name the first operation that differs in this step.")
 @click.option("--against", default="", metavar="RUN", help="The other side of a drill: another run.")
+@click.option("--offline", is_flag=True, help="Ask no package index, and give the command no network.")
 @click.option("--pool", default="", help="Run it there as a job, and wait for the verdict.")
 @click.option(
     "--schedule",
@@ -94,6 +95,7 @@ def replay(
     until_divergence: bool,
     step: str | None,
     against: str,
+    offline: bool,
     pool: str,
     every: str | None,
     quiet: bool,
@@ -102,7 +104,7 @@ def replay(
     """Make a run or a model again from its recipe alone, in an empty place, and judge the copy.
 
     TARGET is a run's id (or its beginning), or a model version: NAME@ALIAS, NAME@NUMBER. Code, data and
-    wheels come from the hub by their digests; no package index is asked. Steps are compared while it runs.
+    wheels come from the hub by their digests. Steps are compared while it runs.
     It may be a FILE, too, that `relive export --self-contained` wrote: then no hub is asked for anything.
 
     A metric is within tolerance if it differs by at most what --tolerance says; else by what the run's own
@@ -111,6 +113,11 @@ def replay(
 
     What cannot be the same here is said before the start. Where the recorded Python, a wheel or a GPU is
     missing, nothing starts until --substitute accepts another; the verdict says what was accepted.
+
+    With --offline no package index is asked, and the command reaches no network but the hub, where this
+    machine can shut it out (see `relive doctor`). What is not kept is named before the start: a run without
+    a lock is replayed once without it, and then the hub has its wheels. Without a hub, replay an archive that
+    `relive export --self-contained` wrote.
 
     With --drill nothing is judged: the run is made again twice up to STEP (or STREAM@STEP), every operation
     around it is written down, and the first that differs is named: with --substitute the second time has the
@@ -131,6 +138,7 @@ def replay(
       relive replay 7f3a --substitute python==3.12.1 --substitute gpu
       relive replay 7f3a --drill 7 --substitute torch==2.3.1
       relive replay 7f3a --drill loss@7 --against 81c2
+      relive replay 7f3a --offline
       relive replay digits@champion --pool gpu-small
       relive replay digits --schedule 7d
       relive replay 7f3a --json
@@ -140,27 +148,23 @@ def replay(
     _check_options(click.get_current_context())
     if is_archive(target):
         _end(replay_archive(Path(target), terms.limits, quiet=quiet or as_json), target, as_json=as_json)
-    hub = connect(retry_for_s=60.0)
+    hub = hub_for_replay(offline=offline)
     if every is not None:
         set_schedule(hub, target, every, pool, as_json=as_json)
         return
     accepted = Substitutes.parse(substitutes)
+    echo = None if quiet or as_json else _show
     if step is not None:
-        echo = None if quiet or as_json else _show
         end_drill(replay_drill(hub, target, step, against, accepted, echo), as_json=as_json)
     if pool:
-        request = PlacedReplay(pool=pool, substitutes=accepted.texts, tolerances=tolerances)
+        request = PlacedReplay(pool=pool, substitutes=accepted.texts, tolerances=tolerances, offline=offline)
         _end(*replay_on_pool(hub, target, request, quiet=quiet or as_json), as_json=as_json)
-    plan = make_plan(hub, target, accepted)
+    plan = make_plan(hub, target, accepted, offline=offline)
     terms.check(plan)
     if not as_json:
         _announce(plan)
-    repeated = execute(
-        plan,
-        hub,
-        echo=None if quiet or as_json else _show,
-        watch=_watch(plan, terms, until_divergence=until_divergence, quiet=as_json),
-    )
+    watch = _watch(plan, terms, until_divergence=until_divergence, quiet=as_json)
+    repeated = execute(plan, hub, echo=echo, watch=watch)
     verdict = hub.record_verdict(judge_replay(plan, repeated, hub, terms))
     _end(verdict, repeated.url, as_json=as_json)
 
@@ -169,7 +173,7 @@ def _check_options(context: click.Context) -> None:
     """Refuse what does not go together, rather than leave out what somebody asked for."""
     given = {name for name, value in context.params.items() if value} - {"target", "as_json"}
     if is_archive(context.params["target"]) and not given <= {"tolerances", "quiet"}:
-        raise click.UsageError("A FILE takes --tolerance, --quiet and --json.")
+        raise click.UsageError("A FILE takes --tolerance, --quiet and --json; it asks no hub and no index.")
     for name, (beside, sentence) in _TAKES.items():
         if name in given and not given <= {name, *beside}:
             raise click.UsageError(sentence)
@@ -246,6 +250,8 @@ def _announce(plan: ReplayPlan) -> None:
     steps = f", {plural(len(plan.trajectory.steps), 'recorded step')}" if plan.trajectory else ""
     inputs = plural(len(plan.recipe.declared.data), "input")
     out.print(f"  {python}{packages}, {inputs}{steps}")
+    if plan.offline:
+        out.print(escape(f"  {offline_sentence()}"))
     for text in plan.substitutes:
         out.print(escape(f"  accepted instead of the recorded: {text}"))
     for obstacle in plan.obstacles:
@@ -277,6 +283,8 @@ def _print(verdict: Verdict, url: str) -> None:
         out.print(escape(f"last equal step: {_place(verdict.last_equal)}"))
     for difference in verdict.inputs_differ[:20]:
         out.print(f"input differs: {escape(difference)}")
+    if "offline" in verdict.facts:
+        out.print(f"offline: {escape(verdict.facts['offline'])}")
     out.print(f"[bold {_STYLES[verdict.level]}]{WORDS[verdict.level]}[/]  {escape(verdict.reason)}")
     out.print(url)
 

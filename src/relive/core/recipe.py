@@ -210,7 +210,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         reads: Files that were read and not declared, by path; the first thousand.
         addresses: Where it connected to, "HOST:PORT".
         completeness: "full", "python-only" or "partial": how much the recorder saw.
-        isolation: What held it: "landlock+seccomp", "seccomp", "landlock" or "none".
+        isolation: What held it: "landlock+seccomp", "seccomp", "landlock", "network" (it
+            was kept from that alone: an offline replay) or "none".
         hermetic: Whether it can have read nothing but what it declares and what it is made of.
         notes: Sentences for people: what could not be seen and why.
     """

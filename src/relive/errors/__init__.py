@@ -33,6 +33,7 @@
     ├── PoolUnfit                 a cluster that cannot run jobs of this hub
     ├── CannotReplay              a recipe that cannot be rebuilt here
     ├── HubUnreachable
+    │   └── NoHubToReplay
     ├── HubRefused                the hub answered with an error
     ├── NotSupportedYet           a known word whose capability does not exist yet
     ├── ForgeRefused              a code host did not take what was sent
@@ -89,6 +90,7 @@ from relive.errors.work import (
     HubUnknown,
     HubUnreachable,
     LaunchFailed,
+    NoHubToReplay,
     PoolUnfit,
     PoolUnreachable,
     PortTaken,
@@ -123,6 +125,7 @@ __all__ = [
     "InvalidPipelineFile",
     "InvalidRange",
     "LaunchFailed",
+    "NoHubToReplay",
     "NotFound",
     "NotLoggedIn",
     "NotSupportedYet",

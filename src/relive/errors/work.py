@@ -133,6 +133,19 @@ class HubUnreachable(ReliveError):
 
 
 @dataclass(eq=False)
+class NoHubToReplay(HubUnreachable):
+    """The hub does not answer, which has code, data and wheels of what is to be made again."""
+
+    code = "no_hub_to_replay"
+
+    def to_do(self) -> str | None:
+        return (
+            "relive replay FILE    (an archive of `relive export RUN --self-contained` needs no hub; "
+            "else: relive up)"
+        )
+
+
+@dataclass(eq=False)
 class HubUnknown(NotFound):
     """No hub runs on this machine, and nobody logged in to one."""
 

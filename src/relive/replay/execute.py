@@ -156,4 +156,6 @@ def _rebuild(plan: ReplayPlan, folder: Path, watch: Follows | None) -> Rebuild:
         steps = folder / "digest-steps.json"
         write_digest_steps(plan.trajectory, steps)
     variables = watch.variables if watch is not None else {}
-    return Rebuild(environment=folder / "environment", digest_steps=steps, variables=variables)
+    return Rebuild(
+        environment=folder / "environment", digest_steps=steps, variables=variables, offline=plan.offline
+    )

@@ -78,7 +78,7 @@ def replay(work: ReplayWork, hub: HubClient) -> Verdict:
     terms = Terms(limits=dict(map(parse_tolerance, work.tolerances)))
     created = CreatedRun(run_id=work.replay_run_id, name="", token=work.token, url=work.url)
     try:
-        plan = make_plan(hub, work.run_id, Substitutes.parse(work.substitutes))
+        plan = make_plan(hub, work.run_id, Substitutes.parse(work.substitutes), offline=work.offline)
         terms.check(plan)
         return judge_replay(plan, execute(plan, hub, created=created), hub, terms)
     except (HubUnreachable, HubRefused):

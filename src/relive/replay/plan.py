@@ -15,7 +15,16 @@ from relive.core.run import RunStatus
 from relive.core.trajectory import Trajectory
 from relive.errors import CannotReplay, InvalidInput
 from relive.formats.trajectory import decode_trajectory
+from relive.replay.kept import kept_environment
 from relive.replay.machine import Obstacle, look_at_machine
+from relive.replay.needs import (
+    gaps_of_files,
+    gaps_of_index,
+    gaps_of_machine,
+    gaps_of_seen,
+    gaps_of_wheels,
+    refuse_gaps,
+)
 from relive.replay.substitutes import Substitutes, substitute
 from relive.replay.unlocked import Seen, lock_seen, seen_environment
 from relive.runner.environment.build import fetch_lock, keep_lock
@@ -39,6 +48,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
         instead: Digest of the environment that it gets: with the substitutes, or by what was seen of one
             without a lock; empty for the recorded one.
         obstacles: What is not here as it was, and yet no reason not to try.
+        offline: No package index was asked, and the command is to reach no network.
     """
 
     detail: RunDetail
@@ -49,6 +59,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     substitutes: tuple[str, ...] = ()
     instead: Digest = ""
     obstacles: tuple[Obstacle, ...] = ()
+    offline: bool = False
 
     @property
     def run_id(self) -> str:
@@ -56,41 +67,44 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.detail.run.id
 
 
-def make_plan(hub: HubClient, target: str, accepted: Substitutes = _NOTHING) -> ReplayPlan:
+def make_plan(
+    hub: HubClient, target: str, accepted: Substitutes = _NOTHING, *, offline: bool = False
+) -> ReplayPlan:
     """Find what is to be replayed and check that everything for it is there.
 
     Args:
         hub: Where it is recorded.
         target: A run's id or its beginning, or a model version as NAME@ALIAS or NAME@NUMBER.
         accepted: What may be another than the recorded.
+        offline: Whether to ask no package index, and to let the command reach no network.
 
     Raises:
-        CannotReplay: Something of the recipe is missing; names it, and what would do instead.
+        CannotReplay: Something of the recipe is missing; names all of it, and what would do instead.
         EnvironmentFailed: A substitute cannot be had.
         HubRefused: There is no such run or version.
     """
     run_id, model = resolve_run(hub, target)
     detail = hub.get_run(run_id)
     run = detail.run
-    if run.status is not RunStatus.FINISHED:
-        raise _cannot(
-            detail, f"it is {run.status.value}, and only finished runs have a result to compare with"
-        )
-    if not run.recipe:
-        raise _cannot(detail, "it has no recipe: nothing recorded it from outside")
+    _check_ended(detail)
     recipe = hub.get_recipe(run.id)
     seen = seen_environment(recipe, accepted)
-    if seen is not None:
-        _check_seen(detail, seen)
     if recipe.declared.secrets:
         names = ", ".join(recipe.declared.secrets)
         raise _cannot(detail, f"it needs the secrets {names}, which no recipe holds")
     lock = fetch_lock(recipe.declared.environment, hub.blobs) if recipe.declared.environment else None
     obstacles = look_at_machine(recipe, lock, accepted)
-    _check_machine(detail, obstacles)
-    _check_blobs(hub, detail, recipe)
     wheels = WheelStore(hub.blobs)
-    _check_wheels(hub, detail, lock, wheels, accepted)
+    is_other = seen is not None or (lock is not None and accepted.asks_index(lock))
+    kept = kept_environment(hub, detail, seen, accepted, wheels) if is_other else ""
+    gaps = [
+        *gaps_of_seen(seen),
+        *gaps_of_machine(obstacles),
+        *gaps_of_files(hub, recipe),
+        *(gaps_of_wheels(hub, lock, wheels, accepted) if not kept else ()),
+        *(gaps_of_index(seen, lock, accepted, kept) if offline else ()),
+    ]
+    refuse_gaps(detail, gaps, offline=offline)
     trajectory = decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else None
     return ReplayPlan(
         detail=detail,
@@ -99,9 +113,18 @@ def make_plan(hub: HubClient, target: str, accepted: Substitutes = _NOTHING) -> 
         trajectory=trajectory,
         model=model,
         substitutes=accepted.texts,
-        instead=_instead(hub, lock, accepted, wheels) if seen is None else _again(hub, seen, wheels),
-        obstacles=(*(seen.obstacles if seen is not None else ()), *obstacles),
+        instead=kept or _instead(hub, seen, lock, accepted, wheels),
+        obstacles=(*(seen.obstacles(is_kept=bool(kept)) if seen is not None else ()), *obstacles),
+        offline=offline,
     )
+
+
+def _check_ended(detail: RunDetail) -> None:
+    status = detail.run.status
+    if status is not RunStatus.FINISHED:
+        raise _cannot(detail, f"it is {status.value}, and only finished runs have a result to compare with")
+    if not detail.run.recipe:
+        raise _cannot(detail, "it has no recipe: nothing recorded it from outside")
 
 
 def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
@@ -160,71 +183,24 @@ def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:
     return version.run_id, f"{version.model} v{version.version}"
 
 
-def _check_seen(detail: RunDetail, seen: Seen) -> None:
-    if not seen.lost:
-        return
-    accept = " ".join(f"--substitute {text.partition(' ')[0]}" for text in seen.lost)
-    raise _cannot(
-        detail,
-        f"it ran in an environment without a lock, and from no index came: {', '.join(seen.lost)}",
-        f"relive replay {short_id(detail.run.id)} {accept}    (from a package index, if one has it)",
-    )
-
-
-def _check_machine(detail: RunDetail, obstacles: list[Obstacle]) -> None:
-    fatal = [it for it in obstacles if it.is_fatal]
-    if fatal:
-        accept = " ".join(f"--substitute {it.accept}" for it in fatal)
-        raise _cannot(
-            detail,
-            "; ".join(it.sentence for it in fatal),
-            f"relive replay {short_id(detail.run.id)} {accept}",
-        )
-
-
-def _check_blobs(hub: HubClient, detail: RunDetail, recipe: Recipe) -> None:
-    wanted = {recipe.declared.code.manifest: "its code"}
-    wanted |= {item.manifest: f"its input {item.path}" for item in recipe.declared.data}
-    missing = hub.blobs.missing(wanted)
-    if missing:
-        raise _cannot(
-            detail, f"the hub no longer has {', '.join(sorted(wanted[digest] for digest in missing))}"
-        )
-
-
-def _check_wheels(
-    hub: HubClient,
-    detail: RunDetail,
-    lock: EnvironmentLock | None,
-    wheels: WheelStore,
-    accepted: Substitutes,
-) -> None:
-    needed = [it for it in lock.packages if it.name not in accepted.packages] if lock is not None else []
-    absent = hub.blobs.missing(it.blob for it in needed if it.blob)
-    lost = [it for it in needed if (not it.blob or it.blob in absent) and not wheels.has(it)]
-    if lost:
-        names = ", ".join(f"{it.filename} (sha256 {it.sha256[:12]}…)" for it in lost)
-        accept = " ".join(f"--substitute {it.name}=={it.version}" for it in lost)
-        raise _cannot(
-            detail,
-            f"neither the hub nor this machine has the wheel {names}",
-            f"relive replay {short_id(detail.run.id)} {accept}    (from a package index, if one has it)",
-        )
-
-
 def _instead(
-    hub: HubClient, lock: EnvironmentLock | None, accepted: Substitutes, wheels: WheelStore
+    hub: HubClient,
+    seen: Seen | None,
+    lock: EnvironmentLock | None,
+    accepted: Substitutes,
+    wheels: WheelStore,
 ) -> Digest:
-    """Keep the environment with the substitutes, and give its digest; empty if it is the recorded one."""
+    """Keep the environment that no lock named, or with the substitutes, and give its digest.
+
+    It is empty for the recorded one.
+    """
+    if seen is not None:
+        return keep_lock(lock_seen(seen, wheels), hub.blobs)
     if lock is None or not (accepted.python or accepted.packages):
         return ""
     changed = substitute(lock, accepted, wheels)
     return keep_lock(changed, hub.blobs) if changed != lock else ""
 
 
-def _again(hub: HubClient, seen: Seen, wheels: WheelStore) -> Digest:
-    return keep_lock(lock_seen(seen, wheels), hub.blobs)
-
-
-def _cannot(detail: RunDetail, missing: str, hint: str | None = None) -> CannotReplay:
-    return CannotReplay(run=short_id(detail.run.id), missing=missing, hint=hint)
+def _cannot(detail: RunDetail, missing: str) -> CannotReplay:
+    return CannotReplay(run=short_id(detail.run.id), missing=missing)

@@ -65,8 +65,20 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
         equal_inputs=recipe is not None and plan.recipe.observed is not None and are_equal(found),
         machine=_machine(recipe.observed.hardware) if recipe is not None and recipe.observed else "",
         substitutes=plan.substitutes,
-        facts={"model": plan.model} if plan.model else {},
+        facts=_facts(plan, recipe),
     )
+
+
+def _facts(plan: ReplayPlan, recipe: Recipe | None) -> dict[str, str]:
+    facts = {"model": plan.model} if plan.model else {}
+    if plan.offline:
+        isolation = recipe.observed.isolation if recipe is not None and recipe.observed else "none"
+        facts["offline"] = "no index was asked, " + (
+            "and the command had no network"
+            if isolation != "none"
+            else "the command's network was not walled off"
+        )
+    return facts
 
 
 def _judged(plan: ReplayPlan, repeated: Repeated, detail: RunDetail, hub: HubClient, terms: Terms) -> Verdict:

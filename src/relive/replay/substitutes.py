@@ -64,6 +64,15 @@ class Substitutes(msgspec.Struct, frozen=True, kw_only=True):
         packages = (f"{name}=={version}" for name, version in sorted(self.packages.items()))
         return (*python, *packages, *sorted(self.machine))
 
+    def asks_index(self, lock: EnvironmentLock) -> bool:
+        """Tell whether an environment with these in it has wheels that it had not."""
+        return bool(self.packages) or bool(self.python and _minor(self.python) != _minor(lock.python))
+
+    def is_same_environment(self, texts: Iterable[str]) -> bool:
+        """Tell whether others, as they are typed, name the same Python and packages."""
+        other = type(self).parse(texts)
+        return (self.python, self.packages) == (other.python, other.packages)
+
 
 def substitute(lock: EnvironmentLock, wanted: Substitutes, wheels: WheelStore) -> EnvironmentLock:
     """Give an environment with the substitutes in it, and everything else as it was locked.

@@ -42,10 +42,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     lost: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
-    @property
-    def obstacles(self) -> Iterator[Obstacle]:
-        """Say what is not as it was, and yet no reason not to try."""
-        again = "those of the same names and versions from its package index"
+    def obstacles(self, *, is_kept: bool) -> Iterator[Obstacle]:
+        """Say what is not as it was, and yet no reason not to try.
+
+        Args:
+            is_kept: Whether the wheels are those that an earlier replay was given.
+        """
+        whence = "that an earlier replay kept" if is_kept else "from its package index"
+        again = f"those of the same names and versions {whence}"
         yield Obstacle(what=f"{len(self.pins)} packages", recorded="without a lock", here=again, accept="")
         if self.left_out:
             names = ", ".join(self.left_out)

@@ -34,7 +34,7 @@ from relive.formats.manifest_io import Snapshot
 from relive.formats.spool import SpoolContents, read_spool
 from relive.formats.trajectory import encode_trajectory
 from relive.runner.commands import CommandPlan, Outcome, run_commands
-from relive.runner.hermetic import confine, walls_of
+from relive.runner.hermetic import Walls, confine, network_wall_of, unplug, walls_of
 from relive.runner.lease import Lease, Over
 from relive.runner.masking import Mask
 from relive.runner.opened import demand, environment_of, in_short, look_at_opened, told
@@ -63,6 +63,7 @@ class Execution:
         named: Inputs that are declared, relative to the tree; "." for all of the code.
         held: What becomes of reads that are not.
         network: Whether a hermetic run may reach more than the hub.
+        offline: Whether it may reach no network but the hub, whatever `held` and `network` say.
         by_hand: Whether a person started it, who declares by options and not by a file.
     """
 
@@ -77,6 +78,7 @@ class Execution:
     named: tuple[str, ...] = (ROOT,)
     held: Hermetic = Hermetic.WARN
     network: bool = False
+    offline: bool = False
     by_hand: bool = False
 
 
@@ -191,15 +193,13 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
 def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str, ...]]:
     """Run the commands, within walls if the run is hermetic; say how it went, what was seen, and what not."""
     began_at_ns = file_time_ns(desk.folder)
-    plan = execution.plan
-    if execution.held is Hermetic.ON:
-        before = _borders(execution, desk, began_at_ns, SpoolContents())
-        plan = confine(plan, before, desk.folder, network=execution.network)
+    plan = _walled(execution, desk, began_at_ns)
     outcome = run_commands(plan, desk.sink, desk.lease)
     changed = execution.inputs.changed()
     said = read_spool(desk.spool, with_metrics=False)
     watched = look_at_opened(plan.opened, _borders(execution, desk, began_at_ns, said), said.lines)
-    walls = walls_of(plan, watched.opened)
+    is_unplugged = execution.offline and execution.held is not Hermetic.ON
+    walls = network_wall_of(watched.opened) if is_unplugged else walls_of(plan, watched.opened)
     desk.sink.take(desk.sink.mask.feed((told(watched.reads) + walls.told).encode()))
     desk.sink.log.close()
     outside = Outside(
@@ -210,7 +210,27 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         hermetic=walls.hold,
         tree=execution.tree,
     )
+    if is_unplugged:
+        outcome = _unplugged(outcome, walls)
     return _held(execution, outcome, watched.reads), outside, (*watched.notes, *walls.notes)
+
+
+def _walled(execution: Execution, desk: Desk, began_at_ns: int) -> CommandPlan:
+    """Give the plan with its walls: those of a hermetic run, or around the network alone."""
+    plan, is_held = execution.plan, execution.held is Hermetic.ON
+    if not is_held and not execution.offline:
+        return plan
+    before = _borders(execution, desk, began_at_ns, SpoolContents())
+    if not is_held:
+        return unplug(plan, before, desk.folder)
+    return confine(plan, before, desk.folder, network=execution.network and not execution.offline)
+
+
+def _unplugged(outcome: Outcome, walls: Walls) -> Outcome:
+    """Say with a failure what was refused, as that may be its cause; that is for the reader to tell."""
+    if outcome.failure is not FailureReason.FAILURE or not walls.notes:
+        return outcome
+    return replace(outcome, reason=f"{outcome.reason} ({' '.join(walls.notes)})")
 
 
 def _held(execution: Execution, outcome: Outcome, reads: tuple[UndeclaredRead, ...]) -> Outcome:

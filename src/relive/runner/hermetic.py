@@ -1,5 +1,7 @@
 """What a hermetic run may read, write and reach: written down for the two walls that hold it to that.
 
+An offline replay is kept from the network alone, by one of them.
+
 docs/design/hermetic.md says why there are two, and what each holds.
 """
 
@@ -8,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +24,10 @@ from relive.capture.recorder.borders import Borders, program_roots, system_folde
 from relive.capture.recorder.reads import Opened, printable
 from relive.runner.commands import CommandPlan
 from relive.runner.opened import environment_of
+from relive.runner.supervisor import start_line
 
+# The name of the wall that keeps a run from the network, and from nothing else.
+NETWORK: Final = "network"
 _DNS_PORT: Final = 53
 _SHOWN: Final = 10
 # What a program does with a device, and with its own entry (its name, its score when memory is short).
@@ -79,6 +85,41 @@ def confine(plan: CommandPlan, borders: Borders, folder: Path, *, network: bool)
     file = folder / "policy.json"
     file.write_text(json.dumps(policy))
     return replace(plan, environment=environment, policy=file)
+
+
+def unplug(plan: CommandPlan, borders: Borders, folder: Path) -> CommandPlan:
+    """Give the plan of commands that reach no network but the hub, and every file as before.
+
+    Args:
+        plan: Of the same commands with the network.
+        folder: The run's own.
+    """
+    policy = {
+        "borders": borders.as_document(),
+        "folders": [],
+        "network": False,
+        "addresses": sorted(_addresses(plan.environment.get("RELIVE_HUB", ""))),
+        "all_files": True,
+    }
+    file = folder / "policy.json"
+    file.write_text(json.dumps(policy))
+    return replace(plan, policy=file)
+
+
+def network_wall_of(opened: Opened) -> Walls:
+    """Say whether the network was kept from a run that has ended, and what of it was refused."""
+    refused = sorted(opened.refused - {"io_uring"})  # whoever uses that has another way
+    notes = [f"Refused without a network: {_listed(refused)}."] if refused else []
+    if not opened.is_whole:
+        why = opened.unavailable or "; ".join(sorted(opened.blind)) or "not every call was seen"
+        notes.append(f"Its network was not walled off: {why}.")
+    return Walls(names=NETWORK if opened.is_whole else "none", notes=tuple(notes))
+
+
+def no_recorder() -> str:
+    """Say why calls cannot be answered by the recorder here, by trying it elsewhere; empty if they can."""
+    tried = subprocess.run(start_line("capture.recorder.seccomp"), capture_output=True, text=True)
+    return tried.stderr.strip().rpartition("\n")[2] if tried.returncode else ""
 
 
 def walls_of(plan: CommandPlan, opened: Opened) -> Walls:

@@ -41,11 +41,13 @@ class Rebuild:
         environment: Where the environment is built; must not exist.
         digest_steps: Plan of the steps to digest; None if none were recorded.
         variables: What else the hooks are told.
+        offline: Whether the command gets no network but the hub.
     """
 
     environment: Path
     digest_steps: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
 
 
 def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = None) -> StageReport:
@@ -101,6 +103,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
         named=(ROOT, *_named(work)) if rebuild else _named(work),
         held=work.hermetic,
         network=work.network,
+        offline=rebuild is not None and rebuild.offline,
     )
 
 

@@ -274,12 +274,12 @@ def _start(order: dict[str, Any], handing: socket.socket | None) -> int:
 
 
 def _walls(policy: str) -> tuple[list[str], list[str]] | None:
-    """Read what Landlock is to let a command read, and write; None without walls."""
+    """Read what Landlock is to let a command read, and write; None without walls around files."""
     if not policy or not landlock.version():
         return None
     with open(policy, "rb") as file:
         allowed = json.load(file)
-    return allowed["readable"], allowed["writable"]
+    return None if allowed.get("all_files") else (allowed["readable"], allowed["writable"])
 
 
 def _become(

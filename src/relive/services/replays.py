@@ -56,6 +56,7 @@ def place(services: Services, run_id: str, request: PlacedReplay, *, by: str) ->
         project=store.get_project(run.project_id).name,
         substitutes=request.substitutes,
         tolerances=request.tolerances,
+        offline=request.offline,
     )
     job = Job(
         id=new_id(),

@@ -1,12 +1,13 @@
 """What a job's process and the hub say to each other, under `/api/v1/jobs/{id}`.
 
     POST token       RedeemTicket → RunnerToken     without a token, by a process that was given a ticket
-    GET  spec        → StageWork | EnvironmentWork | DescribeWork | ServeWork   (tagged by `kind`)
+    GET  spec        → StageWork | EnvironmentWork | DescribeWork | ServeWork | …   (tagged by `kind`)
     POST heartbeat   Heartbeat → HeartbeatReply
     POST progress    Progress            a phase began; shown live
     POST log         LogChunk → LogReply
     POST records     Records             metrics, params, tags of the job's run
-    POST finish      StageReport | EnvironmentReport | DescribeReport | ServeReport
+    POST trials      PlacedTrial → TrialRun     asked by a search for causes
+    POST finish      StageReport | EnvironmentReport | DescribeReport | ServeReport | ReplayReport | EndReport
 
 Every message of the job carries the fence of its claim; after another claim took over the hub answers
 409 `superseded`, and the process ends itself and its children. All are idempotent: sending one twice
@@ -31,6 +32,7 @@ from relive.core.run import (
     TestReport,
 )
 from relive.core.trajectory import Verdict
+from relive.wire.runs import PlacedWhy
 
 
 class RedeemTicket(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +145,7 @@ class ReplayWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
         token: With which that run is written; its command sees it as well.
         substitutes: What is accepted instead of the recorded, as it is typed.
         tolerances: How far metrics may be off, as it is typed.
+        offline: Whether to ask no package index, and to let the command reach no network but the hub.
     """
 
     run_id: str
@@ -152,9 +155,64 @@ class ReplayWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     token: str = ""
     substitutes: tuple[str, ...] = ()
     tolerances: tuple[str, ...] = ()
+    offline: bool = False
 
 
-Work = StageWork | EnvironmentWork | DescribeWork | ServeWork | ReplayWork
+class WhyWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="why"):
+    """Two runs whose difference is to be traced to its causes, by trials on a pool.
+
+    Attributes:
+        before: The run to start from; `asked` names the other.
+        run_id: The run that is to hold the answer, made already.
+        url: Of that run's page.
+        token: With which that run is written.
+    """
+
+    before: str
+    asked: PlacedWhy
+    run_id: str
+    url: str
+    project: str
+    token: str = ""
+
+
+class TrialWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="trial"):
+    """The first of two runs with some inputs of the second.
+
+    Attributes:
+        work: What to run; its run was made already, and its token writes it.
+        key: Of the work: what the run is found again by.
+        until: The last step that is wanted; None for a whole run.
+        followed: The run whose steps tell when it has come there.
+    """
+
+    work: StageWork
+    key: str
+    until: int | None = None
+    followed: str = ""
+
+
+class PlacedTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks for a trial on the pool of the search that asks; see `TrialWork`.
+
+    Attributes:
+        name: For people.
+        replay_of: The run that it repeats, if it changes nothing.
+    """
+
+    fence: int
+    trial: TrialWork
+    name: str
+    replay_of: str = ""
+
+
+class TrialRun(msgspec.Struct, frozen=True):
+    """The run that a trial is."""
+
+    run_id: str
+
+
+Work = StageWork | EnvironmentWork | DescribeWork | ServeWork | ReplayWork | WhyWork | TrialWork
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -277,4 +335,11 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     verdict: Verdict
 
 
-Report = StageReport | EnvironmentReport | DescribeReport | ServeReport | ReplayReport
+class EndReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="end"):
+    """The end of a job whose run says all else: a trial, a search for causes; empty if nothing went wrong."""
+
+    fence: int
+    error: str = ""
+
+
+Report = StageReport | EnvironmentReport | DescribeReport | ServeReport | ReplayReport | EndReport

@@ -85,11 +85,35 @@ class PlacedReplay(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         substitutes: What is accepted instead of the recorded: "python==3.12.1", "torch==2.3.1", "cpu", "gpu".
         tolerances: How far metrics may be off: "acc=0.01", "loss=2%".
+        offline: Whether to ask no package index, and to let the command reach no network but the hub.
     """
 
     pool: str = "local"
     substitutes: tuple[str, ...] = ()
     tolerances: tuple[str, ...] = ()
+    offline: bool = False
+
+
+class PlacedWhy(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks on a pool why another run came out differently than this one.
+
+    Attributes:
+        after: The other run.
+        pool: Where the trials run.
+        metric: The only metric that counts; empty for the whole result.
+        max_runs: Most runs to start; None for as many as it takes.
+        parallel: Trials at a time; 0 for as many as the pool has slots, at most eight.
+        ahead: Whether to make runs that may turn out not to be needed where fewer than `parallel` are.
+        shares: Most runs that only sharing the effect out may take.
+    """
+
+    after: str
+    pool: str = "local"
+    metric: str = ""
+    max_runs: int | None = None
+    parallel: int = 0
+    ahead: bool = False
+    shares: int = 12
 
 
 class ReplaySchedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -209,3 +209,25 @@ def test_a_local_socket_is_let_in_the_runs_own_folders(tree: Path) -> None:
 
 def _unused(other: int) -> int:
     return other - 1 if other > 2000 else other + 1
+
+
+def test_one_that_keeps_from_the_network_alone_lets_every_file_and_socket_of_the_machine_be(
+    tree: Path,
+) -> None:
+    policy = {
+        "borders": gate(tree)._borders.as_document(),
+        "folders": [],
+        "network": False,
+        "addresses": ["127.0.0.1:80"],
+        "all_files": True,
+    }
+    shut = Gate.parse(json.dumps(policy).encode())
+    assert not is_let(gate(tree), tree / "ignored.csv")
+    assert is_let(shut, tree / "ignored.csv")
+    shut.check_write("/srv/out.csv")
+    shut.check_local(os.fsencode(tree / "train.py"))
+    shut.check_address("127.0.0.1", 80)
+    with pytest.raises(Refused):
+        shut.check_address("10.0.0.1", 443)
+    with pytest.raises(Refused):
+        shut.check_socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -4,6 +4,7 @@ import pytest
 
 from relive.capture.recorder import landlock, seccomp
 from relive.cli import doctor
+from relive.runner import hermetic
 from tests.unit.cli.conftest import Shell
 
 
@@ -13,7 +14,7 @@ def test_it_says_what_holds_a_hermetic_run_here(relive: Shell) -> None:
     walls = found["walls"]["detail"]
     assert found["walls"]["ok"]
     assert ("no Landlock" in walls) == (landlock.version() == 0)
-    assert ("no seccomp user notification" in walls) == bool(doctor._no_recorder())
+    assert ("no seccomp user notification" in walls) == bool(hermetic.no_recorder())
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,13 @@ def test_what_a_kernel_lacks_is_said(
     monkeypatch: pytest.MonkeyPatch, version: int, why: str, expected: str
 ) -> None:
     monkeypatch.setattr(landlock, "version", lambda: version)
-    monkeypatch.setattr(doctor, "_no_recorder", lambda: why)
+    monkeypatch.setattr(doctor, "no_recorder", lambda: why)
     assert expected in doctor._walls()
 
 
 def test_the_filter_is_tried_elsewhere_and_its_refusal_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = doctor._no_recorder()
-    assert doctor._no_recorder() == first, "the first try would make the second one busy"
+    first = hermetic.no_recorder()
+    assert hermetic.no_recorder() == first, "the first try would make the second one busy"
 
     def refuse(*_: object, **__: object) -> int:
         raise OSError(1, "Operation not permitted")

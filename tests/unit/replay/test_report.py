@@ -38,7 +38,14 @@ def plan(recorded: Trajectory | None) -> Any:
     detail = SimpleNamespace(run=run, metrics=(), artifacts=(), verdicts=())
     recipe = SimpleNamespace(observed=None)
     return SimpleNamespace(
-        detail=detail, recipe=recipe, trajectory=recorded, run_id="a", model="", substitutes=(), instead=""
+        detail=detail,
+        recipe=recipe,
+        trajectory=recorded,
+        run_id="a",
+        model="",
+        substitutes=(),
+        instead="",
+        offline=False,
     )
 
 

@@ -11,7 +11,7 @@ from relive.capture.recorder.borders import Borders
 from relive.capture.recorder.reads import Opened
 from relive.runner import hermetic
 from relive.runner.commands import CommandPlan
-from relive.runner.hermetic import Walls, confine, walls_of
+from relive.runner.hermetic import Walls, confine, network_wall_of, unplug, walls_of
 
 
 def plan(tmp_path: Path, **environment: str) -> CommandPlan:
@@ -156,3 +156,33 @@ def test_of_many_only_some_are_named(tmp_path: Path) -> None:
     found = walls(tmp_path, opened(refused={f"/srv/{number:02}" for number in range(15)}))
     assert "/srv/09 and 5 more" in found.notes[0]
     assert "/srv/10" not in found.notes[0]
+
+
+def test_an_offline_replay_is_kept_from_the_network_and_from_no_file(tmp_path: Path) -> None:
+    given = plan(tmp_path, RELIVE_HUB="http://127.0.0.1:8000", HOME="/home/ann")
+    borders = Borders(given.workdir, frozenset(), (), (), began_at_ns=7)
+    made = unplug(given, borders, tmp_path)
+    assert made.environment == given.environment
+    assert made.policy is not None
+    policy = json.loads(made.policy.read_bytes())
+    assert (policy["network"], policy["all_files"], policy["addresses"]) == (False, True, ["127.0.0.1:8000"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Walls(names="network")),
+        (
+            {"refused": {"10.0.0.1:443", "io_uring"}},
+            Walls(names="network", notes=("Refused without a network: 10.0.0.1:443.",)),
+        ),
+        (
+            {"begun": 0, "ended": 0, "unavailable": "EPERM"},
+            Walls(notes=("Its network was not walled off: EPERM.",)),
+        ),
+        ({"blind": {"a chroot"}}, Walls(notes=("Its network was not walled off: a chroot.",))),
+        ({"ended": 0}, Walls(notes=("Its network was not walled off: not every call was seen.",))),
+    ],
+)
+def test_what_became_of_the_network_is_said(changes: dict[str, object], expected: Walls) -> None:
+    assert network_wall_of(opened(**changes)) == expected

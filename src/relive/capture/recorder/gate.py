@@ -51,6 +51,7 @@ class Gate:
         folders: That are the run's own besides, such as its home.
         network: Whether it may reach everything.
         addresses: "HOST:PORT" that it may reach all the same.
+        all_files: Whether nothing but the network is kept from it: no file, and no socket of this machine.
 
     Attributes:
         allowed: Files that it was given once, and so for good.
@@ -59,12 +60,19 @@ class Gate:
     """
 
     def __init__(
-        self, borders: Borders, folders: tuple[str, ...], addresses: frozenset[str], *, network: bool
+        self,
+        borders: Borders,
+        folders: tuple[str, ...],
+        addresses: frozenset[str],
+        *,
+        network: bool,
+        all_files: bool = False,
     ) -> None:
         self._borders = borders
         self._folders = folders
         self._addresses = addresses
         self._network = network
+        self._all_files = all_files
         self._has_names = any(address.endswith(f":{_DNS_PORT}") for address in addresses)
         self._foreign = _listening()
         self.allowed: set[str] = set()
@@ -80,6 +88,7 @@ class Gate:
             tuple(policy["folders"]),
             frozenset(policy["addresses"]),
             network=policy["network"],
+            all_files=policy.get("all_files", False),
         )
 
     def check_file(self, path: str, found: os.stat_result) -> None:
@@ -90,7 +99,7 @@ class Gate:
         """
         if path in self.allowed:
             return
-        if self._of(path, found) in UNDECLARED:
+        if not self._all_files and self._of(path, found) in UNDECLARED:
             raise Refused(path)
         self.allowed.add(path)
 
@@ -114,6 +123,8 @@ class Gate:
         Raises:
             Refused: It lies elsewhere; of system and environment Landlock alone tells, as programs only try.
         """
+        if self._all_files:
+            return
         real = os.path.realpath(path)
         writable = (*self._folders, str(self._borders.tree), *_DEVICES)
         passed_over = (*self._borders.environment, *system_folders())
@@ -148,7 +159,7 @@ class Gate:
         Raises:
             Refused: It is another's.
         """
-        if self._network or address.startswith(b"\0"):
+        if self._network or self._all_files or address.startswith(b"\0"):
             return  # one without a path: Landlock tells whose it is
         path = os.path.normpath(os.fsdecode(address.partition(b"\0")[0]))
         if not os.path.exists(path):
