@@ -14,6 +14,9 @@ from relive.cli.repository import remote_project
 from relive.client.hub import connect
 
 if TYPE_CHECKING:
+    from relive.cli.data_diff import Problems
+    from relive.client.hub import HubClient
+    from relive.core.dataset import DatasetVersion
     from relive.data.add import Added, Wish
 
 _PATH = click.Path(path_type=Path)
@@ -277,13 +280,13 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
       relive data verify sales@v3
       relive data verify sales@v3 ./sales
     """
-    from relive.cli.data_diff import verify_folder, verify_stored
-
     hub = connect()
     found = hub.get_dataset_version(version).version
     if path is not None:
-        problems = verify_folder(hub, found, path, exclude)
+        problems = _differences(hub, found, path, exclude)
     else:
+        from relive.cli.data_diff import verify_stored
+
         with Progress("verified") as told:
             problems = verify_stored(hub, found, lambda number, done: told(number, found.files, done))
     if as_json:
@@ -297,6 +300,19 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
         sys.exit(1)
 
 
+def _differences(
+    hub: "HubClient", version: "DatasetVersion", path: Path, exclude: tuple[str, ...]
+) -> "Problems":
+    from relive.data.scan import is_unchanged, place_of
+
+    place = place_of(path, exclude)
+    if is_unchanged(place, version.digest):
+        return []
+    from relive.cli.data_diff import verify_folder
+
+    return verify_folder(hub, version, place)
+
+
 @data.command()
 @click.argument("name")
 @click.option("--limit", default=1000, show_default=True, help="At most so many versions.")
@@ -308,20 +324,14 @@ def du(name: str, limit: int, as_json: bool) -> None:
     Example:
       relive data du sales
     """
-    hub = connect()
-    versions = hub.get_dataset(name, limit=limit).versions
-    packs = {pack.digest: pack.size_bytes for it in versions for pack in hub.dataset_layout(it).packs}
-    stored, plain = sum(packs.values()), sum(it.size_bytes for it in versions)
+    from relive.cli.data_diff import show_usage, usage_of
+
+    found = usage_of(connect(), name, limit)
     if as_json:
-        print_json({"name": name, "packs": len(packs), "stored_bytes": stored, "size_bytes": plain})
-        return
-    print_table(
-        ("VERSION", "SIZE", "ADDED"),
-        ((f"v{it.number}", size(it.size_bytes), size(it.added_bytes)) for it in versions),
-        empty="No versions yet.",
-    )
-    much = f"{size(stored)} in {plural(len(packs), 'pack')} for {plural(len(versions), 'version')}"
-    out.print(f"{much}, which are {size(plain)} when written out.")
+        counts = ("name", "packs", "stored_bytes", "size_bytes")
+        print_json({it: getattr(found, it) for it in counts})
+    else:
+        show_usage(found)
 
 
 @data.command()

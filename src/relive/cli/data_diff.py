@@ -14,9 +14,9 @@ from relive.client.packed import PackedVersion
 from relive.core.artifact import Manifest
 from relive.core.dataset import DatasetVersion
 from relive.core.ids import short_id
-from relive.data.add import is_unchanged, manifest_of
+from relive.data.add import manifest_of
 from relive.data.diff import DataDiff, Opener, RowDiff, diff_files, diff_rows, is_table
-from relive.data.scan import place_of
+from relive.data.scan import Place, place_of
 from relive.data.verify import verify_pieces
 from relive.errors import InvalidInput
 from relive.wire.datasets import VersionDetail
@@ -64,11 +64,8 @@ def show(found: DataDiff) -> None:
     out.print(f"Files: {counts}, {len(found.changed)} changed, {found.same} the same.")
 
 
-def verify_folder(hub: HubClient, version: DatasetVersion, path: Path, exclude: Sequence[str]) -> Problems:
+def verify_folder(hub: HubClient, version: DatasetVersion, place: Place) -> Problems:
     """Say how a folder differs from a version; nothing is read that did not change."""
-    place = place_of(path, exclude)
-    if is_unchanged(place, version.digest):
-        return []
     digest, manifest = manifest_of(place)
     if digest == version.digest:
         return []
@@ -87,6 +84,36 @@ def verify_stored(
 ) -> Problems:
     """Read every byte of a version from the hub, and say what is damaged."""
     return verify_pieces(PackedVersion(hub, version), told)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a data set takes in the hub's store, and what its versions are when written out."""
+
+    name: str
+    packs: int
+    stored_bytes: int
+    size_bytes: int
+    versions: tuple[DatasetVersion, ...]
+
+
+def usage_of(hub: HubClient, name: str, limit: int) -> Usage:
+    """Say what so many versions of a data set take, newest first."""
+    versions = hub.get_dataset(name, limit=limit).versions
+    packs = {pack.digest: pack.size_bytes for it in versions for pack in hub.dataset_layout(it).packs}
+    plain = sum(it.size_bytes for it in versions)
+    return Usage(name, len(packs), sum(packs.values()), plain, tuple(versions))
+
+
+def show_usage(usage: Usage) -> None:
+    """Print what a data set takes."""
+    print_table(
+        ("VERSION", "SIZE", "ADDED"),
+        ((f"v{it.number}", size(it.size_bytes), size(it.added_bytes)) for it in usage.versions),
+        empty="No versions yet.",
+    )
+    stored = f"{size(usage.stored_bytes)} in {plural(usage.packs, 'pack')}"
+    many = plural(len(usage.versions), "version")
+    out.print(f"{stored} for {many}, which are {size(usage.size_bytes)} when written out.")
 
 
 def show_version(detail: VersionDetail) -> None:

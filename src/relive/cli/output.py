@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # All but tab and line break: a terminal would act on them.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+# What Rich would not print as it stands: markup, its escapes, and names of signs between colons.
+_MARKED: Final = re.compile(r"[\[\\]|:\S+:")
+
 # Longer than any sentence: click would end it with "...".
 _WHOLE: Final = 1000
 
@@ -27,7 +30,7 @@ _WHOLE: Final = 1000
 class Printer:
     """Prints sentences in Rich's markup.
 
-    Rich is imported with the first of them: the hub's start and git's credential helper print none.
+    Rich is imported with the first that has any: to import it takes as long as many a command.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -35,7 +38,11 @@ class Printer:
 
     def print(self, *sentence: object, **options: Any) -> None:
         """Print a sentence, as `rich.console.Console.print` does."""
-        self._console.print(*sentence, **options)
+        text = sentence[0] if len(sentence) == 1 and not options else None
+        if isinstance(text, str) and not _MARKED.search(text):
+            click.echo(text, err=self._stderr)
+        else:
+            self._console.print(*sentence, **options)
 
     @cached_property
     def _console(self) -> "Console":
@@ -141,9 +148,12 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def escape(text: str) -> str:
     """Give text that is printed as it is: what a run wrote is no markup, and moves no cursor."""
+    harmless = _harmless(text)
+    if not _MARKED.search(harmless):
+        return harmless
     from rich.markup import escape as escape_markup
 
-    return escape_markup(_harmless(text))
+    return escape_markup(harmless)
 
 
 def _harmless(text: str) -> str:

@@ -19,11 +19,9 @@ from relive.client.referenced import stream_reference
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import BlobCorrupt
 from relive.formats.hashing import Bytes, hash_file
-from relive.formats.manifest_io import make_room
+from relive.formats.manifest_io import PARTIAL, make_room
 from relive.formats.packs import digest_of_raw, raw
 
-# In the target: what is being written; nobody takes it for data.
-PARTIAL: Final = ".relive-partial"
 _FILE: Final = 0o644
 _PROGRAM: Final = 0o755
 

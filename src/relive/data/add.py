@@ -89,11 +89,10 @@ def add(
         Conflict: The name is another project's.
         StoreFull: The hub has no room; no version was made.
     """
-    memory = scanning.recall(place)
-    found = scanning.scan(place, memory)
     newest = hub.find_dataset_version(wish.name)
-    if newest is not None and newest.digest == memory.manifest and memory.matches(found):
+    if newest is not None and scanning.is_unchanged(place, newest.digest):
         return Added(newest, is_new=False)
+    found = scanning.scan(place, scanning.recall(place))
     base = _stored(hub, newest) if newest is not None else Layout()
     with _Sender(hub) as sender:
         packer = Packer(base, sender.send)
@@ -155,20 +154,10 @@ def manifest_of(place: Place) -> tuple[Digest, Manifest]:
     Raises:
         InvalidInput: As `add`.
     """
-    memory = scanning.recall(place)
-    found = scanning.scan(place, memory)
+    found = scanning.scan(place, scanning.recall(place))
     packer = Packer(Layout(), _not_sent)
     manifest = _Reading(place, found, packer, lambda progress: None, keeps=False).read()
     return _remember(place, found, manifest), manifest
-
-
-def is_unchanged(place: Place, digest: Digest) -> bool:
-    """Tell, without reading a file, that a place is what it was when it had this manifest.
-
-    False also where only reading could tell.
-    """
-    memory = scanning.recall(place)
-    return memory.manifest == digest and memory.matches(scanning.scan(place, memory))
 
 
 class _Reading:
@@ -317,5 +306,7 @@ def _remember(place: Place, found: Scan, manifest: Manifest) -> Digest:
         for file in found.files
         if file.hash is not None and scanning.is_at_rest(file.stamp, now_ns)
     }
-    scanning.remember(place, Memory(manifest=digest, files=known, links=found.links))
+    # Of all files, or of none: a file left out here may be gone the next time, and would not be missed.
+    whole = digest if len(known) == len(found.files) else ""
+    scanning.remember(place, Memory(manifest=whole, files=known, links=found.links))
     return digest

@@ -23,6 +23,8 @@ from relive.core.digest import Digest
 from relive.errors import InvalidInput, NotFound
 from relive.formats.hashing import hash_file
 
+# In a folder that is being filled: what is not whole yet. Nobody takes it for data.
+PARTIAL: Final = ".relive-partial"
 _AT_REST_NS: Final = 100_000_000
 _THREADS: Final = 4
 _CACHED_AT_MOST: Final = 200_000  # files; about 30 MB on disk

@@ -11,19 +11,19 @@ import pytest
 
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
-from relive.client.laying import PARTIAL, lay
+from relive.client.laying import lay
 from relive.client.packed import PackedVersion
 from relive.core.artifact import Manifest
 from relive.core.dataset import DatasetVersion
 from relive.core.picking import pick_files
 from relive.data import scan as scanning
-from relive.data.add import is_unchanged, manifest_of
+from relive.data.add import manifest_of
 from relive.data.scan import place_of
 from relive.data.verify import verify_pieces
 from relive.errors import BlobCorrupt, HubRefused, HubUnreachable, InvalidInput, NotFound, StoreFull
 from relive.formats import hashing, packs
 from relive.formats.layout import Layout
-from relive.formats.manifest_io import list_tree, read_manifest
+from relive.formats.manifest_io import PARTIAL, list_tree, read_manifest
 from relive.services import collecting
 from relive.stores.blobs.local import LocalWriter
 from relive.wire.datasets import AddVersion
@@ -57,7 +57,7 @@ class TestAdding:
 
     def test_the_same_again_is_no_version(self, hub: HubClient, folder: Path, monkeypatch) -> None:
         first = add_it(hub, folder)
-        monkeypatch.setattr(os, "open", refuse)  # nothing is read
+        monkeypatch.setattr("relive.data.add.os.open", refuse_files)  # nothing is read
         again = add_it(hub, folder)
         assert (again.is_new, again.version) == (False, first.version)
 
@@ -135,7 +135,7 @@ class TestAdding:
         (folder / "fresh").write_text("1")
         digest, _ = manifest_of(place)
         assert "fresh" not in scanning.recall(place).files
-        assert not is_unchanged(place, digest)
+        assert not scanning.is_unchanged(place, digest)
         assert manifest_of(place)[0] == digest
 
     def test_a_file_that_never_rests_is_refused(self, hub: HubClient, folder: Path, monkeypatch) -> None:
@@ -405,6 +405,10 @@ def read_all(source: PackedVersion) -> list[bytes]:
     return [bytes(source.read(piece)) for piece in source.layout.pieces]
 
 
-def refuse(*args: object, **more: object) -> int:
-    """Stand for a call that must not come."""
-    raise AssertionError(f"opened {args}")
+_open = os.open
+
+
+def refuse_files(path: str, flags: int, *args: int) -> int:
+    """Stand for the opening of files, which must not come; folders are listed."""
+    assert flags & os.O_DIRECTORY, f"opened {path}"
+    return _open(path, flags, *args)
