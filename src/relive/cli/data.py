@@ -324,14 +324,9 @@ def du(name: str, limit: int, as_json: bool) -> None:
     Example:
       relive data du sales
     """
-    from relive.cli.data_diff import show_usage, usage_of
+    from relive.cli.data_diff import show_usage
 
-    found = usage_of(connect(), name, limit)
-    if as_json:
-        counts = ("name", "packs", "stored_bytes", "size_bytes")
-        print_json({it: getattr(found, it) for it in counts})
-    else:
-        show_usage(found)
+    show_usage(connect(), name, limit, as_json=as_json)
 
 
 @data.command()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relive.cli.output import ago, escape, number, out, plural, print_table, size
+from relive.cli.output import ago, escape, number, out, plural, print_json, print_table, size
 from relive.client.dataset import OpenDataset
 from relive.client.hub import HubClient
 from relive.client.packed import PackedVersion
@@ -86,34 +86,21 @@ def verify_stored(
     return verify_pieces(PackedVersion(hub, version), told)
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """What a data set takes in the hub's store, and what its versions are when written out."""
-
-    name: str
-    packs: int
-    stored_bytes: int
-    size_bytes: int
-    versions: tuple[DatasetVersion, ...]
-
-
-def usage_of(hub: HubClient, name: str, limit: int) -> Usage:
-    """Say what so many versions of a data set take, newest first."""
+def show_usage(hub: HubClient, name: str, limit: int, *, as_json: bool) -> None:
+    """Print what so many versions of a data set take, newest first."""
     versions = hub.get_dataset(name, limit=limit).versions
     packs = {pack.digest: pack.size_bytes for it in versions for pack in hub.dataset_layout(it).packs}
-    plain = sum(it.size_bytes for it in versions)
-    return Usage(name, len(packs), sum(packs.values()), plain, tuple(versions))
-
-
-def show_usage(usage: Usage) -> None:
-    """Print what a data set takes."""
+    stored, plain = sum(packs.values()), sum(it.size_bytes for it in versions)
+    if as_json:
+        print_json({"name": name, "packs": len(packs), "stored_bytes": stored, "size_bytes": plain})
+        return
     print_table(
         ("VERSION", "SIZE", "ADDED"),
-        ((f"v{it.number}", size(it.size_bytes), size(it.added_bytes)) for it in usage.versions),
+        ((f"v{it.number}", size(it.size_bytes), size(it.added_bytes)) for it in versions),
         empty="No versions yet.",
     )
-    stored = f"{size(usage.stored_bytes)} in {plural(usage.packs, 'pack')}"
-    many = plural(len(usage.versions), "version")
-    out.print(f"{stored} for {many}, which are {size(usage.size_bytes)} when written out.")
+    much = f"{size(stored)} in {plural(len(packs), 'pack')} for {plural(len(versions), 'version')}"
+    out.print(f"{much}, which are {size(plain)} when written out.")
 
 
 def show_version(detail: VersionDetail) -> None:
