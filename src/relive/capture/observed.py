@@ -12,7 +12,7 @@ from relive.capture.libraries import read_libraries
 from relive.capture.recorder.reads import Opened, printable
 from relive.capture.secrets import mask_text, recorded_variables
 from relive.capture.threads import read_threads
-from relive.core.recipe import Distribution, Hardware, Interpreter, Observed, UndeclaredRead
+from relive.core.recipe import Distribution, Hardware, Interpreter, Observed, UndeclaredRead, WrittenFile
 from relive.formats.spool import SpoolContents, SpooledProcess
 from relive.formats.spool_records import ProcessStart
 
@@ -28,6 +28,7 @@ class Outside:
         changed: Declared inputs whose bytes changed while it ran.
         opened: What the recorder saw; of no tree if there was none.
         reads: Of that, the files that were read and not declared.
+        written: Files that it left without declaring them.
         isolation: The walls that held it, "none" without any.
         hermetic: Whether nothing can have gone past them.
         tree: The code it ran in.
@@ -36,6 +37,7 @@ class Outside:
     changed: Iterable[str] = ()
     opened: Opened = field(default_factory=Opened)
     reads: tuple[UndeclaredRead, ...] = ()
+    written: tuple[WrittenFile, ...] = ()
     isolation: str = "none"
     hermetic: bool = False
     tree: Path | None = None
@@ -75,6 +77,7 @@ def observe(
         random=_random(started),
         changed=tuple(sorted(outside.changed)),
         reads=outside.reads,
+        written=outside.written,
         addresses=tuple(sorted(outside.opened.addresses)),
         completeness=_completeness(outside.opened, started),
         isolation=outside.isolation,

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import click
 
@@ -9,7 +10,7 @@ from relive.cli.output import ago, duration, escape, json_option, number, out, p
 from relive.cli.verdicts import judged_line, verdict_line
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
-from relive.core.recipe import Observed
+from relive.core.recipe import Observed, UndeclaredRead, WrittenFile
 from relive.core.run import Run, RunStatus
 from relive.core.trajectory import latest_verdict
 from relive.wire.hub import RunDetail
@@ -22,7 +23,7 @@ _GLYPHS = {
     RunStatus.KILLED: "- killed",
     RunStatus.LOST: "? lost",
 }
-_READS_SHOWN = 3
+_FILES_SHOWN = 3
 _POLL_S = 0.5
 
 
@@ -122,6 +123,8 @@ def show(run: str, as_json: bool) -> None:
             + (" (hermetic)" if recipe.observed.hermetic else "")
         )
         out.print(escape(f"recorded   {recipe.observed.completeness}; {_undeclared(recipe.observed)}"))
+        if written := recipe.observed.written:
+            out.print(escape(f"wrote      {plural(len(written), 'file')}, not declared: {_first(written)}"))
 
 
 def _undeclared(observed: Observed) -> str:
@@ -129,9 +132,13 @@ def _undeclared(observed: Observed) -> str:
     if not observed.reads:
         is_known = observed.completeness == "full"
         return "nothing was read that is not declared" if is_known else "what else it read is not known"
-    first = ", ".join(read.path for read in observed.reads[:_READS_SHOWN])
-    more = ", …" if len(observed.reads) > _READS_SHOWN else ""
-    return f"{plural(len(observed.reads), 'file')} read, not declared: {first}{more}"
+    return f"{plural(len(observed.reads), 'file')} read, not declared: {_first(observed.reads)}"
+
+
+def _first(files: Sequence[UndeclaredRead | WrittenFile]) -> str:
+    return ", ".join(file.path for file in files[:_FILES_SHOWN]) + (
+        ", …" if len(files) > _FILES_SHOWN else ""
+    )
 
 
 def _took(run: Run) -> float | None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from relive.core.left import SAME_BYTES, level_of_files, shown
 from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
     FINAL,
@@ -23,7 +24,6 @@ from relive.core.trajectory import (
     VerdictLevel,
 )
 
-SAME_BYTES: Final = "same bytes"
 # Every bit of the predictions that were kept at registration, for a file that differs in bytes.
 SAME_PREDICTIONS: Final = "same predictions"
 SAME_OUTS: Final = frozenset({SAME_BYTES, SAME_PREDICTIONS})
@@ -103,6 +103,7 @@ def judge(
     steps: Comparison | None = None,
     outs: Mapping[str, str] | None = None,
     known: Mapping[str, Limit | Noise] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Say how far a replay agrees with the run it repeats.
 
@@ -112,6 +113,8 @@ def judge(
         steps: What comparing the trajectories found; None if the run recorded none.
         outs: Out path to "same bytes", "same predictions" or "differs".
         known: The limit or the noise of metrics; the others may differ by a few points.
+        files: Those that were left undeclared, to what `compare_files` says. Their bytes count only where
+            there is nothing else to compare, and only if all are equal: a model may be where its file is not.
 
     Returns:
         The verdict; if steps differ, with the first that does, whatever the level.
@@ -121,13 +124,15 @@ def judge(
         for key in sorted({*recorded, *replayed})
     )
     outs = dict(outs or {})
-    level, reason = _level(metrics, steps, outs)
+    files = dict(files or {})
+    level, reason = _level(metrics, steps, outs, files)
     return Verdict(
         level=level,
         metrics=metrics,
         first_divergence=steps.first_divergence if steps else None,
         last_equal=steps.last_equal if steps else None,
         outs=outs,
+        files=files,
         steps_compared=steps.steps_compared if steps else 0,
         reason=reason,
     )
@@ -196,12 +201,15 @@ def same_bits(one: float, other: float) -> bool:
 
 
 def _level(
-    metrics: tuple[MetricDifference, ...], steps: Comparison | None, outs: dict[str, str]
+    metrics: tuple[MetricDifference, ...],
+    steps: Comparison | None,
+    outs: dict[str, str],
+    files: dict[str, str],
 ) -> tuple[VerdictLevel, str]:
     if structure := _other_structure(metrics, steps):
         return VerdictLevel.NOT_COMPARABLE, structure
     if not metrics and not outs and not (steps and steps.steps_compared):
-        return VerdictLevel.NOT_COMPARABLE, "The run recorded no metric, no out and no step to compare."
+        return level_of_files(files)
     first = steps.first_divergence if steps else None
     changed = [
         *(f"out {path}" for path, word in sorted(outs.items()) if word not in SAME_OUTS),
@@ -212,7 +220,7 @@ def _level(
         lacking = f"{steps.undigested} recorded digests were not taken again"
         return VerdictLevel.UNRESOLVED, f"Nothing that was compared differs, but {lacking}."
     if not changed:
-        return VerdictLevel.BIT_EXACT, _all_equal(metrics, steps, outs)
+        return VerdictLevel.BIT_EXACT, _all_equal(metrics, steps, outs, files)
     if metrics and all(it.ok for it in metrics):
         return VerdictLevel.WITHIN_TOLERANCE, f"Every metric is within its limit; not equal: {changed[-1]}."
     worst = [it.key for it in metrics if not it.ok]
@@ -232,19 +240,28 @@ def _other_structure(metrics: tuple[MetricDifference, ...], steps: Comparison | 
     return ""
 
 
-def _all_equal(metrics: tuple[MetricDifference, ...], steps: Comparison | None, outs: dict[str, str]) -> str:
+def _all_equal(
+    metrics: tuple[MetricDifference, ...],
+    steps: Comparison | None,
+    outs: dict[str, str],
+    files: dict[str, str],
+) -> str:
+    other = [path for path, word in files.items() if word != SAME_BYTES]
     parts = [
         f"{count} {word}{'' if count == 1 else 's'}"
         for count, word in (
             (len(metrics), "metric"),
             (steps.steps_compared if steps else 0, "step"),
             (len(outs), "out"),
+            (len(files) - len(other), "file"),
         )
         if count
     ]
     reason = f"Equal: {', '.join(parts)}."
     if by_predictions := sorted(path for path, word in outs.items() if word == SAME_PREDICTIONS):
         reason += f" Of {', '.join(by_predictions)} the recorded example's predictions, not the bytes."
+    if other:
+        reason += f" Undeclared files with other bytes, which need not matter: {shown(other)}."
     return reason
 
 

@@ -96,7 +96,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         params: Declared params, flattened names.
         data: Declared deps.
         outs: Declared outs, relative paths.
-        metrics_files: Files read for metrics after the end.
+        metrics_files: Files read for metrics after the end; of who names none, the one that it left.
         seed: What relive set (PYTHONHASHSEED and thread switches are in `env`).
     """
 
@@ -200,6 +200,19 @@ class UndeclaredRead(msgspec.Struct, frozen=True, kw_only=True):
         return READ_HINTS[self.belongs]
 
 
+class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that the run left in its tree, and that nobody had declared.
+
+    Attributes:
+        path: Relative to the root of the code.
+        digest: Over all bytes; empty if it is a secret, or too much was written to digest all of it.
+    """
+
+    path: str
+    size_bytes: int
+    digest: str = ""
+
+
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen while it ran.
 
@@ -208,6 +221,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         threads: Size of each thread pool library's team.
         changed: Declared inputs whose bytes changed during the run: the run is tainted.
         reads: Files that were read and not declared, by path; the first thousand.
+        written: Of a run that declares no out, the files that it left, by path; the first thousand.
         addresses: Where it connected to, "HOST:PORT".
         completeness: "full", "python-only" or "partial": how much the recorder saw.
         isolation: What held it: "landlock+seccomp", "seccomp", "landlock", "network" (it
@@ -225,6 +239,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     random: dict[str, Any] = {}
     changed: tuple[str, ...] = ()
     reads: tuple[UndeclaredRead, ...] = ()
+    written: tuple[WrittenFile, ...] = ()
     addresses: tuple[str, ...] = ()
     completeness: str = "python-only"
     isolation: str = "none"

@@ -106,6 +106,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         replay_run_id: The run that repeated it.
         last_equal: The last step that agreed before they part; None if they do not, or at the very first.
         outs: Out path to "same bytes", "same predictions" or "differs".
+        files: Path of a file that was left undeclared to "same bytes", "differs" or whose it is.
         steps_compared: Steps present in both trajectories.
         window: The steps that were judged, and nothing else; None for all of the run.
         inputs_differ: Facts of the recipe that were not equal, "name: recorded → replayed".
@@ -124,6 +125,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     first_divergence: FirstDivergence | None = None
     last_equal: StepPlace | None = None
     outs: dict[str, str] = {}
+    files: dict[str, str] = {}
     steps_compared: int = 0
     window: StepWindow | None = None
     inputs_differ: tuple[str, ...] = ()

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from relive.client.hub import HubClient
-from relive.core.compare import SAME_BYTES, SAME_PREDICTIONS, Comparison, compare, judge, within
+from relive.core.compare import SAME_PREDICTIONS, Comparison, compare, judge, within
 from relive.core.facts import Difference, differences, facts_of
+from relive.core.left import DIFFERS, SAME_BYTES, compare_files
 from relive.core.recipe import Hardware, Recipe
 from relive.core.run import Artifact, RunStatus
 from relive.core.tolerance import Limit, Noise
@@ -57,7 +58,7 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
     recipe = hub.get_recipe(repeated.run_id) if repeated.report.recipe else None
     found = _differences(plan, recipe, hub) if recipe is not None else []
     return msgspec.structs.replace(
-        _judged(plan, repeated, detail, hub, terms),
+        _judged(plan, repeated, detail, recipe, hub, terms),
         run_id=plan.run_id,
         replay_run_id=repeated.run_id,
         window=terms.window,
@@ -81,7 +82,14 @@ def _facts(plan: ReplayPlan, recipe: Recipe | None) -> dict[str, str]:
     return facts
 
 
-def _judged(plan: ReplayPlan, repeated: Repeated, detail: RunDetail, hub: HubClient, terms: Terms) -> Verdict:
+def _judged(
+    plan: ReplayPlan,
+    repeated: Repeated,
+    detail: RunDetail,
+    recipe: Recipe | None,
+    hub: HubClient,
+    terms: Terms,
+) -> Verdict:
     seen, status = repeated.seen, repeated.report.status
     if status is not RunStatus.FINISHED and seen.stop is Stop.DIVERGED and seen.first is not None:
         first = seen.first
@@ -108,6 +116,7 @@ def _judged(plan: ReplayPlan, repeated: Repeated, detail: RunDetail, hub: HubCli
         steps=steps,
         outs=_compare_outs(plan, detail.artifacts, hub),
         known=known,
+        files=_compare_files(plan.recipe, recipe),
     )
 
 
@@ -136,8 +145,19 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
         elif other is not None and predicts_the_same(plan, item, other, hub):
             words[item.path] = SAME_PREDICTIONS
         else:
-            words[item.path] = "differs"
+            words[item.path] = DIFFERS
     return words
+
+
+def _compare_files(recorded: Recipe, replayed: Recipe | None) -> dict[str, str]:
+    """Compare what both left undeclared; nothing if either's files were not looked at."""
+    one, other = _left(recorded), _left(replayed)
+    return compare_files(one, other) if one and other else {}
+
+
+def _left(recipe: Recipe | None) -> dict[str, str]:
+    written = recipe.observed.written if recipe is not None and recipe.observed is not None else ()
+    return {file.path: file.digest for file in written}
 
 
 def _differences(plan: ReplayPlan, now: Recipe, hub: HubClient) -> list[Difference]:

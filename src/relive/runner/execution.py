@@ -26,7 +26,7 @@ from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
 from relive.core.paths import ROOT
 from relive.core.pipeline import Hermetic
-from relive.core.recipe import Declared, Recipe, UndeclaredRead
+from relive.core.recipe import Declared, Recipe, UndeclaredRead, WrittenFile
 from relive.core.run import Artifact, FailureReason, RunStatus
 from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.formats.hashing import document_digest
@@ -36,6 +36,7 @@ from relive.formats.trajectory import encode_trajectory
 from relive.runner.commands import CommandPlan, Outcome, run_commands
 from relive.runner.hermetic import Walls, confine, network_wall_of, unplug, walls_of
 from relive.runner.lease import Lease, Over
+from relive.runner.left import look_at_left, undeclared, with_metrics_left
 from relive.runner.masking import Mask
 from relive.runner.opened import demand, environment_of, in_short, look_at_opened, told
 from relive.runner.output import OutputLog, Sink
@@ -172,6 +173,8 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
     desk.say("command", execution.declared.command[:500])
     outcome, outside, unseen = _run(execution, desk)
     refused = streamer.drain()
+    execution = _with_metrics(execution, outside.written)
+    outside = replace(outside, written=undeclared(outside.written, execution.expected))
     desk.say("upload", "storing its outs")
     spool = read_spool(desk.spool)
     went_well = outcome.failure is None
@@ -197,7 +200,8 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
     outcome = run_commands(plan, desk.sink, desk.lease)
     changed = execution.inputs.changed()
     said = read_spool(desk.spool, with_metrics=False)
-    watched = look_at_opened(plan.opened, _borders(execution, desk, began_at_ns, said), said.lines)
+    borders = _borders(execution, desk, began_at_ns, said)
+    watched = look_at_opened(plan.opened, borders, said.lines)
     is_unplugged = execution.offline and execution.held is not Hermetic.ON
     walls = network_wall_of(watched.opened) if is_unplugged else walls_of(plan, watched.opened)
     desk.sink.take(desk.sink.mask.feed((told(watched.reads) + walls.told).encode()))
@@ -206,6 +210,7 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         changed=changed,
         opened=watched.opened,
         reads=watched.reads,
+        written=look_at_left(borders, watched.opened, execution.expected),
         isolation=walls.names,
         hermetic=walls.hold,
         tree=execution.tree,
@@ -213,6 +218,13 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
     if is_unplugged:
         outcome = _unplugged(outcome, walls)
     return _held(execution, outcome, watched.reads), outside, (*watched.notes, *walls.notes)
+
+
+def _with_metrics(execution: Execution, written: tuple[WrittenFile, ...]) -> Execution:
+    """Have the metrics file that it left read, as if it had been named: so does who makes it again."""
+    expected = with_metrics_left(execution.expected, execution.tree, written)
+    declared = msgspec.structs.replace(execution.declared, metrics_files=expected.metrics_files)
+    return replace(execution, expected=expected, declared=declared)
 
 
 def _walled(execution: Execution, desk: Desk, began_at_ns: int) -> CommandPlan:

@@ -27,6 +27,7 @@ class Opened:
     Attributes:
         reads: Path to size, time of change (ns) and inode before it was read first.
         made: Paths that were not there before they were written.
+        written: Paths that were opened to be written.
         programs: That were started.
         addresses: That were connected to, "HOST:PORT".
         refused: Paths and addresses that a hermetic run was not given.
@@ -40,6 +41,7 @@ class Opened:
 
     reads: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
     programs: set[str] = field(default_factory=set)
     addresses: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
@@ -90,6 +92,7 @@ def _take(found: Opened, line: dict[str, Any]) -> None:
         size, changed, inode = line["s"]
         found.reads[line["r"]] = (size, changed, inode)
     elif "w" in line:
+        found.written.add(line["w"])
         if line.get("new"):
             found.made.add(line["w"])
     elif "begin" in line:

@@ -187,6 +187,13 @@ def _reads(seen: Observed) -> Iterator[Group]:
     elif seen.completeness == "full":
         none = Item(name="undeclared", value="nothing: every open was seen", mark=_PIN)
         yield Group(name="Undeclared reads", summary="none", items=(none,))
+    if seen.written:
+        left = tuple(
+            Item(name=it.path, value=size(it.size_bytes), mark=_LOOSE, identity=it.digest)
+            for it in seen.written
+        )
+        summary = f"{count(len(left), 'file')} written, not declared"
+        yield Group(name="Undeclared files", summary=summary, items=left, folded=len(left) > 8)
     if seen.addresses:
         addresses = tuple(Item(name=it, value="connected to", mark=_LOOSE) for it in seen.addresses)
         yield Group(name="Network", summary=count(len(addresses), "address", "addresses"), items=addresses)

@@ -1,0 +1,48 @@
+"""Files that were left undeclared: evidence for a replay where there is no other."""
+
+from relive.core.compare import Comparison, judge
+from relive.core.left import DIFFERS, ONLY_RECORDED, ONLY_REPLAYED, SAME_BYTES, compare_files
+from relive.core.trajectory import VerdictLevel
+
+
+def test_files_are_compared_by_path():
+    recorded = {"a": "1", "b": "2", "gone": "3", ".env": ""}
+    replayed = {"a": "1", "b": "9", "new": "4", ".env": ""}
+    assert compare_files(recorded, replayed) == {
+        "a": SAME_BYTES,
+        "b": DIFFERS,
+        "gone": ONLY_RECORDED,
+        "new": ONLY_REPLAYED,
+    }
+
+
+def test_equal_files_are_an_equal_result_where_there_is_nothing_else():
+    verdict = judge({}, {}, files={"m.cbm": SAME_BYTES, "log.csv": SAME_BYTES})
+    assert (verdict.level, verdict.reason) == (VerdictLevel.BIT_EXACT, "Equal: 2 files that it wrote.")
+    assert verdict.files == {"m.cbm": SAME_BYTES, "log.csv": SAME_BYTES}
+
+
+def test_other_bytes_do_not_say_that_the_result_is_another():
+    verdict = judge({}, {}, files={"m.pkl": DIFFERS, "log.csv": SAME_BYTES})
+    assert verdict.level is VerdictLevel.NOT_COMPARABLE
+    assert "of 2 files that were written 1 are not equal: m.pkl (differs)" in verdict.reason
+    assert "--metrics" in verdict.reason
+
+
+def test_a_file_of_one_side_alone_is_no_equal_result():
+    assert judge({}, {}, files={"a": SAME_BYTES, "b": ONLY_REPLAYED}).level is VerdictLevel.NOT_COMPARABLE
+
+
+def test_where_metrics_decide_files_are_only_told_of():
+    files = {"m.pkl": DIFFERS, "log.csv": SAME_BYTES}
+    equal = judge({"acc": 0.5}, {"acc": 0.5}, files=files)
+    assert equal.level is VerdictLevel.BIT_EXACT
+    assert equal.reason == (
+        "Equal: 1 metric, 1 file. Undeclared files with other bytes, which need not matter: m.pkl."
+    )
+    assert judge({"acc": 0.5}, {"acc": 0.9}, files=files).level is VerdictLevel.DIVERGED
+
+
+def test_where_steps_differ_equal_files_do_not_mend_it():
+    longer = Comparison(steps_compared=3, extra_streams=("loss",))
+    assert judge({}, {}, steps=longer, files={"a": SAME_BYTES}).level is VerdictLevel.NOT_COMPARABLE
