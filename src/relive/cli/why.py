@@ -4,20 +4,22 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
 from relive.capture.hardware import read_hardware
 from relive.cli.output import err, escape, json_option, number, out, plural, print_json, print_table
+from relive.cli.why_pool import why_on_pool
 from relive.client.hub import connect
 from relive.core.causes import Cause, Tried, WhyReport, WhyStatus
 from relive.replay.answers import keep_answer
-from relive.replay.diff import load_side
+from relive.replay.diff import Side, load_side
 from relive.replay.plan import make_plan
 from relive.replay.room import room_for
-from relive.replay.trials import Question
+from relive.replay.trials import Question, line_of_end, line_of_start
 from relive.replay.why import Why
+from relive.wire.runs import PlacedWhy
 
 _SHOWN: Final = 12
 _WIDTH: Final = 40
@@ -54,6 +56,7 @@ _WORDS: Final = {
     show_default=True,
     help="Most runs that sharing the effect out among the causes may take.",
 )
+@click.option("--pool", default="", help="Try there, not on this machine; the hub searches.")
 @click.option("--dry-run", is_flag=True, help="Run nothing: say what would be tried, and what is cleared.")
 @json_option
 def why(
@@ -64,6 +67,7 @@ def why(
     parallel: int | None,
     ahead: bool,
     shares: int,
+    pool: str,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -75,6 +79,10 @@ def why(
     goes on. Runs that are needed in any case are made side by side; with --ahead others as well. A run that
     fails is no difference. Last, each metric's difference is shared out among the causes.
 
+    With --pool each of these runs is a job on that pool, as many at a time as it has slots, at most eight.
+    The hub searches, and goes on if this machine goes away; Ctrl-C ends the search and what it runs. A run
+    that is lost with its machine is made again.
+
     \b
     Exit codes: 0 found, or nothing to explain; 1 not explained, not reproduced, or stopped.
 
@@ -83,29 +91,51 @@ def why(
       relive why 7f3a 91c2 --dry-run
       relive why digits@1 digits@champion --metric accuracy
       relive why 7f3a 91c2 --max-runs 20 --parallel 4 --ahead --json
+      relive why 7f3a 91c2 --pool gpu-small
     """
     hub = connect(retry_for_s=60.0)
-    plans = [make_plan(hub, target) for target in (before, after)]
-    one, other = (load_side(hub, plan.run_id, plan.instead) for plan in plans)
-    uses = [side.detail.run.usage for side in (one, other)]
-    question = Question(
+    if pool and dry_run:
+        raise click.UsageError("--dry-run runs nothing, so that it needs no --pool.")
+    request = PlacedWhy(
+        after=after,
+        pool=pool,
         metric=metric,
         max_runs=max_runs,
-        parallel=parallel or room_for(uses, read_hardware()),
+        parallel=parallel or 0,
         ahead=ahead,
-        most_for_shares=shares,
+        shares=shares,
     )
-    asked = Why(hub, one, other, question, Told(is_quiet=as_json))
+    if pool:
+        _end(*why_on_pool(hub, before, request, is_quiet=as_json), as_json=as_json)
+    plans = [make_plan(hub, target) for target in (before, after)]
+    one, other = (load_side(hub, plan.run_id, plan.instead) for plan in plans)
+    asked = Why(hub, one, other, _question(request, one, other), Told(is_quiet=as_json))
     if dry_run:
         _show_plan(asked, as_json=as_json)
         return
     with _interrupts(asked):
         report = asked.answer()
-    kept = keep_answer(report, one.detail.project, hub)
+    _end(report, keep_answer(report, one.detail.project, hub).url, as_json=as_json)
+
+
+def _question(asked: PlacedWhy, one: Side, other: Side) -> Question:
+    """Give what is asked on this machine: as many runs at a time as it has room for, if nobody said."""
+    uses = [side.detail.run.usage for side in (one, other)]
+    return Question(
+        metric=asked.metric,
+        max_runs=asked.max_runs,
+        parallel=asked.parallel or room_for(uses, read_hardware()),
+        ahead=asked.ahead,
+        most_for_shares=asked.shares,
+    )
+
+
+def _end(report: WhyReport, url: str, *, as_json: bool) -> NoReturn:
+    """Print the answer and leave with its exit code."""
     if as_json:
-        print_json({"url": kept.url, "report": report})
+        print_json({"url": url, "report": report})
     else:
-        _print(report, kept.url)
+        _print(report, url)
     raise SystemExit(_EXIT.get(report.status, 1))
 
 
@@ -122,26 +152,16 @@ class Told:
 
     def trying(self, names: Sequence[str], number: int, at_most: int) -> None:
         """Say what is being run."""
-        self._say(f"run {number} of at most {at_most}: {escape(_listed(names))}")
+        self._say(escape(line_of_start(names, number, at_most)))
 
     def tried(self, it: Tried) -> None:
         """Say what came out."""
-        known = " (known)" if it.reused else ""
-        known += f" (until step {it.until})" if it.until is not None else ""
-        reason = f": {it.reason.splitlines()[0][:100]}" if it.reason else ""
-        self._say(f"  {escape(_listed(it.names))} → {it.outcome}{known}{escape(reason)}")
+        self._say(escape(line_of_end(it)))
 
     def _say(self, line: str) -> None:
         if not self._is_quiet:
             with self._lock:
                 err.print(line)
-
-
-def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "the first as it is"
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"the first with {', '.join(names[:3])}{more}"
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import msgspec
 ANSWER: Final = "why.json"
 BEFORE_TAG: Final = "relive.why.before"
 AFTER_TAG: Final = "relive.why.after"
+# Of a run that tries some of the inputs: the digest of all that goes into it.
+VARIANT_TAG: Final = "relive.variant"
 
 
 class WhyStatus(StrEnum):

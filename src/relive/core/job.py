@@ -1,19 +1,21 @@
 """A Job: one placed execution, with a lease and a fence."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 
 class JobKind(StrEnum):
-    """What a job does; the first five run as own processes on a pool, the rest in the hub."""
+    """What a job does; the first seven run as own processes on a pool, the rest in the hub."""
 
     STAGE = "stage"
     ENVIRONMENT = "environment"
     DESCRIBE = "describe"
     SERVE = "serve"
     REPLAY = "replay"
+    TRIAL = "trial"
+    WHY = "why"
     PLAN = "plan"
     FORGE_EVENT = "forge_event"
     FORGE_STATUS = "forge_status"
@@ -23,8 +25,15 @@ class JobKind(StrEnum):
     @property
     def runs_in_hub(self) -> bool:
         """Tell whether a thread of the hub works on it, not an executor."""
-        placed = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.SERVE, JobKind.REPLAY)
-        return self not in placed
+        return self not in _PLACED
+
+
+_PLACED: Final = frozenset(
+    {
+        *(JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.SERVE),
+        *(JobKind.REPLAY, JobKind.TRIAL, JobKind.WHY),
+    }
+)
 
 
 class JobState(StrEnum):

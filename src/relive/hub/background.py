@@ -12,7 +12,7 @@ from relive.errors import ReliveError, Superseded, WebhookFailed
 from relive.hub.build import retention
 from relive.hub.peers import Peers
 from relive.hub.routing import RouterKeeper
-from relive.services import replays
+from relive.services import causes, replays
 from relive.services.context import Services
 from relive.services.faults import is_passing
 from relive.services.forging import Forging
@@ -113,6 +113,7 @@ class Background:
                     if time.monotonic() - reconciled_at >= self.poll_s:
                         reconciled_at = time.monotonic()
                         reconcile(self.services)
+                        causes.settle(self.services)
                         replays.settle(self.services)
                         replays.place_due(self.services)
                         self.forging.queue_polls()

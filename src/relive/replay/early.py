@@ -33,16 +33,18 @@ class Horizon:
         recorded: The first run's steps.
         first: What the first run's beginning comes out as.
         second: What the second's does.
+        run_id: The run that these steps are of.
     """
 
     step: int
     recorded: Trajectory
     first: Outcome
     second: Outcome
+    run_id: str = ""
 
     def watch(self) -> Watch:
         """Give what follows a run and ends it behind the horizon."""
-        return Watch(self.recorded, window=StepWindow(first=0, last=self.step))
+        return watch_until(self.recorded, self.step)
 
     def outcome(self, failure: str, beginning: Beginning) -> Outcome:
         """Give a word that is the same for equal beginnings; None for a run that failed before."""
@@ -53,6 +55,11 @@ class Horizon:
         if outcome is None:
             return "failed"
         return {self.first: "as the first", self.second: "as the second"}.get(outcome, "otherwise")
+
+
+def watch_until(recorded: Trajectory, step: int) -> Watch:
+    """Give what follows a run by the steps of another, and ends it behind one of them."""
+    return Watch(recorded, window=StepWindow(first=0, last=step))
 
 
 def beginning_of(trajectory: Trajectory) -> Beginning:

@@ -1,7 +1,8 @@
-"""The process of a replay's job: `python -m relive.replay.job`, started by an executor.
+"""The process of a job that makes runs again: `python -m relive.replay.job`, started by an executor.
 
-It does what `relive replay` does on a person's machine. The run that it makes was made by the hub already,
-and is written with that run's own token; the job's token reads, and brings the verdict.
+It does what `relive replay` does on a person's machine, or `relive why`, or one of its trials. The run that
+it makes was made by the hub already, and is written with that run's own token; the job's token reads, and
+brings the verdict.
 """
 
 import logging
@@ -22,11 +23,13 @@ from relive.errors import HubRefused, HubUnreachable, NotSupportedYet, ReliveErr
 from relive.replay.execute import execute
 from relive.replay.plan import make_plan
 from relive.replay.report import Terms, judge_replay
+from relive.replay.search import search
 from relive.replay.substitutes import Substitutes
+from relive.replay.trial import make_trial
 from relive.runner.lease import Lease
 from relive.runner.main import deliver
 from relive.runner.order import Order, read_order
-from relive.wire.jobs import ReplayReport, ReplayWork
+from relive.wire.jobs import EndReport, ReplayReport, ReplayWork, TrialWork, WhyWork
 from relive.wire.runs import CreatedRun
 
 _log = logging.getLogger(__name__)
@@ -55,9 +58,16 @@ def _work(order: Order) -> int:
     hub = HubClient(Transport(order.hub, order.token, retry_for_s=_PATIENCE_S))
     reports = ReportClient(Transport(order.hub, order.token), "jobs", order.job, order.fence)
     work = reports.with_patience(_PATIENCE_S).work()
+    lease = Lease(reports)
+    if isinstance(work, TrialWork):
+        make_trial(work, hub, lease)
+        deliver(EndReport(fence=order.fence), reports, lease)
+        return 0
+    if isinstance(work, WhyWork):
+        deliver(EndReport(fence=order.fence, error=search(work, hub, reports, lease)), reports, lease)
+        return 0
     if not isinstance(work, ReplayWork):
         raise NotSupportedYet(f"Work of kind {type(work).__name__} by relive.replay.job")
-    lease = Lease(reports)
     # The replay ends its command on this signal, as it does for a person's Ctrl-C.
     lease.when_over(lambda: os.kill(os.getpid(), signal.SIGTERM))
     lease.start()

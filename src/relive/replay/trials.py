@@ -36,6 +36,26 @@ class Progress(Protocol):
         """Say what a run came out as."""
 
 
+def line_of_start(names: Sequence[str], number: int, at_most: int) -> str:
+    """Say which run begins; see `Progress.trying`."""
+    return f"run {number} of at most {at_most}: {_listed(names)}"
+
+
+def line_of_end(it: Tried) -> str:
+    """Say what a run came out as."""
+    known = " (known)" if it.reused else ""
+    known += f" (until step {it.until})" if it.until is not None else ""
+    reason = f": {it.reason.splitlines()[0][:100]}" if it.reason else ""
+    return f"  {_listed(it.names)} → {it.outcome}{known}{reason}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "the first as it is"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the first with {', '.join(names[:3])}{more}"
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked.
@@ -71,6 +91,7 @@ class Trials:
         measure: Tells results apart; chosen once both copies are there.
         phase: What runs are made for from now on.
         search: The one that asks, for the bound.
+        maker: Makes the runs; None to make them on this machine.
     """
 
     hub: HubClient
@@ -85,9 +106,10 @@ class Trials:
     measure: Measure = field(default_factory=lambda: Bits(()))
     phase: str = "reproduction"
     search: Search | None = None
+    maker: Variants | None = None
 
     def __post_init__(self) -> None:
-        self.variants = Variants(self.hub)
+        self.variants = self.maker or Variants(self.hub)
         self.swaps = self.swaps or find_swaps(*self._take_apart(), self.hub.blobs)
         self._started, self._counting = 0, threading.Lock()
 

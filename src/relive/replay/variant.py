@@ -17,6 +17,7 @@ from relive.capture.recorder.reads import Opened, read_opened
 from relive.client.blobs import BlobClient
 from relive.client.hub import HubClient
 from relive.core.artifact import Manifest, ManifestEntry
+from relive.core.causes import VARIANT_TAG
 from relive.core.run import Artifact, FailureReason, Run, RunKind, RunStatus
 from relive.core.trajectory import FINAL, Trajectory
 from relive.errors import BlobNotFound
@@ -33,9 +34,11 @@ from relive.wire.hub import RunDetail
 from relive.wire.jobs import StageReport, StageWork
 from relive.wire.runs import CreateRun
 
-TAG: Final = "relive.variant"
+TAG: Final = VARIANT_TAG
 # Of a run that was ended behind its first steps: the key, and the last step that is wanted.
 BEGINNING_TAG: Final = "relive.beginning"
+# The machine that a trial ran on, where another one chose it.
+PROCESSOR_TAG: Final = "relive.processor"
 OPENED: Final = "opened.json"
 _PATIENCE_S: Final = 600.0
 # A run that ended for one of these may well end otherwise.
@@ -55,6 +58,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         fed: The data that its fits and its training steps got, by stream and name; settings are not among it.
         beginning: The states after its first steps.
         is_beginning: Whether it was ended behind them, so that there is nothing more.
+        processor: What it ran on; empty where that is part of its key.
     """
 
     run_id: str
@@ -68,6 +72,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     fed: dict[str, str] = {}
     beginning: Beginning = {}
     is_beginning: bool = False
+    processor: str = ""
 
 
 class Variants:
@@ -82,16 +87,24 @@ class Variants:
 
     def key(self, work: StageWork, repeat: int = 0) -> str:
         """Name the work by all that goes into it; a repeat is a run of its own."""
-        machine = {"model": self._machine.cpu_model, "flags": self._machine.cpu_flags_digest}
-        return document_digest({"work": work, "machine": machine, "repeat": repeat})
+        return document_digest({"work": work, "machine": self._processor_facts(), "repeat": repeat})
+
+    @property
+    def processor(self) -> str:
+        """Name this machine's processor and what it can do."""
+        return document_digest(self._processor_facts())
+
+    def _processor_facts(self) -> dict[str, str]:
+        return {"model": self._machine.cpu_model, "flags": self._machine.cpu_flags_digest}
 
     def find(self, project: str, key: str, until: Horizon | None = None) -> Result | None:
         """Give what a variant came out as, if it has been run; its beginning will do for a horizon."""
         runs = self._hub.list_runs(project=project, filter=f"tags.`{TAG}` = '{key}'", limit=5)
         done = next((run for run in runs if _counts(run)), None)
         if done is None and until is not None:
-            asked = f"tags.`{BEGINNING_TAG}` = '{_beginning_key(key, until)}'"
-            done = next(iter(self._hub.list_runs(project=project, filter=asked, limit=1)), None)
+            asked = f"tags.`{BEGINNING_TAG}` = '{beginning_key(key, until.step)}'"
+            begun = self._hub.list_runs(project=project, filter=asked, limit=5)
+            done = next((run for run in begun if run.trajectory), None)
         return None if done is None else msgspec.structs.replace(self.result(done.id), reused=True)
 
     def result(self, run_id: str) -> Result:
@@ -134,17 +147,25 @@ class Variants:
         )
         self._hub.set_tags(created.run_id, {TAG: key})
         work = msgspec.structs.replace(work, run_id=created.run_id, command_token=created.token)
-        watch = until.watch() if until else None
-        self._execute(work, watch)
-        if until is not None and watch is not None and watch.seen.stop is Stop.ALL_SEEN:
-            self._hub.set_tags(created.run_id, {BEGINNING_TAG: _beginning_key(key, until)})
+        beginning = beginning_key(key, until.step) if until else ""
+        self.execute(work, self._hub, until.watch() if until else None, beginning)
         return self.result(created.run_id)
 
-    def _execute(self, work: StageWork, watch: Watch | None) -> None:
-        reports = self._hub.run(work.run_id)
+    def execute(self, work: StageWork, writer: HubClient, watch: Watch | None, beginning: str) -> None:
+        """Run a variant whose run was made.
+
+        Args:
+            work: What to run, with its run.
+            writer: With a token that may write the run.
+            watch: Ends it behind its first steps; None to let it run to its own end.
+            beginning: What it is found again by if it was ended there.
+        """
+        reports = writer.run(work.run_id)
         lease = Lease(reports)
         with self._lock:
             self._leases.add(lease)
+            if self.is_stopped:
+                lease.lose(Over.CANCELLED)
         folder = Path(tempfile.mkdtemp(prefix="relive-why-"))
         try:
             blobs = BlobClient(self._hub.transport.with_retries(_PATIENCE_S))
@@ -153,6 +174,9 @@ class Variants:
             if watch is not None:
                 watch.start(desk.spool, lease)
             report = run_stage(work, desk, self._hub.transport.base_url)
+            if watch is not None and watch.seen.stop is Stop.ALL_SEEN:
+                # Before its end is told: whoever waits for that reads at once what it is.
+                writer.set_tags(work.run_id, {BEGINNING_TAG: beginning})
             deliver(_with_opened(report, work.run_id, desk), reports, lease)
         finally:
             if watch is not None:
@@ -171,9 +195,9 @@ def read_result(hub: HubClient, detail: RunDetail) -> Result:
     """Read what a run came out as, from what it left on the hub."""
     run = detail.run
     trajectory = _trajectory(hub, run)
-    beginning = beginning_of(trajectory)
-    if BEGINNING_TAG in detail.tags:
-        return Result(run_id=run.id, beginning=beginning, is_beginning=True)
+    beginning, processor = beginning_of(trajectory), detail.tags.get(PROCESSOR_TAG, "")
+    if BEGINNING_TAG in detail.tags and run.trajectory:
+        return Result(run_id=run.id, beginning=beginning, is_beginning=True, processor=processor)
     if run.status is not RunStatus.FINISHED:
         is_cancelled = run.failure is FailureReason.CANCELLED or run.status is RunStatus.KILLED
         failure = run.reason or run.status.value
@@ -186,6 +210,7 @@ def read_result(hub: HubClient, detail: RunDetail) -> Result:
         opened=_opened(hub, detail.artifacts),
         fed=fed_of(trajectory),
         beginning=beginning,
+        processor=processor,
     )
 
 
@@ -193,8 +218,9 @@ def _trajectory(hub: HubClient, run: Run) -> Trajectory:
     return decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else Trajectory()
 
 
-def _beginning_key(key: str, until: Horizon) -> str:
-    return f"{key} {until.step}"
+def beginning_key(key: str, until: int) -> str:
+    """Name what a run is found again by that was ended behind a step."""
+    return f"{key} {until}"
 
 
 def final_states(trajectory: Trajectory) -> dict[str, str]:
@@ -220,6 +246,11 @@ def fed_of(trajectory: Trajectory) -> dict[str, str]:
         if name == "batch" or (step.step == 0 and name.startswith(("fit:", "round:"))):
             found |= {f"{step.stream} {step.step} {key}": digest for key, digest in step.digests.items()}
     return found
+
+
+def passes(run: Run) -> bool:
+    """Tell whether a run ended for a reason that says nothing about its inputs: the next may well go on."""
+    return run.status in (RunStatus.LOST, RunStatus.KILLED) or run.failure in _PASSING
 
 
 def _counts(run: Run) -> bool:

@@ -1,7 +1,7 @@
 """Why two runs came out differently: prepare, reproduce both, search by re-running, prove, share out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from relive.client.hub import HubClient
@@ -15,7 +15,7 @@ from relive.replay.early import find_horizon
 from relive.replay.outcomes import WithinNoise, limits_of, mean, stable_bits
 from relive.replay.swaps import cleared
 from relive.replay.trials import Progress, Question, Stopped, Trials
-from relive.replay.variant import read_result
+from relive.replay.variant import Variants, read_result
 
 _REPEATS: Final = 4
 # What a variant runs with is this machine's: no exchange reaches it.
@@ -31,6 +31,7 @@ class Why:
         hub: Where both are recorded, and where variants are kept.
         one: The run to start from.
         other: The run to arrive at.
+        maker: Makes the runs; None to make them on this machine.
     """
 
     hub: HubClient
@@ -39,9 +40,10 @@ class Why:
     question: Question
     progress: Progress
     notes: list[str] = field(default_factory=list)
+    maker: Variants | None = None
 
     def __post_init__(self) -> None:
-        self.trials = Trials(self.hub, self.one, self.other, self.question, self.progress)
+        self.trials = Trials(self.hub, self.one, self.other, self.question, self.progress, maker=self.maker)
 
     @property
     def uncontrolled(self) -> tuple[str, ...]:
@@ -164,6 +166,7 @@ class Why:
         horizon = find_horizon(one, other, took)
         if horizon is None:
             return []
+        horizon = replace(horizon, run_id=ends[0].run_id)
         self.progress.note(f"the two part at step {horizon.step}: runs of the search end there")
 
         def ask(subsets: Sequence[Subset]) -> list[Outcome]:

@@ -15,7 +15,7 @@ from relive.core.job import Job, JobKind, JobState
 from relive.core.pipeline import StageStatus
 from relive.core.run import RunStatus
 from relive.errors import InvalidInput, Superseded
-from relive.services import replays
+from relive.services import causes, replays
 from relive.services.accounts import create_job_token
 from relive.services.context import Services
 from relive.services.describing import DOING
@@ -23,10 +23,12 @@ from relive.services.finishing import finish_stage
 from relive.services.recording import keep_records
 from relive.wire.jobs import (
     DescribeReport,
+    EndReport,
     EnvironmentReport,
     HeartbeatReply,
     LogChunk,
     LogReply,
+    PlacedTrial,
     Progress,
     Records,
     ReplayReport,
@@ -35,6 +37,9 @@ from relive.wire.jobs import (
     ServeReport,
     StageReport,
     StageWork,
+    TrialRun,
+    TrialWork,
+    WhyWork,
     Work,
 )
 
@@ -52,10 +57,19 @@ def work_of(services: Services, job_id: str, fence: int) -> Work:
         replays.begin(services, work)
         token = create_job_token(services, job, Scope.COMMAND, run_id=work.replay_run_id)
         return msgspec.structs.replace(work, token=token)
-    if isinstance(work, StageWork):
+    if isinstance(work, WhyWork):
+        causes.begin(services, work.run_id)
         token = create_job_token(services, job, Scope.COMMAND, run_id=work.run_id)
-        return msgspec.structs.replace(work, command_token=token)
-    return work
+        return msgspec.structs.replace(work, token=token)
+    if isinstance(work, TrialWork):
+        causes.begin(services, work.work.run_id)
+        return msgspec.structs.replace(work, work=_with_token(services, job, work.work))
+    return _with_token(services, job, work) if isinstance(work, StageWork) else work
+
+
+def _with_token(services: Services, job: Job, work: StageWork) -> StageWork:
+    token = create_job_token(services, job, Scope.COMMAND, run_id=work.run_id)
+    return msgspec.structs.replace(work, command_token=token)
 
 
 def renew(services: Services, job_id: str, fence: int) -> HeartbeatReply:
@@ -90,6 +104,12 @@ def record(services: Services, job_id: str, records: Records) -> None:
     """Keep metrics, params and tags of the job's run."""
     job = _held(services, job_id, records.fence)
     keep_records(services, _run_id(job), records, fence=records.fence)
+
+
+def place_trial(services: Services, job_id: str, message: PlacedTrial) -> TrialRun:
+    """Have a run tried that a search for causes asks for; raises as `causes.place_trial`."""
+    job = _held(services, job_id, message.fence)
+    return TrialRun(run_id=causes.place_trial(services, job, message).id)
 
 
 def finish(services: Services, job_id: str, report: Report) -> None:
@@ -130,6 +150,9 @@ def _finish(services: Services, job: Job, report: Report) -> None:
         return
     if job.kind is JobKind.REPLAY:
         replays.finish(services, job, _expect(report, ReplayReport))
+        return
+    if job.kind in (JobKind.TRIAL, JobKind.WHY):
+        causes.finish(services, job, _expect(report, EndReport))
         return
     result, error = _result(job, report)
     state = JobState.FAILED if error else JobState.CANCELLED if job.cancel_requested else JobState.DONE

@@ -23,9 +23,13 @@ _MODULES = {
     JobKind.DESCRIBE: "relive.serving.job",
     JobKind.SERVE: "relive.serving.job",
     JobKind.REPLAY: "relive.replay.job",
+    JobKind.TRIAL: "relive.replay.job",
+    JobKind.WHY: "relive.replay.job",
 }
 _PLACED = tuple(_MODULES)
-_WORKING = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.REPLAY)
+_WORKING = (JobKind.STAGE, JobKind.ENVIRONMENT, JobKind.DESCRIBE, JobKind.REPLAY, JobKind.TRIAL)
+# They hold no place of their own: what is served stays, and a search only waits for its trials.
+_BESIDE = (JobKind.SERVE, JobKind.WHY)
 _LOCAL = "local"
 _OVER = ("ended", "gone")
 
@@ -38,7 +42,7 @@ def launch_ready(services: Services) -> int:
     for pool in pools:
         if not _can_place(services, pool):
             continue
-        started += _launch_kind(services, pool, (JobKind.SERVE,), room=64)
+        started += _launch_kind(services, pool, _BESIDE, room=64)
         running = services.store.list_jobs(states=(JobState.RUNNING,), kinds=_WORKING, pool=pool.name)
         started += _launch_kind(services, pool, _WORKING, room=pool.slots - len(running))
     return started
@@ -78,11 +82,13 @@ def stop_all(services: Services) -> None:
         _stop(services, job)
 
 
-def look_after_processes(services: Services) -> None:
-    """Mark jobs LOST whose process died without a report, or which were silent for too long."""
+def look_after_processes(services: Services) -> int:
+    """Mark jobs LOST whose process died without a report, or that were silent too long; gives how many."""
+    lost = 0
     for job in _running(services):
         process = _poll(services, job)
         if process.state in _OVER:
+            lost += 1
             _lose(services, job, "its process ended without a report", process.detail)
         elif process.state == "waiting":
             _wait(services, job, process.detail)
@@ -90,6 +96,8 @@ def look_after_processes(services: Services) -> None:
         _log.warning("job %s was silent for longer than its lease", job.id)
         services.record(_lost(job, "silent for longer than its lease"))
         _stop_aside(services, job)
+        lost += 1
+    return lost
 
 
 def _can_place(services: Services, pool: Pool) -> bool:

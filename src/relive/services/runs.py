@@ -1,13 +1,14 @@
 """Runs: those that no job places, and reading all of them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
 from relive.core.access import Caller, Scope, Token
 from relive.core.event import Event
 from relive.core.ids import short_id
-from relive.core.job import JobState
+from relive.core.job import JobKind, JobState
 from relive.core.project import Project
 from relive.core.run import FailureReason, Run, RunStatus
 from relive.core.trajectory import Verdict, latest_verdict
@@ -28,6 +29,7 @@ from relive.wire.runs import CreatedRun, CreateRun
 LIVE_LOG_PIECE = 1 << 20
 # Databases count to here; no log is as long.
 _FARTHEST = 1 << 62
+_OPEN = (JobState.QUEUED, JobState.RUNNING)
 # The run whose command made another one has its id here.
 MAKER = "relive.maker"
 # MLflow's word for it, which whoever makes a run may say.
@@ -234,7 +236,7 @@ def cancel(services: Services, run_id: str, *, by: str) -> Run:
     else:
         with store.transaction():
             # A replay that was placed on a pool has a job that works for it.
-            for job in store.list_jobs(states=(JobState.QUEUED, JobState.RUNNING), subject=f"run:{run.id}"):
+            for job in store.list_jobs(states=_OPEN, subject=f"run:{run.id}"):
                 store.request_cancel(job.id)
             run = store.set_run(
                 run.id,
@@ -244,6 +246,10 @@ def cancel(services: Services, run_id: str, *, by: str) -> Run:
                 ended_at=store.now(),
             )
             tell_end(services, run, by=by)
+        for trial in store.list_jobs(states=_OPEN, kinds=(JobKind.TRIAL,)):
+            if trial.payload["search"] == run.id:
+                with suppress(Conflict):  # it ended in between
+                    cancel(services, trial.subject.removeprefix("run:"), by=by)
     services.wake()
     return run
 

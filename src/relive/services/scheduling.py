@@ -12,6 +12,7 @@ from relive.core.event import Event
 from relive.core.graph import blocked, outcome, ready
 from relive.core.pipeline import Action, Stage, StageStatus
 from relive.errors import Conflict, ReliveError
+from relive.services import causes
 from relive.services.context import Services
 from relive.services.endpoints import abandon, keep_served
 from relive.services.faults import is_passing
@@ -79,7 +80,8 @@ class Scheduler:
             return
         if silent_s > max(self.services.place.lease_s / 2, 3 * self.look_every_s):
             adopt(self.services)
-        look_after_processes(self.services)
+        if look_after_processes(self.services):
+            causes.settle(self.services)  # at once: a search waits for what was lost, to ask for it again
         self.looked_at = now
 
 

@@ -14,7 +14,7 @@ from relive.core.trajectory import Verdict
 from relive.errors import NotFound
 from relive.formats.series import from_plain
 from relive.wire.hub import RunDetail, SetTags
-from relive.wire.runs import PlacedReplay, SeriesPage
+from relive.wire.runs import PlacedReplay, PlacedWhy, SeriesPage
 
 
 class RunNarrowing(TypedDict, total=False):
@@ -95,6 +95,10 @@ class RunReadingCalls(Calls):
     def place_replay(self, run_id: str, request: PlacedReplay) -> Run:
         """Queue a replay on a pool, and give the run that it will be."""
         return self.transport.post(path_of("runs", run_id, "replay"), request, Run)
+
+    def place_why(self, run_id: str, request: PlacedWhy) -> Run:
+        """Ask on a pool why another run came out differently, and give the run that will hold the answer."""
+        return self.transport.post(path_of("runs", run_id, "why"), request, Run)
 
     def record_verdict(self, verdict: Verdict) -> Verdict:
         """Keep what a replay showed."""

@@ -4,7 +4,19 @@ from typing import Any
 
 from relive.client.transport import MSGPACK, Transport, path_of
 from relive.core.run import Metric, MetricBlock
-from relive.wire.jobs import Heartbeat, HeartbeatReply, LogChunk, LogReply, Progress, Records, Report, Work
+from relive.wire.jobs import (
+    Heartbeat,
+    HeartbeatReply,
+    LogChunk,
+    LogReply,
+    PlacedTrial,
+    Progress,
+    Records,
+    Report,
+    TrialRun,
+    TrialWork,
+    Work,
+)
 
 
 class ReportClient:
@@ -68,6 +80,12 @@ class ReportClient:
             tags=tags or {},
         )
         self._post("records", message, None)
+
+    def place_trial(self, trial: TrialWork, name: str, replay_of: str = "") -> str:
+        """Have a run tried on the pool, and learn which one it is; one that is tried already is that one."""
+        asked = PlacedTrial(fence=self.fence, trial=trial, name=name, replay_of=replay_of)
+        placed: TrialRun = self._post("trials", asked, TrialRun)
+        return placed.run_id
 
     def finish(self, report: Report) -> None:
         """Hand in the report, which ends the work."""

@@ -22,9 +22,18 @@ from relive.hub.http import (
     services_of,
 )
 from relive.services import accounts, jobs
-from relive.wire.jobs import Heartbeat, LogChunk, Progress, Records, RedeemTicket, Report, RunnerToken
+from relive.wire.jobs import (
+    Heartbeat,
+    LogChunk,
+    PlacedTrial,
+    Progress,
+    Records,
+    RedeemTicket,
+    Report,
+    RunnerToken,
+)
 
-Said = TypeVar("Said", bound=Heartbeat | Progress | LogChunk | Records | Report)
+Said = TypeVar("Said", bound=Heartbeat | Progress | LogChunk | Records | PlacedTrial | Report)
 
 
 def _reply(message: Any) -> Response[bytes]:
@@ -95,6 +104,13 @@ async def record(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     return _reply(await asyncio.to_thread(jobs.record, services_of(request), job_id, records))
 
 
+@post("/jobs/{job_id:str}/trials", include_in_schema=False)
+async def place_trial(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
+    """Have a run tried that a search for causes asks for."""
+    message = await _said(request, job_id, PlacedTrial)
+    return _reply(await asyncio.to_thread(jobs.place_trial, services_of(request), job_id, message))
+
+
 @post("/jobs/{job_id:str}/finish", include_in_schema=False)
 async def finish(request: HubRequest, job_id: FromPath[str]) -> Response[bytes]:
     """Take the report."""
@@ -109,4 +125,4 @@ def list_jobs(request: HubRequest, limit: FromQuery[int] = 100) -> list[Job]:
     return services_of(request).store.list_jobs(limit=max(0, min(limit, LONGEST_PAGE)))
 
 
-ROUTES = [redeem_ticket, get_spec, heartbeat, progress, append_log, record, finish, list_jobs]
+ROUTES = [redeem_ticket, get_spec, heartbeat, progress, append_log, record, place_trial, finish, list_jobs]

@@ -29,10 +29,10 @@ from relive.hub.http import (
 )
 from relive.hub.routes.blobs import read_range, stream
 from relive.ports.search import Search
-from relive.services import replays, runs, searching
+from relive.services import causes, replays, runs, searching
 from relive.wire.hub import RunDetail, SetTags
 from relive.wire.jobs import LogChunk, Progress, Records, StageReport
-from relive.wire.runs import CreatedRun, CreateRun, PlacedReplay, SeriesPage
+from relive.wire.runs import CreatedRun, CreateRun, PlacedReplay, PlacedWhy, SeriesPage
 
 NEXT_PAGE = ResponseHeader(
     name="x-next-page",
@@ -253,6 +253,13 @@ def place_replay(request: HubRequest, run_id: FromPath[str], data: JSONBody[Plac
     return replays.place(services_of(request), run_id, data, by=caller.name)
 
 
+@post("/runs/{run_id:str}/why", status_code=HTTP_201_CREATED, sync_to_thread=True)
+def place_why(request: HubRequest, run_id: FromPath[str], data: JSONBody[PlacedWhy]) -> Run:
+    """Ask on a pool why another run came out differently, and give the run that will hold the answer."""
+    caller = allowed(request, Scope.MEMBER, "search for causes")
+    return causes.place(services_of(request), run_id, data, by=caller.name)
+
+
 @post("/runs/{run_id:str}/verdicts", status_code=HTTP_201_CREATED, include_in_schema=False)
 async def record_verdict(request: HubRequest, run_id: FromPath[str]) -> Verdict:
     """Keep what a replay showed."""
@@ -278,5 +285,6 @@ ROUTES = [
     get_recipe,
     get_file,
     place_replay,
+    place_why,
     record_verdict,
 ]

@@ -106,7 +106,7 @@ def list_pools(services: Services) -> tuple[PoolLine, ...]:
     lines = []
     for pool in services.store.list_pools():
         here = [job for job in jobs if job.pool == pool.name and not job.kind.runs_in_hub]
-        work = [job for job in here if job.kind is not JobKind.SERVE]
+        work = [job for job in here if job.kind not in (JobKind.SERVE, JobKind.WHY)]
         lines.append(
             PoolLine(
                 name=pool.name,
@@ -115,7 +115,7 @@ def list_pools(services: Services) -> tuple[PoolLine, ...]:
                 slots=pool.slots,
                 running=sum(job.state is JobState.RUNNING for job in work),
                 queued=sum(job.state is JobState.QUEUED for job in work),
-                serving=len(here) - len(work),
+                serving=sum(job.kind is JobKind.SERVE for job in here),
                 jobs=tuple(_job(services, job) for job in here[:50]),
             )
         )
