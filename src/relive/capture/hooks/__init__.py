@@ -14,6 +14,7 @@ AGENT_FILES = (
     "drill.py",
     "facade.py",
     "media.py",
+    "on_catboost.py",
     "on_import.py",
     "on_jax.py",
     "on_keras.py",

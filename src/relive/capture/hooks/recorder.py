@@ -22,6 +22,7 @@ from .spool import SPOOL_DIR, Spool, argv
 
 # Module that the user imports → what watches it: our module and the function in it.
 WATCHED = {
+    "catboost.core": ("on_catboost", "watch_training"),
     "jax": ("on_jax", "watch_jit"),
     "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
     "lightgbm.engine": ("on_lightgbm", "watch_training"),
