@@ -1,16 +1,17 @@
-"""Run the first steps of a training twice, and name what makes them differ before hours are spent.
+"""Run the first steps of a training several times, and name what makes them differ before hours are spent.
 
-Both runs are as a plain start would be, but for the order in which folders are listed: the second has it
-turned round. Where the steps differ, everything that lets chance in is taken away at once; if that makes two
-runs equal, each is let in again alone, and what cannot be is a cause.
+The runs are as a plain start would be, but for the order in which folders are listed: every second has it
+turned round. Where the steps differ, everything that lets chance in is taken away at once; if that makes
+them equal, each is let in again alone, and what cannot be is a cause.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,81 +26,27 @@ from relive.formats.spool import SpoolReader, read_spool
 from relive.formats.spool_records import SpooledStep
 from relive.formats.trajectory import write_digest_steps
 from relive.replay import probe
+from relive.replay.chances import CHANCES, Cause, Chance, Notes, cause_of, may_be, suspects, unexamined
 from relive.runner.masking import Mask
 from relive.runner.output import OutputLog, Sink
 from relive.runner.process import Ended, Process
-from relive.runner.variables import fixed_variables
 
 _POLL_S: Final = 0.1
-_MOST_PLACES: Final = 3
+_NOISE_BYTES: Final = 1 << 20
 _TAIL_BYTES: Final = 4096
-
-
-class Chance(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in which chance enters a program.
-
-    Attributes:
-        key: As the probe knows it; for those of the environment our own word.
-        what: For people.
-        fix: What takes it away.
-        variables: Set to take it away; for the others the probe does it.
-    """
-
-    key: str
-    what: str
-    fix: str
-    variables: dict[str, str] = {}
-
-
-HASH: Final = Chance(
-    key="hash",
-    what="the order of sets, and whatever else hash() decides",
-    fix="set PYTHONHASHSEED=0, as `relive run` and every stage do",
-    variables={"PYTHONHASHSEED": "0"},
-)
-THREADS: Final = Chance(
-    key="threads",
-    what="the number of threads, or the order in which they come",
-    fix="set OMP_NUM_THREADS=1, MKL_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1",
-    variables={name: value for name, value in fixed_variables(1).items() if name != "PYTHONHASHSEED"},
-)
-CHANCES: Final = (
-    Chance(key="random", what="`random` without a seed", fix="random.seed(0)"),
-    Chance(key="numpy", what="NumPy's global generator without a seed", fix="numpy.random.seed(0)"),
-    Chance(key="generator", what="a NumPy generator without a seed", fix="numpy.random.default_rng(0)"),
-    Chance(key="torch", what="PyTorch's generators without a seed", fix="torch.manual_seed(0)"),
-    Chance(key="listing", what="the order in which a folder is listed", fix="sorted(os.listdir(...))"),
-    HASH,
-    Chance(key="entropy", what="os.urandom, as uuid4 and secrets use it", fix="derive it from a seed"),
-    Chance(key="clock", what="the time of day", fix="pass the time as a parameter"),
-    Chance(
-        key="cuda",
-        what="algorithms on the GPU",
-        fix="torch.backends.cudnn.benchmark = False; torch.use_deterministic_algorithms(True); "
-        "CUBLAS_WORKSPACE_CONFIG=:4096:8",
-        variables={"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
-    ),
-    THREADS,
-)
-
-
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes two runs differ: where it was seen, as FILE:LINE, and what takes it away."""
-
-    what: str
-    fix: str
-    where: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What a preflight showed.
 
     Attributes:
-        steps: Steps that both runs recorded and that were compared.
+        steps: Steps that were compared: all runs of them recorded each.
         first: Where they part; None if they do not.
         last_equal: The last step before that.
         line: The first line of output that differs, where no step was recorded.
         causes: All of them have to go for two runs to be equal; empty if what it is was not found.
+        suspects: If no cause was found: what was seen and could not be taken away.
+        unexamined: What was not looked at.
         runs: How often the command was started.
     """
 
@@ -108,11 +55,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     last_equal: StepPlace | None = None
     line: str = ""
     causes: tuple[Cause, ...] = ()
+    suspects: tuple[Cause, ...] = ()
+    unexamined: tuple[str, ...] = ()
     runs: int = 2
 
     @property
     def is_equal(self) -> bool:
-        """Whether both runs were the same as far as they were compared."""
+        """Whether all runs were the same as far as they were compared."""
         return self.first is None and not self.line
 
 
@@ -121,7 +70,6 @@ class _Ran(msgspec.Struct, frozen=True, kw_only=True):
 
     trajectory: Trajectory
     output: bytes
-    notes: frozenset[tuple[str, str]]
     is_cut: bool
 
 
@@ -133,6 +81,8 @@ class Preflight:
         folder: Where it runs; what it writes there it writes.
         steps: A run is ended once a stream has come so far.
         timeout_s: After so long as well.
+        times: How often a state is run before it is said to be equal: one of two outcomes comes up N times
+            in a row once in 2^(N - 1). The first run that differs ends it.
         told: Called with a sentence before each run.
     """
 
@@ -143,31 +93,32 @@ class Preflight:
         *,
         steps: int = 20,
         timeout_s: float = 300.0,
+        times: int = 3,
         told: Callable[[str], None] = lambda said: None,
     ) -> None:
         self._command, self._folder = tuple(command), folder
         self._steps, self._timeout_s, self._told = steps, timeout_s, told
+        self._times = times
         self._runs = 0
+        self._notes: set[tuple[str, str]] = set()
         self._plan: Trajectory | None = None
 
     def find(self) -> Finding:
-        """Run it twice, and as often more as it takes to name why it differs.
+        """Run it some times, and as often more as it takes to name why it differs.
 
         Raises:
             CommandFailed: It failed by itself.
         """
-        self._told("first run")
-        one = self._run((), turned=False)
-        self._plan = one.trajectory
-        self._told("second run")
-        other = self._run((), turned=True)
-        found = self._compared(one, other)
-        if found.is_equal:
-            return found
-        notes = one.notes | other.notes
-        causes = self._causes([it for it in CHANCES if _may_be(it, notes)])
+        found, is_cut = self._repeated((), "as it is")
+        notes = frozenset(self._notes)
+        not_seen = unexamined(notes, times=self._times, steps=self._steps, is_cut=is_cut)
+        causes = [] if found.is_equal else self._causes([it for it in CHANCES if may_be(it, notes)])
         return msgspec.structs.replace(
-            found, runs=self._runs, causes=tuple(_cause(it, notes) for it in causes)
+            found,
+            runs=self._runs,
+            causes=tuple(cause_of(it, notes, self._command, self._folder) for it in causes),
+            suspects=() if causes or found.is_equal else suspects(notes),
+            unexamined=not_seen,
         )
 
     def _causes(self, candidates: list[Chance]) -> list[Chance]:
@@ -182,9 +133,23 @@ class Preflight:
         return needed
 
     def _is_equal(self, fixed: Sequence[Chance], said: str) -> bool:
-        self._told(f"twice {said}")
+        return self._repeated(fixed, said)[0].is_equal
+
+    def _repeated(self, fixed: Sequence[Chance], said: str) -> tuple[Finding, bool]:
+        """Run one state until a run differs from the first; tell also whether one was cut off."""
+        self._told(f"run 1 {said}")
         one = self._run(fixed, turned=False)
-        return self._compared(one, self._run(fixed, turned=True)).is_equal
+        self._plan = self._plan or one.trajectory
+        is_cut, least = one.is_cut, None
+        for number in range(1, self._times):
+            self._told(f"run {number + 1} {said}")
+            other = self._run(fixed, turned=number % 2 == 1)
+            is_cut = is_cut or other.is_cut
+            found = self._compared(one, other)
+            if not found.is_equal:
+                return found, is_cut
+            least = found if least is None or found.steps < least.steps else least
+        return least or Finding(), is_cut
 
     def _compared(self, one: _Ran, other: _Ran) -> Finding:
         """Compare what both did: a run that was cut off is no shorter for it."""
@@ -222,6 +187,7 @@ class Preflight:
         spool, notes = place / "spool", place / "notes"
         spool.mkdir()
         (place / "probe").mkdir()
+        (place / "noise").write_bytes(hashlib.shake_128(b"relive preflight").digest(_NOISE_BYTES))
         shutil.copyfile(str(probe.__file__), place / "probe/sitecustomize.py")
         sink = Sink(OutputLog(place / "log"), Mask(()))
         try:
@@ -234,7 +200,10 @@ class Preflight:
             reason = f"it failed by itself: {_last_line(output)}"
             raise CommandFailed(command=" ".join(self._command), exit_code=1, reason=reason)
         trajectory = read_spool(spool, with_metrics=False).trajectory()
-        return _Ran(trajectory=trajectory, output=output, notes=_read_notes(notes), is_cut=ended is None)
+        seen = _read_notes(notes)
+        if not fixed:
+            self._notes |= seen
+        return _Ran(trajectory=trajectory, output=output, is_cut=ended is None)
 
     def _wait(self, process: Process, reader: SpoolReader) -> Ended | None:
         """Wait for the first steps, and end it then; gives how it ended if it did by itself."""
@@ -256,6 +225,7 @@ class Preflight:
             "RELIVE_PROBE_FILE": str(place / "notes"),
             "RELIVE_PROBE_FIXES": ",".join(it.key for it in fixed),
             "RELIVE_PROBE_REVERSE": "1" if turned else "",
+            "RELIVE_PROBE_NOISE": str(place / "noise"),
         }
         plan = None
         if self._plan is not None and self._plan.steps:
@@ -263,24 +233,6 @@ class Preflight:
             write_digest_steps(self._plan, plan)
         agent = install_agent(Path(settings.cache()) / "agent")
         return agent_environment(agent, place / "spool", told, digest_steps=plan)
-
-
-def _may_be(chance: Chance, notes: frozenset[tuple[str, str]]) -> bool:
-    """Tell whether a chance can have entered: what was seeded, set or never used cannot."""
-    kinds = {kind for kind, _ in notes}
-    if chance is HASH:
-        return os.environ.get("PYTHONHASHSEED", "random") == "random"
-    if chance is THREADS:
-        return any(os.environ.get(name) != value for name, value in THREADS.variables.items())
-    if chance.key in ("numpy", "torch"):
-        # Libraries draw from the global generators without a call that could be seen.
-        return f"imports {chance.key}" in kinds and f"seeded {chance.key}" not in kinds
-    return chance.key in kinds and f"seeded {chance.key}" not in kinds
-
-
-def _cause(chance: Chance, notes: Iterable[tuple[str, str]]) -> Cause:
-    where = sorted(where for kind, where in notes if kind == chance.key and where)
-    return Cause(what=chance.what, fix=chance.fix, where=tuple(where[:_MOST_PLACES]))
 
 
 def _has_come(reader: SpoolReader, steps: int) -> bool:
@@ -291,7 +243,7 @@ def _has_come(reader: SpoolReader, steps: int) -> bool:
     )
 
 
-def _read_notes(file: Path) -> frozenset[tuple[str, str]]:
+def _read_notes(file: Path) -> Notes:
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

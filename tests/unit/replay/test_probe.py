@@ -21,6 +21,8 @@ class World:
         (folder / "probe/sitecustomize.py").write_bytes(Path(probe.__file__).read_bytes())
         (folder / "spool").mkdir()
         self.notes_file = folder / "notes"
+        self.noise_file = folder / "noise"
+        self.noise_file.write_bytes(bytes(range(100)))
 
     def run(self, script: str, *fixes: str, turned: bool = False) -> str:
         """Run a script; gives what it printed."""
@@ -31,6 +33,7 @@ class World:
             "RELIVE_PROBE_FILE": str(self.notes_file),
             "RELIVE_PROBE_FIXES": ",".join(fixes),
             "RELIVE_PROBE_REVERSE": "1" if turned else "",
+            "RELIVE_PROBE_NOISE": str(self.noise_file),
         }
         environ = agent_environment(self._agent, self.folder / "spool", told)
         command = [sys.executable, "script.py"]
@@ -53,7 +56,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_script_that_leaves_nothing_to_chance_is_not_noted(world: World) -> None:
     assert world.run("print(sum(range(10)))") == "45"
-    assert world.notes() == set()
+    assert world.notes() == {("python", "")}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,14 @@ def test_a_script_that_leaves_nothing_to_chance_is_not_noted(world: World) -> No
         ("import uuid; print(uuid.uuid4())", "entropy", "entropy"),
         ("import secrets; print(secrets.token_hex(4))", "entropy", "entropy"),
         ("import time; print(time.time(), time.time_ns())", "clock", "clock"),
+        ("import time; print(time.ctime(), time.time_ns())", "clock", "clock"),
+        ("import datetime; print(datetime.datetime.now(), datetime.datetime.utcnow())", "clock", "clock"),
+        ("from datetime import datetime, timezone; print(datetime.now(timezone.utc))", "clock", "clock"),
+        ("import random; print(random.Random().random())", "instance", "instance"),
+        ("import os; print(os.getrandom(8))", "entropy", "entropy"),
+        ("import os; print(os.read(os.open('/dev/urandom', os.O_RDONLY), 8))", "device", "device"),
+        ("from pathlib import Path; print(Path('/dev/urandom').open('rb').read(8))", "device", "device"),
+        ("import numpy as np; print(np.fromfile('/dev/urandom', np.uint8, 8))", "device", "device"),
         ("import numpy; print(numpy.random.default_rng().random())", "generator", "generator"),
         ("import numpy; print(numpy.random.normal())", "numpy", "numpy"),
     ],
@@ -111,3 +122,57 @@ def test_what_a_script_seeds_itself_stays_as_it_seeded_it(world: World) -> None:
 def test_notes_that_cannot_be_written_do_not_stop_the_script(world: World) -> None:
     world.notes_file.mkdir()
     assert world.run("import random; random.random(); print('done')") == "done"
+
+
+DATES = """
+import copy, pickle
+import datetime as dt
+from datetime import datetime
+
+class Mine(datetime):
+    pass
+
+now = datetime.now()
+assert isinstance(now, datetime) and isinstance(dt.datetime(2020, 1, 1), datetime)
+assert type(now) is type(datetime(2020, 1, 1)) is type(datetime.strptime("2020", "%Y"))
+assert pickle.loads(pickle.dumps(now)) == now == copy.deepcopy(now)
+aware = datetime(2020, 1, 2, tzinfo=dt.timezone.utc)
+assert pickle.loads(pickle.dumps(aware)) == aware
+assert issubclass(Mine, datetime) and isinstance(Mine(2020, 1, 1), datetime)
+assert not isinstance(now, Mine) and type(Mine.now()) is Mine and type(Mine.today()) is Mine
+assert datetime.combine(now.date(), now.time()) == now == datetime.fromisoformat(now.isoformat())
+assert datetime.max > now > datetime.min and str(aware - aware) == "0:00:00"
+assert abs((dt.datetime.now() - datetime.utcnow()).total_seconds()) < 86400
+print("as ever")
+"""
+
+
+@pytest.mark.parametrize("fixes", [(), ("clock",)])
+def test_dates_are_as_ever(world: World, fixes: tuple[str, ...]) -> None:
+    assert world.run(DATES, *fixes) == "as ever"
+
+
+def test_a_generator_with_a_seed_is_left_alone(world: World) -> None:
+    script = "import random; print(random.Random(3).random(), random.SystemRandom().random() < 1)"
+    assert world.run(script) == world.run(script, "instance")
+    assert not any(kind == "instance" for kind, _ in world.notes())
+
+
+def test_names_of_temporary_files_are_no_chance_of_the_script(world: World) -> None:
+    world.run("import tempfile; tempfile.mkdtemp()")
+    assert not any(kind == "instance" for kind, _ in world.notes())
+
+
+def test_threads_and_programs_are_noted_where_they_start(world: World) -> None:
+    world.run("import subprocess, threading\nthreading.Thread().start()\nsubprocess.run(['true'])")
+    assert {("threads started", "script.py:2"), ("programs", "script.py:3")} <= world.notes()
+
+
+def test_who_has_scikit_learn_draw_from_the_global_generator_is_named(world: World) -> None:
+    package = world.folder / "sklearn/utils"
+    package.mkdir(parents=True)
+    (world.folder / "sklearn/__init__.py").touch()
+    (package / "__init__.py").write_text("from sklearn.utils.validation import check_random_state\n")
+    (package / "validation.py").write_text("def check_random_state(seed):\n    return seed\n")
+    world.run("from sklearn.utils import check_random_state as check\ncheck(1)\ncheck(None)\n")
+    assert [where for kind, where in world.notes() if kind == "numpy"] == ["script.py:3"]
