@@ -1,14 +1,17 @@
 """Laying a version of a data set out in a folder: what is there already stays, what is torn is written again.
 
-A file gets its name only when all of it is written and has the digest of the manifest. A folder that was cut
-off is filled up by the next try: what has the right bytes is read, not fetched.
+A file has its place only when all of it is written and has the digest of the manifest. What was cut off is
+filled up by the next try: what has the right bytes is read, not fetched.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,10 +21,14 @@ from relive.client.packed import PackedVersion, Sweep
 from relive.client.referenced import stream_reference
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import BlobCorrupt
-from relive.formats.hashing import Bytes, hash_file
+from relive.formats.hashing import hash_file
 from relive.formats.manifest_io import PARTIAL, make_room
-from relive.formats.packs import digest_of_raw, raw
+from relive.formats.packs import digest_of_raw, hash_piece, raw
 
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+_TOLD_EACH: Final = 64
+# Who is killed loses what was written of one folder; larger ones get their files one by one.
+_WHOLE_AT_MOST: Final = 256 * 1024 * 1024
 _FILE: Final = 0o644
 _PROGRAM: Final = 0o755
 
@@ -54,21 +61,48 @@ def lay(
         OSError: It cannot be written; files that are complete stay.
     """
     target.mkdir(parents=True, exist_ok=True)
+    is_fresh = not any(target.iterdir())
     absent, there = _absent(manifest, target)
-    _make_folders(target, absent)
-    # In the order in which they lie in the packs.
-    ordered = sorted(absent, key=lambda entry: _first_place(source, entry))
-    pieces = (piece for entry in ordered for piece in source.pieces_of(entry))
-    done_bytes = 0
-    with _partial_file(target) as partial, Sweep(source, pieces) as sweep:
-        for number, entry in enumerate(ordered):
-            _write((source, sweep), entry, f"{target}/{entry.path}", partial)
-            done_bytes += entry.size_bytes
-            told(number + 1, done_bytes)
+    if not is_fresh:
+        for entry in absent:
+            make_room(target, entry.path)
+    ordered = _ordered(source, absent)
+    with (
+        _partial_folder(target) as partial,
+        Sweep(source, (piece for file in ordered for piece in file.pieces)) as sweep,
+        ThreadPoolExecutor(1, thread_name_prefix="reading") as reading,
+    ):
+        writer = _Writer(_Bytes(source, sweep, reading), target, partial)
+        done_bytes = writer.write(ordered, told, by_folder=is_fresh)
     for entry in manifest.entries:
         if entry.link is not None:  # last, so that no file is written through one
             make_room(target, entry.path).symlink_to(entry.link)
     return Laid(len(ordered), done_bytes, there)
+
+
+class _File(NamedTuple):
+    """A file to be written; `name` is its last name, `pieces` are none of an empty or a referenced one."""
+
+    place: tuple[int, int]
+    folder: str
+    name: str
+    hash: bytes
+    entry: ManifestEntry
+    pieces: tuple[bytes, ...]
+
+
+def _ordered(source: PackedVersion, entries: Sequence[ManifestEntry]) -> list[_File]:
+    """Give files in the order in which they lie in the packs."""
+    known = source.layout.pieces
+    files = []
+    for entry in entries:
+        pieces = source.pieces_of(entry)
+        place = known.get(pieces[0]) if pieces else None
+        at = (place.frame, place.offset) if place is not None else (-1, 0)
+        folder, _, name = entry.path.rpartition("/")
+        files.append(_File(at, folder, name, raw(entry.digest), entry, pieces))
+    files.sort(key=attrgetter("place"))  # by nothing else: paths stay in their order
+    return files
 
 
 def _absent(manifest: Manifest, target: Path) -> tuple[list[ManifestEntry], int]:
@@ -102,26 +136,9 @@ def _is_there(entry: ManifestEntry, target: Path) -> bool:
     return True
 
 
-def _make_folders(target: Path, entries: Sequence[ManifestEntry]) -> None:
-    if any(target.iterdir()):
-        for entry in entries:
-            make_room(target, entry.path)
-        return
-    for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
-        os.makedirs(target / folder, exist_ok=True)
-
-
-def _first_place(source: PackedVersion, entry: ManifestEntry) -> tuple[int, int]:
-    pieces = source.pieces_of(entry)
-    if not pieces:
-        return (-1, 0)
-    place = source.layout.pieces.get(pieces[0])
-    return (place.frame, place.offset) if place is not None else (-1, 0)
-
-
 @contextmanager
-def _partial_file(target: Path) -> Iterator[str]:
-    """Give a file to write to that nobody else writes to, and remove what killed ones left."""
+def _partial_folder(target: Path) -> Iterator[str]:
+    """Give a folder to write in that nobody else writes in, and remove what killed ones left."""
     shared = target / PARTIAL
     shared.mkdir(exist_ok=True)
     for left in shared.iterdir():
@@ -129,38 +146,138 @@ def _partial_file(target: Path) -> Iterator[str]:
             shutil.rmtree(left, ignore_errors=True)
     # A folder of its own: threads have one number, and whoever ends first must not take the others' away.
     with tempfile.TemporaryDirectory(dir=shared, prefix=f"{os.getpid()}-") as own:
-        yield f"{own}/file"
+        yield own
     with suppress(OSError):  # another one that writes here needs it still
         os.rmdir(shared)
 
 
-def _write(reading: tuple[PackedVersion, Sweep], entry: ManifestEntry, place: str, partial: str) -> None:
-    """Write one file, which has its name only once all of it is there and right."""
-    source, sweep = reading
-    mode = _PROGRAM if entry.executable else _FILE
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
+class _Writer:
+    """Writes files, each of which has its place only once all of it is there and right.
+
+    Files of a folder that is not there yet get their place with the folder: to give each of many small ones
+    its name costs as much as to write it.
+    """
+
+    def __init__(self, content: "_Bytes", target: Path, partial: str) -> None:
+        self._content = content
+        self._target = str(target)
+        self._partial = partial
+
+    def write(self, files: Sequence[_File], told: Told, *, by_folder: bool) -> int:
+        """Write files; gives their bytes.
+
+        Args:
+            files: In the order in which they are written.
+            told: Called with the files and bytes that are done, now and then.
+            by_folder: Whether the target was empty.
+        """
+        done, done_bytes, told_bytes = 0, 0, 0
+        for folder, run in groupby(files, attrgetter("folder")):
+            some = list(run)
+            with self._place_of(folder, some, by_folder=by_folder) as write:
+                for file in some:
+                    write(file)
+                    done += 1
+                    done_bytes += file.entry.size_bytes
+                    if not done % _TOLD_EACH or done_bytes > told_bytes + _BLOCK_BYTES:
+                        told(done, done_bytes)
+                        told_bytes = done_bytes
+        told(done, done_bytes)
+        return done_bytes
+
+    @contextmanager
+    def _place_of(
+        self, folder: str, files: Sequence[_File], *, by_folder: bool
+    ) -> Iterator[Callable[[_File], None]]:
+        place = f"{self._target}/{folder}" if folder else self._target
+        size_bytes = sum(file.entry.size_bytes for file in files)
+        if not by_folder or len(files) == 1 or size_bytes > _WHOLE_AT_MOST or os.path.lexists(place):
+            os.makedirs(place, exist_ok=True)
+            yield lambda file: self._write_one(file, place)
+            return
+        new = f"{self._partial}/folder"
+        os.mkdir(new)
         try:
-            hasher = blake3()
-            for data in _bytes_of(source, sweep, entry):
-                hasher.update(data)
-                _write_all(descriptor, memoryview(data))
+            yield lambda file: self._content.write(file, f"{new}/{file.name}")
         finally:
-            os.close(descriptor)
-        if (actual := hasher.digest()) != raw(entry.digest):
-            raise BlobCorrupt(digest=entry.digest, actual=digest_of_raw(actual))
-        os.replace(partial, place)
-    except BaseException:
-        os.unlink(partial)
-        raise
+            _settle(new, place)  # also after a failure: what is whole stays
+
+    def _write_one(self, file: _File, place: str) -> None:
+        partial = f"{self._partial}/file"
+        self._content.write(file, partial)
+        os.replace(partial, f"{place}/{file.name}")
 
 
-def _bytes_of(source: PackedVersion, sweep: Sweep, entry: ManifestEntry) -> Iterator[Bytes]:
-    reference = source.reference_of(entry)
-    if reference is not None:
-        yield from stream_reference(raw(entry.digest), reference)
-    for piece in source.pieces_of(entry):
-        yield sweep.read(piece)
+def _settle(new: str, place: str) -> None:
+    """Give a folder its place; if another made one there meanwhile, give it the files."""
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    try:
+        os.rename(new, place)
+    except OSError:
+        os.makedirs(place, exist_ok=True)
+        for name in os.listdir(new):
+            os.replace(f"{new}/{name}", f"{place}/{name}")
+        os.rmdir(new)
+
+
+class _Bytes:
+    """The bytes of files, checked as they are written; a large file is read and hashed by a thread beside."""
+
+    def __init__(self, source: PackedVersion, sweep: Sweep, reading: ThreadPoolExecutor) -> None:
+        self._source = source
+        self._sweep = sweep
+        self._reading = reading
+
+    def write(self, file: _File, path: str) -> None:
+        """Write a file, or leave none.
+
+        Raises:
+            BlobCorrupt: What came is not what the manifest says.
+            OSError: It cannot be written.
+        """
+        mode = _PROGRAM if file.entry.executable else _FILE
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            try:
+                actual = self._copy(file, descriptor)
+            finally:
+                os.close(descriptor)
+            if actual != file.hash:
+                raise BlobCorrupt(digest=file.entry.digest, actual=digest_of_raw(actual))
+        except BaseException:
+            os.unlink(path)
+            raise
+
+    def _copy(self, file: _File, descriptor: int) -> bytes:
+        """Write the bytes of a file; gives the hash of what was written."""
+        if len(file.pieces) == 1:
+            data = self._sweep.read(file.pieces[0])
+            _write_all(descriptor, data)
+            return hash_piece(data)
+        hasher = blake3()
+        blocks = self._blocks(file)
+
+        def read() -> list[memoryview]:
+            some, size_bytes = [], 0
+            while size_bytes < _BLOCK_BYTES and (block := next(blocks, None)) is not None:
+                hasher.update(block)
+                some.append(block)
+                size_bytes += len(block)
+            return some
+
+        coming = self._reading.submit(read)
+        while some := coming.result():
+            coming = self._reading.submit(read)
+            for block in some:
+                _write_all(descriptor, block)
+        return hasher.digest()
+
+    def _blocks(self, file: _File) -> Iterator[memoryview]:
+        reference = self._source.reference_of(file.entry)
+        if reference is not None:
+            for data in stream_reference(file.hash, reference):
+                yield memoryview(data)
+        yield from self._sweep.blocks(file.pieces)
 
 
 def _write_all(descriptor: int, data: memoryview) -> None:

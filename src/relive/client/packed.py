@@ -13,7 +13,7 @@ from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.dataset import DatasetVersion
 from relive.errors import BlobCorrupt, InvalidInput, NotFound
 from relive.formats.hashing import Bytes
-from relive.formats.layout import Frame, Layout, Place, Reference
+from relive.formats.layout import Frame, Layout, Reference
 from relive.formats.packs import digest_of_raw, hash_piece, open_frame, raw
 
 # Frames that lie closer together than this are fetched in one go.
@@ -139,13 +139,28 @@ class Sweep:
 
     def read(self, piece: bytes) -> memoryview:
         """Give a piece, not verified: whoever writes a file verifies all of it."""
-        place: Place = self._source.layout.pieces[piece]
-        number, opened = self._opened
-        if number != place.frame:
-            frame = self._source.layout.frames[place.frame]
-            opened = _open(self._source.layout, frame, self._stored(place.frame, frame))
-            self._opened = (place.frame, opened)
-        return memoryview(opened)[place.offset : place.offset + place.size_bytes]
+        place = self._source.layout.pieces[piece]
+        return self._frame(place.frame)[place.offset : place.offset + place.size_bytes]
+
+    def blocks(self, pieces: Iterable[bytes]) -> Iterator[memoryview]:
+        """Give pieces, those that lie one after the other as one; not verified."""
+        known = self._source.layout.pieces
+        frame, start, end, held = -1, 0, 0, memoryview(b"")
+        for piece in pieces:
+            place = known[piece]
+            if (place.frame, place.offset) != (frame, end):
+                if end > start:
+                    yield held[start:end]
+                frame, start, held = place.frame, place.offset, self._frame(place.frame)
+            end = place.offset + place.size_bytes
+        if end > start:
+            yield held[start:end]
+
+    def _frame(self, number: int) -> memoryview:
+        if self._opened[0] != number:
+            frame = self._source.layout.frames[number]
+            self._opened = (number, _open(self._source.layout, frame, self._stored(number, frame)))
+        return memoryview(self._opened[1])
 
     def _stored(self, number: int, frame: Frame) -> Bytes:
         if self._source.beside is None:
