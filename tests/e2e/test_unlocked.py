@@ -123,3 +123,25 @@ def test_why_exchanges_packages_that_no_lock_named(
     )
     answer = json.loads(hub.relive("why", one, other, "--json").stdout)["report"]
     assert [it["name"] for it in answer["causes"]] == ["thing"], answer
+
+
+def test_uv_run_takes_what_was_made_and_asks_no_index(hub: RealHub, index: Path, tmp_path: Path) -> None:
+    """`uv run` would make an environment of its own, from whatever the index has by then."""
+    make_wheel(index, "other", "1.5")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "mine"\nversion = "0.3"\ndependencies = ["other"]\n'
+        f'[tool.uv]\nno-index = true\nfind-links = ["{index}"]\n'
+    )
+    (project / ".gitignore").write_text(".venv/\nuv.lock\n")
+    (project / "train.py").write_text(
+        'import json, other\njson.dump({"version": float(other.VERSION)}, open("metrics.json", "w"))\n'
+    )
+    command = [find_uv(), "run", "train.py"]
+    subprocess.run([find_uv(), "sync", "--quiet"], cwd=project, check=True, timeout=120)
+    subprocess.run(["git", "init", "--quiet", str(project)], check=True, timeout=60)
+    done = hub.relive("run", "--project", "p", "--json", "--", *command, folder=project)
+    make_wheel(index, "other", "2.0")
+    verdict = replay(hub, json.loads(done.stdout)["run_id"])
+    assert verdict["level"] == "bit_exact", verdict

@@ -29,6 +29,7 @@ from relive.runner.variables import (
     identity_variables,
     in_environment,
     machine_variables,
+    uv_variables,
 )
 from relive.wire.jobs import StageReport, StageWork
 
@@ -90,6 +91,8 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     prefix, layer = _environment(work, desk, rebuild)
     declared = {**fixed_variables(work.cpus), **work.env}
     environment = in_environment(_variables(work, desk, hub, declared), prefix, layer)
+    if rebuild:
+        environment = uv_variables(prefix) | environment
     return Execution(
         run_id=work.run_id,
         tree=tree,

@@ -100,3 +100,13 @@ def in_environment(variables: Mapping[str, str], prefix: Path, layer: ProjectLay
         given = [variables["PYTHONPATH"]] if variables.get("PYTHONPATH") else []
         changed["PYTHONPATH"] = os.pathsep.join([*map(str, layer.python_path), *given])
     return changed
+
+
+def uv_variables(prefix: Path) -> dict[str, str]:
+    """Have `uv run` take an environment as it is, where it would make its own from an index.
+
+    For an environment that is the command's alone: `uv sync` writes to it.
+    """
+    if not (prefix / "pyvenv.cfg").is_file():
+        return {}
+    return {"UV_PROJECT_ENVIRONMENT": str(prefix), "UV_NO_SYNC": "1"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,17 @@ def test_data_beside_a_program_is_data(tree: Path) -> None:
     assert [read.path for read in find_undeclared(opened, borders(tree), HashCache())] == [
         "/mnt/project/train.csv"
     ]
+
+
+def test_what_uv_keeps_for_itself_is_no_data(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", "/people/ann/uv")
+    lock = f"{tempfile.gettempdir()}/uv-636a3a74e27c399a.lock"
+    seen = dict.fromkeys((lock, "/people/ann/uv/a/METADATA", "/people/ann/uvdata.csv"), BEFORE)
+    found = find_undeclared(Opened(reads=seen), borders(tree), HashCache())
+    assert [read.path for read in found] == ["/people/ann/uvdata.csv"]
+    monkeypatch.delenv("UV_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/people/ann")
+    assert len(find_undeclared(Opened(reads=seen), borders(tree), HashCache())) == 1
 
 
 def test_only_so_many_bytes_are_digested(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from relive.errors import EnvironmentFailed
 from relive.runner.environment.projects import ProjectLayer, lay_projects
-from relive.runner.variables import fixed_variables, in_environment, machine_variables
+from relive.runner.variables import fixed_variables, in_environment, machine_variables, uv_variables
 
 LOCK = 'version = 1\n[[package]]\nname = "my-proj"\nversion = "0.7"\nsource = { editable = "." }\n'
 PROJECT = """
@@ -129,3 +129,9 @@ def test_of_the_machine_only_what_is_no_input_and_no_secret_is_passed_on():
 def test_thread_pools_get_whole_processors(cpus, threads):
     variables = fixed_variables(cpus)
     assert {v for k, v in variables.items() if k.endswith(("_THREADS", "_MAXIMUM_THREADS"))} == {threads}
+
+
+def test_uv_takes_the_environment_of_a_replay_and_no_interpreter_without_one(tmp_path: Path) -> None:
+    assert uv_variables(tmp_path) == {}
+    (tmp_path / "pyvenv.cfg").touch()
+    assert uv_variables(tmp_path) == {"UV_PROJECT_ENVIRONMENT": str(tmp_path), "UV_NO_SYNC": "1"}

@@ -4,6 +4,8 @@ Standard library only: the recorder asks it while the command waits, and the run
 """
 
 import os
+import re
+import tempfile
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -30,6 +32,7 @@ _INSTALLED: Final = ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec"
 _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 # A version manager's programs stand for those that lie here.
 _MANAGED: Final = ("installs", "plugins", "pyenv.d", "version", "versions")
+_UV_LOCK: Final = re.compile(r"uv-(\w+-)?[0-9a-f]{16}\.lock")
 _TREE_NOISE: Final = (".git", "__pycache__")
 
 
@@ -148,6 +151,17 @@ def environment_folders(prefixes: Iterable[Path], *others: Path) -> tuple[str, .
 def system_folders() -> tuple[str, ...]:
     """Give the folders of the system itself that are here."""
     return tuple(folder for folder in _SYSTEM if os.path.isdir(folder))
+
+
+def is_uv_s_own(path: str) -> bool:
+    """Tell whether a file is of uv's cache or a lock of it: what it installs is recorded by name."""
+    folder, name = os.path.split(path)
+    return lies_in(path, _uv_cache()) or (folder == tempfile.gettempdir() and bool(_UV_LOCK.fullmatch(name)))
+
+
+def _uv_cache() -> str:
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("UV_CACHE_DIR") or os.path.join(caches, "uv")
 
 
 def lies_in(path: str, folder: str) -> bool:

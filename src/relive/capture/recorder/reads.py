@@ -10,7 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from relive.capture.recorder.borders import UNDECLARED, Belongs, Borders, lies_in_any, program_roots
+from relive.capture.recorder.borders import (
+    UNDECLARED,
+    Belongs,
+    Borders,
+    is_uv_s_own,
+    lies_in_any,
+    program_roots,
+)
 from relive.capture.secrets import secret_file
 from relive.core.recipe import UndeclaredRead
 from relive.formats.manifest_io import HashCache
@@ -134,7 +141,7 @@ def find_undeclared(
         belongs = _of_refused(path, borders) if is_refused else borders.of(path, stamp[1], opened.made)
         # A script of the tree that was started is an input like one that was read.
         is_program = path in opened.programs and belongs is Belongs.OUTSIDE
-        is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots)
+        is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots) or is_uv_s_own(path)
         if is_known and not is_refused:
             continue
         if len(found) == MOST_READS:
