@@ -18,9 +18,11 @@ from relive.ports.search import Search
 from relive.services.context import Services
 from relive.services.inputs import load_manifest
 from relive.services.registry import load_environment, load_recipe
+from relive.services.runs import PARENT
 from relive.services.searching import search_runs
 
 _MOST_ANSWERS: Final = 20
+_MOST_TRIALS: Final = 200
 _MOST_LINES: Final = 2000
 # The hub compares line by line while somebody waits for the page.
 _MOST_TEXT_BYTES: Final = 256 * 1024
@@ -60,6 +62,12 @@ def list_answers(services: Services, one: Run, other: Run) -> list[Run]:
     asked = f"tags.`{BEFORE_TAG}` = '{one.id}' and tags.`{AFTER_TAG}` = '{other.id}'"
     search = Search(project_id=one.project_id, limit=_MOST_ANSWERS)
     return list(search_runs(services, search, filter_text=asked).runs)
+
+
+def list_trials(services: Services, search: Run) -> list[Run]:
+    """Give the runs that a search for causes had made on a pool, newest first."""
+    place = Search(project_id=search.project_id, limit=_MOST_TRIALS)
+    return list(search_runs(services, place, filter_text=f"tags.`{PARENT}` = '{search.id}'").runs)
 
 
 def find_answer(services: Services, run_id: str) -> WhyReport | None:

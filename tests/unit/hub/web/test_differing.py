@@ -7,11 +7,17 @@ import pytest
 
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.causes import ANSWER, Cause, Cleared, MetricChange, Tried, WhyReport, WhyStatus
-from relive.core.run import Artifact
+from relive.core.job import JobKind, JobState
+from relive.core.run import Artifact, Run, RunStatus
 from relive.errors import NotFound
 from relive.hub.web.views.differing import get_diff, get_why
 from relive.hub.web.views.run import get_head
+from relive.hub.web.views.searches import find_search
+from relive.services import causes, runs
 from relive.services.differing import find_answer
+from relive.services.runs import PARENT
+from relive.wire.jobs import WhyWork
+from relive.wire.runs import PlacedWhy
 from tests.support.bench import Bench, open_bench, quick_folder
 from tests.support.live import LiveHub, served
 
@@ -176,3 +182,73 @@ def _page(hub: LiveHub, path: str) -> str:
     answer = hub.ask("GET", path)
     assert answer.status == 200, answer.body[:500]
     return answer.body.decode()
+
+
+def asked(bench: Bench, pair: tuple[str, str]) -> Run:
+    """Ask a pool why the two differ, as their page does."""
+    for run_id in pair:
+        recipe = bench.services.store.get_run(run_id).recipe or bench.services.blobs.put(b"{}").digest
+        bench.services.store.set_run(run_id, status=RunStatus.FINISHED, recipe=recipe)
+    return causes.place(bench.services, pair[0], PlacedWhy(after=pair[1]), by="ada")
+
+
+def test_a_search_without_its_answer_shows_what_it_does(bench: Bench, pair: tuple[str, str]) -> None:
+    run, store = asked(bench, pair), bench.services.store
+    first = find_search(bench.services, run.id)
+    assert first is not None
+    assert (first.before, first.after, first.trials, first.said, first.is_awaited) == (*pair, (), (), True)
+    assert "Why" in [it.name for it in first.head.tabs]
+    trial = bench.by_hand(name="why: a copy").run_id
+    store.set_tags(trial, {PARENT: run.id})
+    store.append_log(run.id, b"run 1 of at most 6: <b>\n", offset=0)
+    second = find_search(bench.services, run.id)
+    assert second is not None
+    assert ([it.id for it in second.trials], second.said) == ([trial], ("run 1 of at most 6: <b>",))
+    assert second.seen != first.seen
+    with served(bench.services) as hub:
+        text = _page(hub, f"/r/{run.id}/why")
+        assert f'seen={second.seen}"' in text
+        assert "&lt;b&gt;" in text
+        assert "why: a copy" in text
+        assert f"/r/{run.id}/why" in _page(hub, f"/r/{pair[0]}/diff/{pair[1]}")
+
+
+@pytest.mark.parametrize(
+    ("status", "ended_s", "awaited"),
+    [
+        (RunStatus.FAILED, 0.0, False),
+        (RunStatus.LOST, 0.0, False),
+        (RunStatus.KILLED, 0.0, True),  # what it knows is still to come
+        (RunStatus.KILLED, 61.0, False),
+    ],
+)
+def test_a_search_that_ended_without_an_answer_says_why(
+    bench: Bench, pair: tuple[str, str], status: RunStatus, ended_s: float, awaited: bool
+) -> None:
+    run, store = asked(bench, pair), bench.services.store
+    store.set_run(run.id, status=status, reason="no wheel", ended_at=store.now() - ended_s)
+    found = find_search(bench.services, run.id)
+    assert found is not None
+    assert found.is_awaited is awaited
+    with served(bench.services) as hub:
+        text = _page(hub, f"/r/{run.id}/why")
+    assert "no wheel" in text
+    assert ("hx-get" in text) is awaited
+
+
+def test_the_page_of_a_difference_asks_a_pool(bench: Bench, pair: tuple[str, str]) -> None:
+    run = asked(bench, pair)
+    runs.cancel(bench.services, run.id, by="ada")
+    with served(bench.services) as hub:
+        page = _page(hub, f"/r/{pair[0]}/diff/{pair[1]}")
+        assert f'action="/r/{pair[0]}/diff/{pair[1]}/why"' in page
+        assert "<option>local</option>" in page
+        path, form = f"/r/{pair[0]}/diff/{pair[1]}/why", b"pool=local&metric=accuracy"
+        kind = "application/x-www-form-urlencoded"
+        answer = hub.ask("POST", path, body=form, content_type=kind)
+        assert answer.status == 303
+        refused = hub.ask("POST", path, body=b"pool=none", content_type=kind)
+        assert (refused.status, "none" in refused.body.decode()) == (404, True)
+    (job,) = bench.services.store.list_jobs(kinds=(JobKind.WHY,), states=(JobState.QUEUED,))
+    work = msgspec.convert(job.payload["work"], WhyWork)
+    assert (work.before, work.asked.after, work.asked.metric) == (*pair, "accuracy")

@@ -58,7 +58,8 @@ class DiffPage(msgspec.Struct, frozen=True, kw_only=True):
         before: The first run; `after` the second.
         code: Kind ("add", "del", "head", "") and text of each line of the code's difference.
         command: What finds out which of it matters.
-        answers: Runs that hold an answer to why these two differ, newest first.
+        answers: Runs that hold an answer to why these two differ, or still look for it, newest first.
+        pools: Where it can be asked.
         parted: Where their recorded steps part, or that they agree, as a sentence; empty if nothing is known.
     """
 
@@ -71,6 +72,7 @@ class DiffPage(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool
     command: str
     answers: tuple[RunLine, ...]
+    pools: tuple[str, ...]
     parted: str = ""
 
 
@@ -129,6 +131,7 @@ def get_diff(services: Services, before_id: str, after_id: str) -> DiffPage:
         is_cut=shown.is_cut,
         command=f"relive why {short_id(one.id)} {short_id(other.id)}",
         answers=run_lines(services, list_answers(services, one, other)),
+        pools=tuple(pool.name for pool in store.list_pools()),
         parted=parted(found.steps) if found.steps is not None else "",
     )
 

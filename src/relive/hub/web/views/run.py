@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from markupsafe import Markup
 
-from relive.core.causes import ANSWER
+from relive.core.causes import ANSWER, BEFORE_TAG
 from relive.core.ids import short_id
 from relive.core.pipeline import Pipeline, Stage
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus, TestReport
@@ -15,6 +15,7 @@ from relive.hub.web.markdown import render
 from relive.hub.web.marks import RUNS, Mark
 from relive.hub.web.medianames import MEDIA, is_picture
 from relive.hub.web.views import verdicts
+from relive.hub.web.views.claims import ClaimView, claims_on
 from relive.hub.web.views.columns import Cell, param_cell
 from relive.hub.web.words import count, duration, exact, moment, number, size
 from relive.services.context import Services
@@ -159,10 +160,11 @@ class TestsTab(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayTab(msgspec.Struct, frozen=True, kw_only=True):
-    """Every replay of the run, newest first."""
+    """Every replay of the run, newest first, and what other hubs said of it."""
 
     head: RunHead
     verdicts: tuple[verdicts.VerdictDetail, ...]
+    claims: tuple[ClaimView, ...]
 
 
 def get_overview(services: Services, run_id: str) -> Overview:
@@ -239,7 +241,11 @@ def get_replays(services: Services, run_id: str) -> ReplayTab:
     """Give every verdict on the run."""
     detail = get_detail(services, run_id)
     ordered = sorted(detail.verdicts, key=lambda verdict: -verdict.at)
-    return ReplayTab(head=_head(services, detail), verdicts=tuple(verdicts.detail(item) for item in ordered))
+    return ReplayTab(
+        head=_head(services, detail),
+        verdicts=tuple(verdicts.detail(item) for item in ordered),
+        claims=claims_on(services, detail),
+    )
 
 
 def get_tests(services: Services, run_id: str) -> TestsTab:
@@ -298,7 +304,7 @@ def _tabs(services: Services, detail: RunDetail) -> tuple[Tab, ...]:
     ]
     if any(it.path == MEDIA or is_picture(it.path) for it in detail.artifacts):
         tabs.insert(2, Tab("media", "Media", ""))
-    if any(it.path == ANSWER and it.kind == "report" for it in detail.artifacts):
+    if BEFORE_TAG in detail.tags or any(it.path == ANSWER and it.kind == "report" for it in detail.artifacts):
         tabs.insert(1, Tab("why", "Why", ""))
     if any(series):
         tabs.insert(2, Tab("system", "System", str(series.count(True))))
