@@ -145,3 +145,32 @@ def test_uv_run_takes_what_was_made_and_asks_no_index(hub: RealHub, index: Path,
     make_wheel(index, "other", "2.0")
     verdict = replay(hub, json.loads(done.stdout)["run_id"])
     assert verdict["level"] == "bit_exact", verdict
+
+
+def test_an_archive_carries_the_wheels_that_a_replay_kept(
+    hub: RealHub, project: Path, index: Path, tmp_path: Path
+) -> None:
+    run_id = record(hub, project, environment(tmp_path / "theirs", index, project))
+    early, whole = tmp_path / "early.zip", tmp_path / "whole.zip"
+    lacking = json.loads(hub.relive("export", run_id, "--self-contained", "-o", str(early), "--json").stdout)[
+        "lacking"
+    ]
+    assert "no wheel was kept: replay it once" in lacking[0]
+    assert replay(hub, run_id)["level"] == "bit_exact"
+    written = json.loads(hub.relive("export", run_id, "--self-contained", "-o", str(whole), "--json").stdout)
+    assert written["lacking"] == []
+    (tmp_path / "theirs").rename(tmp_path / "gone")
+    project.rename(tmp_path / "elsewhere")
+    index.rename(tmp_path / "no-index")
+    (tmp_path / "nobody").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-I", str(whole), "replay", "--json"],
+        cwd=tmp_path / "nobody",
+        env={"HOME": str(tmp_path / "nobody"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["level"] == "bit_exact"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import click
 
 from relive.cli.output import ago, duration, escape, json_option, number, out, plural, print_json, print_table
-from relive.cli.verdicts import judged_line, verdict_line
+from relive.cli.verdicts import judged_line, print_claims, verdict_line
 from relive.client.hub import HubClient, connect
 from relive.core.ids import short_id
 from relive.core.recipe import Observed, UndeclaredRead, WrittenFile
 from relive.core.run import Run, RunStatus
 from relive.core.trajectory import latest_verdict
+from relive.replay.archive_claims import find_claims
 from relive.wire.hub import RunDetail
 
 _GLYPHS = {
@@ -93,10 +94,12 @@ def show(run: str, as_json: bool) -> None:
     hub = connect()
     detail = hub.get_run(run)
     recipe = hub.get_recipe(detail.run.id) if detail.run.recipe else None
+    claims = find_claims(hub, detail)
     if as_json:
-        print_json({"detail": detail, "recipe": recipe})
+        print_json({"detail": detail, "recipe": recipe, "claims": claims})
         return
     _print_head(detail)
+    print_claims(claims)
     if detail.metrics:
         print_table(
             ("METRIC", "LAST", "MIN", "MAX", "POINTS"),

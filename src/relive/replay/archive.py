@@ -20,6 +20,7 @@ from relive.capture.agent import install_agent
 from relive.client import exporting
 from relive.client.hub import HubClient
 from relive.core.artifact import ManifestEntry
+from relive.core.command import command_of
 from relive.core.recipe import EnvironmentLock, LockedPackage, Recipe
 from relive.core.trajectory import Trajectory
 from relive.errors import BlobNotFound, CannotReplay
@@ -27,12 +28,13 @@ from relive.formats.hashing import hash_file
 from relive.formats.metrics_file import read_metrics
 from relive.formats.trajectory import decode_trajectory, write_digest_steps
 from relive.replay import standalone
+from relive.replay.archive_claims import write_claim
 from relive.replay.archive_crate import kept_outs, write_crate
 from relive.replay.archive_page import write_page
 from relive.replay.interpreter import pack_interpreter
+from relive.replay.kept import any_environment
 from relive.replay.standalone.contents import DOCUMENT, FORMAT
 from relive.replay.standalone.world import SHEBANG
-from relive.runner.environment.build import fetch_lock
 from relive.runner.environment.projects import lay_projects
 from relive.runner.variables import fixed_variables
 from relive.wire.hub import RunDetail
@@ -128,18 +130,22 @@ class _Packing:
         self.root = root
         self._lacking: list[str] = []
         self._notes: list[str] = []
+        self._lock_digest = recipe.declared.environment
 
     def lay(self) -> dict[str, Any]:
         """Write everything, and give the document that names it all."""
         run, declared = self._detail.run, self._recipe.declared
         self.root.mkdir()
         exporting.export(self._hub, iter([run.id]), self.root / "record")
-        lock = fetch_lock(declared.environment, self._hub.blobs) if declared.environment else None
+        write_claim(self._hub, self._detail, self.root / "record")
+        self._lock_digest, lock = any_environment(self._hub, self._detail, self._recipe)
+        if lock is not None and not declared.environment:
+            self._notes.append("its environment had no lock: the wheels are those of a replay of it")
         document: dict[str, Any] = {
             "format": FORMAT,
             "relive": __version__,
             "run": self._named(),
-            "command": declared.command,
+            "command": command_of(self._recipe),
             "workdir": declared.workdir,
             # As a replay from the hub sets them: what the recipe says wins.
             "env": {**fixed_variables(_CPUS), **declared.env},
@@ -204,7 +210,9 @@ class _Packing:
         if lock is None:
             if observed is not None and observed.distributions:
                 count = len(observed.distributions)
-                self._lacking.append(f"its environment ({count} packages) had no lock, so no wheel was kept")
+                self._lacking.append(
+                    f"its environment ({count} packages) had no lock, so no wheel was kept: replay it once"
+                )
             python = observed.interpreter.version if observed and observed.interpreter else ""
             lock = EnvironmentLock(
                 python=python, implementation="cpython", platform="", source="", packages=()
@@ -217,7 +225,7 @@ class _Packing:
             "platform": lock.platform,
             "machine": _machine_of(lock.platform),
             "source": lock.source,
-            "manifest": self._recipe.declared.environment,
+            "manifest": self._lock_digest,
             "packages": [self._wheel(package) for package in lock.packages],
         }
 
@@ -243,10 +251,11 @@ class _Packing:
 
     def _layer(self, lock: EnvironmentLock | None) -> dict[str, Any]:
         tree = self.root / "code"
-        if lock is None or not lock.source:
+        if lock is None or not (lock.source or lock.folders):
             return {"python_path": []}
         python = Path(SHEBANG.removeprefix("#!"))
-        layer = lay_projects(tree, lock.source, self.root / "project", python=python)
+        project = self.root / "project"
+        layer = lay_projects(tree, lock.source, project, python=python, folders=lock.folders)
         sources = [os.path.relpath(path, tree) for path in layer.python_path[:-1]]
         return {"python_path": sources}
 

@@ -1,5 +1,6 @@
 """Archives with all that relive knows: replay one by its own code, and take one into a hub."""
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from relive.core.tolerance import Limit
 from relive.core.trajectory import StepRecord, Trajectory, Verdict, VerdictLevel
 from relive.errors import CannotReplay, InvalidInput
 from relive.replay.archive import blob_member
+from relive.replay.archive_claims import claims_of
 from relive.replay.standalone.contents import Archive, ArchiveError, CannotMake, inside
 from relive.replay.standalone.replaying import cpu_model, repeat
 from relive.replay.standalone.spooled import Step, read_steps
@@ -120,7 +122,7 @@ def receive_archive(
 
 
 class _Source:
-    """The run of an archive that was laid out, with what it was signed with."""
+    """The run of an archive that was laid out, with what it was signed with and what was said of it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -131,9 +133,18 @@ class _Source:
     def runs(self) -> Iterator[ForeignRun]:
         """Give the run."""
         signed = self._folder / "signed"
-        more = (Tree(PROVENANCE, "artifact", signed),) if (signed / "provenance").is_dir() else ()
         for run in self._exported.runs():
-            yield msgspec.structs.replace(run, trees=(*run.trees, *more))
+            trees = claims_of(self._folder / "record", run.trees, self._folder / "claims")
+            if (signed / "provenance").is_dir():
+                trees = (*trees, Tree(_free(PROVENANCE, trees), "artifact", signed))
+            yield msgspec.structs.replace(run, trees=trees)
+
+
+def _free(path: str, trees: tuple[Tree, ...]) -> str:
+    """Give a path that no artifact has: statements of an earlier hub stay beside those of this one."""
+    taken = {tree.path for tree in trees}
+    names = (path if number == 1 else f"{path}-{number}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _keep_inputs(hub: HubClient, archive: Archive, folder: Path) -> None:

@@ -4,18 +4,21 @@ A run without a lock has none of its own, nor has one with a substitute; the fir
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from relive.client.hub import HubClient
 from relive.core.digest import Digest
-from relive.core.recipe import EnvironmentLock
+from relive.core.recipe import EnvironmentLock, Recipe
 from relive.errors import BlobNotFound, EnvironmentFailed, HubRefused, NotFound
 from relive.replay.needs import has_wheels
 from relive.replay.substitutes import Substitutes
-from relive.replay.unlocked import Seen
+from relive.replay.unlocked import Seen, seen_environment
 from relive.runner.environment.build import fetch_lock
 from relive.runner.environment.interpreters import find_interpreter
 from relive.runner.environment.wheels import WheelStore
 from relive.wire.hub import RunDetail
+
+_NOTHING: Final = Substitutes()
 
 
 def kept_environment(
@@ -27,14 +30,26 @@ def kept_environment(
         seen: What was installed, of a run without a lock.
         accepted: The earlier replay must have had the same Python and packages instead of the recorded.
     """
-    for digest, lock in replayed_environments(hub, detail, accepted):
+    for digest, lock in _replayed(hub, detail, accepted):
         is_same = seen is None or _is_of(lock, seen)
         if is_same and _fits(lock) and has_wheels(hub, lock, wheels):
             return digest
     return ""
 
 
-def replayed_environments(
+def any_environment(
+    hub: HubClient, detail: RunDetail, recipe: Recipe
+) -> tuple[Digest, EnvironmentLock | None]:
+    """Give a run's environment for whatever machine; without a lock the one that a replay was given."""
+    digest = recipe.declared.environment
+    if digest:
+        return digest, fetch_lock(digest, hub.blobs)
+    seen = seen_environment(recipe, _NOTHING)
+    found = _replayed(hub, detail, _NOTHING) if seen is not None else ()
+    return next((it for it in found if seen is not None and _is_of(it[1], seen)), ("", None))
+
+
+def _replayed(
     hub: HubClient, detail: RunDetail, accepted: Substitutes
 ) -> Iterable[tuple[Digest, EnvironmentLock]]:
     """Give the environments of a run's replays, of the newest verdict first."""
