@@ -25,7 +25,12 @@ from tests.support.live import LiveHub, served
 INTERNAL = ("/api/v1/jobs/", "/api/v1/blobs/", "/api/v1/schema")
 INTERNAL_ENDINGS = (
     *("heartbeat", "progress", "{run_id}/records", "{job_id}/records", "finish", "verdicts"),
-    *("{ref}/manifest", "{ref}/layout", "packs/{digest}"),  # bytes that our own client puts together
+    *(
+        "{ref}/manifest",
+        "{ref}/layout",
+        "packs/{digest}",
+        "{ref}/check",
+    ),  # bytes that our own client puts together
 )
 
 

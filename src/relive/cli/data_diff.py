@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relive.cli.output import ago, escape, number, out, plural, print_json, print_table, size
+from relive.cli.output import ago, err, escape, number, out, plural, print_json, print_table, size
 from relive.client.dataset import OpenDataset
 from relive.client.hub import HubClient
 from relive.client.packed import PackedVersion
@@ -82,8 +82,19 @@ def verify_folder(hub: HubClient, version: DatasetVersion, place: Place) -> Prob
 def verify_stored(
     hub: HubClient, version: DatasetVersion, told: Callable[[int, int], None] = lambda files, done: None
 ) -> Problems:
-    """Read every byte of a version from the hub, and say what is damaged."""
-    return verify_pieces(PackedVersion(hub, version), told)
+    """Read every byte of a version from the hub, and say what is damaged; the hub takes it out of its store.
+
+    The hub reads each pack again before: what was damaged on its way stays.
+    """
+    damage = verify_pieces(PackedVersion(hub, version), told)
+    if not damage.problems:
+        return []
+    lost = hub.check_packs(version, sorted(damage.packs)).lost
+    if lost:
+        again = f"relive data add PATH --name {version.name}"
+        err.print(f"{plural(len(lost), 'pack')} will be stored again with the same files: {again}")
+    whole = damage.packs.difference(lost)
+    return [*damage.problems, *((pack, "came damaged, but the hub has it whole") for pack in sorted(whole))]
 
 
 def show_usage(hub: HubClient, name: str, limit: int, *, as_json: bool) -> None:

@@ -79,6 +79,12 @@ class BlobsBeside:
             return data if len(data) == end - start else None
         return None
 
+    def read_into(self, digest: Digest, start: int, buffer: memoryview) -> bool:
+        """Fill a buffer with the bytes of a blob from `start` on; False if it is not there, or shorter."""
+        with self._lock, suppress(OSError):
+            return os.preadv(self._file(digest), [buffer], start) == len(buffer)
+        return False
+
     def _file(self, digest: Digest) -> int:
         if digest in self._open:
             self._open.move_to_end(digest)

@@ -7,6 +7,7 @@ filled up by the next try: what has the right bytes is read, not fetched.
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from relive.client.packed import PackedVersion, Sweep
+from relive.client.packed import KEPT_BLOCKS, PackedVersion, Sweep
 from relive.client.referenced import stream_reference
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.errors import BlobCorrupt
@@ -25,8 +26,10 @@ from relive.formats.hashing import hash_file
 from relive.formats.manifest_io import PARTIAL, make_room
 from relive.formats.packs import digest_of_raw, hash_piece, raw
 
-_BLOCK_BYTES: Final = 4 * 1024 * 1024
-_TOLD_EACH: Final = 64
+# Blocks that are read and hashed while one is written.
+_AHEAD: Final = KEPT_BLOCKS - 2
+_TOLD_EACH: Final = 64  # files, and each larger one
+_TOLD_BYTES: Final = 1024 * 1024
 # Who is killed loses what was written of one folder; larger ones get their files one by one.
 _WHOLE_AT_MOST: Final = 256 * 1024 * 1024
 _FILE: Final = 0o644
@@ -171,7 +174,7 @@ class _Writer:
             told: Called with the files and bytes that are done, now and then.
             by_folder: Whether the target was empty.
         """
-        done, done_bytes, told_bytes = 0, 0, 0
+        done, done_bytes = 0, 0
         for folder, run in groupby(files, attrgetter("folder")):
             some = list(run)
             with self._place_of(folder, some, by_folder=by_folder) as write:
@@ -179,9 +182,8 @@ class _Writer:
                     write(file)
                     done += 1
                     done_bytes += file.entry.size_bytes
-                    if not done % _TOLD_EACH or done_bytes > told_bytes + _BLOCK_BYTES:
+                    if not done % _TOLD_EACH or file.entry.size_bytes > _TOLD_BYTES:
                         told(done, done_bytes)
-                        told_bytes = done_bytes
         told(done, done_bytes)
         return done_bytes
 
@@ -257,19 +259,16 @@ class _Bytes:
         hasher = blake3()
         blocks = self._blocks(file)
 
-        def read() -> list[memoryview]:
-            some, size_bytes = [], 0
-            while size_bytes < _BLOCK_BYTES and (block := next(blocks, None)) is not None:
+        def read() -> memoryview | None:
+            block = next(blocks, None)
+            if block is not None:
                 hasher.update(block)
-                some.append(block)
-                size_bytes += len(block)
-            return some
+            return block
 
-        coming = self._reading.submit(read)
-        while some := coming.result():
-            coming = self._reading.submit(read)
-            for block in some:
-                _write_all(descriptor, block)
+        coming = deque(self._reading.submit(read) for _ in range(_AHEAD))
+        while (block := coming.popleft().result()) is not None:
+            coming.append(self._reading.submit(read))
+            _write_all(descriptor, block)
         return hasher.digest()
 
     def _blocks(self, file: _File) -> Iterator[memoryview]:

@@ -2,7 +2,7 @@
 
 import posixpath
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
@@ -20,6 +20,8 @@ from relive.formats.packs import digest_of_raw, hash_piece, open_frame, raw
 _GAP_BYTES: Final = 512 * 1024
 _KEPT_FRAMES: Final = 16
 _KEPT_PACKS: Final = 3
+# What a sweep gave stays as it is until so many more blocks were asked for: then its memory is used again.
+KEPT_BLOCKS: Final = 4
 
 
 class PackedVersion:
@@ -127,6 +129,8 @@ class Sweep:
         self._order = list(wanted)
         self._packs: OrderedDict[int, Future[Mapping[int, Bytes]]] = OrderedDict()
         self._opened: tuple[int, Bytes] = (-1, b"")
+        # New memory for each frame would cost as much as to copy it.
+        self._buffers = deque([memoryview(b"")] * KEPT_BLOCKS)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="packs")
 
     def __enter__(self) -> Self:
@@ -138,12 +142,12 @@ class Sweep:
         self._threads.shutdown(cancel_futures=True)
 
     def read(self, piece: bytes) -> memoryview:
-        """Give a piece, not verified: whoever writes a file verifies all of it."""
+        """Give a piece, not verified: whoever writes a file verifies all of it; see `KEPT_BLOCKS`."""
         place = self._source.layout.pieces[piece]
         return self._frame(place.frame)[place.offset : place.offset + place.size_bytes]
 
     def blocks(self, pieces: Iterable[bytes]) -> Iterator[memoryview]:
-        """Give pieces, those that lie one after the other as one; not verified."""
+        """Give pieces, those that lie one after the other as one; not verified; see `KEPT_BLOCKS`."""
         known = self._source.layout.pieces
         frame, start, end, held = -1, 0, 0, memoryview(b"")
         for piece in pieces:
@@ -163,9 +167,16 @@ class Sweep:
         return memoryview(self._opened[1])
 
     def _stored(self, number: int, frame: Frame) -> Bytes:
-        if self._source.beside is None:
+        beside = self._source.beside
+        if beside is None:
             return self._pack(frame.pack)[number]
         # From a file, frame by frame: the system reads ahead, and little memory is used again and again.
+        self._buffers.rotate()
+        if len(self._buffers[0]) < frame.stored_bytes:
+            self._buffers[0] = memoryview(bytearray(frame.stored_bytes))
+        stored = self._buffers[0][: frame.stored_bytes]
+        if beside.read_into(self._source.layout.packs[frame.pack].digest, frame.offset, stored):
+            return stored
         return fetch(self._source, frame.pack, frame.offset, frame.offset + frame.stored_bytes)
 
     def _pack(self, number: int) -> Mapping[int, Bytes]:

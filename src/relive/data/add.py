@@ -90,7 +90,9 @@ def add(
         StoreFull: The hub has no room; no version was made.
     """
     newest = hub.find_dataset_version(wish.name)
-    if newest is not None and scanning.is_unchanged(place, newest.digest):
+    # A pack that was found damaged is taken out of the store: the same files again bring it back.
+    is_whole = newest is not None and not hub.check_packs(newest).lost
+    if newest is not None and is_whole and scanning.is_unchanged(place, newest.digest):
         return Added(newest, is_new=False)
     found = scanning.scan(place, scanning.recall(place))
     base = _stored(hub, newest) if newest is not None else Layout()
@@ -98,7 +100,7 @@ def add(
         packer = Packer(base, sender.send)
         manifest = _Reading(place, found, packer, told).read()
         digest = _remember(place, found, manifest)
-        if newest is not None and newest.digest == digest:
+        if newest is not None and is_whole and newest.digest == digest:
             return Added(newest, is_new=False)
         layout = packer.finish()
     hub.blobs.put_bytes(manifest.to_bytes())
@@ -113,7 +115,8 @@ def add(
         source_run_id=wish.run_id,
         added_bytes=packer.added_bytes,
     )
-    return Added(hub.add_dataset_version(message), is_new=True)
+    version = hub.add_dataset_version(message)
+    return Added(version, is_new=newest is None or newest.id != version.id)
 
 
 def _stored(hub: HubClient, newest: DatasetVersion) -> Layout:

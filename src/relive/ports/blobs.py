@@ -332,6 +332,17 @@ class BlobStore(Protocol):
         """
         ...
 
+    def set_aside(self, digest: Digest) -> bool:
+        """Read a blob whole, and take it out of the store if its bytes are not what its digest says.
+
+        Says whether that was done. What was taken out stays beside the blobs for whoever wants to know what
+        became of it, and counts as no blob: the same digest can be stored again.
+
+        Raises:
+            BlobNotFound: It is not here.
+        """
+        ...
+
     def delete(self, digest: Digest, *, stored_before: float | None = None) -> bool:
         """Delete a blob, or leave it if it was last committed at `stored_before` or later.
 

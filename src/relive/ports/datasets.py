@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from relive.core.dataset import Dataset, DatasetRead, DatasetVersion
+from relive.core.digest import Digest
 
 
 class DatasetVersionStore(Protocol):
@@ -24,6 +25,10 @@ class DatasetVersionStore(Protocol):
 
     def add_dataset_version(self, version: DatasetVersion) -> DatasetVersion:
         """Keep a version under the next number; gives the newest one back if it is the same data."""
+        ...
+
+    def set_dataset_layout(self, dataset_id: str, number: int, layout: Digest) -> None:
+        """Say where the bytes of a version lie now: the same bytes, in other packs."""
         ...
 
     def find_dataset_version(self, name: str, number: int | None = None) -> DatasetVersion | None:

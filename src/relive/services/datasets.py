@@ -1,7 +1,8 @@
 """Data in versions: naming what was stored, and reading it by its name."""
 
+from collections.abc import Sequence
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from relive.core.access import Caller
 from relive.core.artifact import Manifest
@@ -11,14 +12,14 @@ from relive.core.event import Event
 from relive.core.ids import check_name
 from relive.core.recipe import DataInput
 from relive.core.run import Input, Run
-from relive.errors import Conflict, InvalidInput, NotFound
+from relive.errors import BlobNotFound, Conflict, InvalidInput, NotFound
 from relive.formats.layout import Layout, pack_digests
 from relive.formats.packs import raw
 from relive.services import projects
 from relive.services.collecting import find_missing
 from relive.services.context import Services
 from relive.services.ids import new_id
-from relive.wire.datasets import AddVersion, DatasetDetail, VersionDetail
+from relive.wire.datasets import AddVersion, DatasetDetail, PacksFound, VersionDetail
 
 _LONGEST_MESSAGE: Final = 10_000
 # What one profile takes in the database.
@@ -66,16 +67,28 @@ def add_version(services: Services, message: AddVersion, caller: Caller) -> Data
     kept = store.add_dataset_version(version)
     if kept.id == version.id:
         facts = {"version": kept.number, "digest": kept.digest, "files": kept.files}
-        services.record(
-            Event(
-                kind="dataset.added",
-                actor=caller.name,
-                subject=f"dataset:{kept.name}",
-                project=project.name,
-                facts=facts,
-            )
-        )
+        _record(services, "dataset.added", kept, facts, by=caller.name)
+    elif kept.layout != message.layout and check_packs(services, kept, ()).lost:
+        services.store.set_dataset_layout(kept.dataset_id, kept.number, message.layout)
+        return find_version(services, DatasetRef(kept.name, kept.number))
     return kept
+
+
+def check_packs(services: Services, version: DatasetVersion, asked: Sequence[Digest]) -> PacksFound:
+    """Read packs again that somebody found damaged, take out those that are, and say which are not here.
+
+    Raises:
+        BlobNotFound: One is no pack of this version.
+    """
+    for digest in asked:
+        if not holds_pack(services, version, digest):
+            raise BlobNotFound(kind="pack", name=digest)
+    here = [digest for digest in asked if services.blobs.find(digest) is not None]
+    damaged = [digest for digest in here if services.blobs.set_aside(digest)]
+    if damaged:
+        facts = {"version": version.number, "packs": damaged}
+        _record(services, "dataset.damaged", version, facts, by="hub")
+    return PacksFound(tuple(damaged), tuple(find_missing(services, sorted(_packs_of(services, version)))))
 
 
 def get_version(services: Services, name: str, ref: str) -> DatasetVersion:
@@ -145,21 +158,25 @@ def delete_version(services: Services, version: DatasetVersion, *, by: str) -> N
     Raises:
         Conflict: A run read it.
     """
-    dataset = get_dataset(services, version.name)
     if services.store.delete_dataset_version(version.dataset_id, version.number):
-        services.record(
-            Event(
-                kind="dataset.deleted",
-                actor=by,
-                subject=f"dataset:{version.name}",
-                project=services.store.get_project(dataset.project_id).name,
-                facts={"version": version.number, "digest": version.digest},
-            )
-        )
+        facts = {"version": version.number, "digest": version.digest}
+        _record(services, "dataset.deleted", version, facts, by=by)
+
+
+def _record(
+    services: Services, kind: str, version: DatasetVersion, facts: dict[str, Any], *, by: str
+) -> None:
+    project = services.store.get_project(get_dataset(services, version.name).project_id).name
+    subject = f"dataset:{version.name}"
+    services.record(Event(kind=kind, actor=by, subject=subject, project=project, facts=facts))
 
 
 def holds_pack(services: Services, version: DatasetVersion, digest: Digest) -> bool:
     """Tell whether a pack belongs to a version: who may read the one may read the other."""
+    return digest in _packs_of(services, version)
+
+
+def _packs_of(services: Services, version: DatasetVersion) -> frozenset[Digest]:
     with _LOCK:
         packs = _PACKS.get(version.layout)
     if packs is None:
@@ -168,7 +185,7 @@ def holds_pack(services: Services, version: DatasetVersion, digest: Digest) -> b
             while len(_PACKS) >= _MOST_LAYOUTS:
                 del _PACKS[next(iter(_PACKS))]
             _PACKS[version.layout] = packs
-    return digest in packs
+    return packs
 
 
 def resolve(services: Services, ref_text: str, path: str) -> tuple[DataInput, DatasetVersion]:

@@ -343,6 +343,24 @@ class BlobStoreContract(BlobEndurance, BlobUploads):
         assert store.put(b"gone").digest == gone
         store.verify(gone)
 
+    def test_only_what_is_damaged_is_set_aside(self, store_url: str, store: BlobStore) -> None:
+        """A whole blob stays; one of other bytes is none any more, and can be stored again."""
+        kept, hurt = store.put(b"kept").digest, store.put(b"hurt").digest
+        assert not store.set_aside(kept)
+        self.damage(store_url, hurt, b"HURT")
+        with pytest.raises(BlobCorrupt):
+            store.verify(hurt)
+        assert store.set_aside(hurt)
+        assert store.find(hurt) is None
+        assert [info.digest for info in store.list()] == [kept]
+        with pytest.raises(BlobNotFound):
+            store.set_aside(hurt)
+        assert store.put(b"hurt").digest == hurt
+        store.verify(hurt)
+        self.damage(store_url, hurt, b"HURT")  # as often as it comes
+        assert store.set_aside(hurt)
+        store.verify(kept)
+
     def test_delete_by_age_leaves_what_is_younger(self, store: BlobStore) -> None:
         """A blob committed after the limit is left."""
         info = store.put(b"abc")

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from relive.core.dataset import Dataset, DatasetRead, DatasetVersion
 from relive.errors import Conflict, NotFound
+from relive.formats.hashing import blake3_digest
 from relive.ports.stores import Store
 from relive.testing.stores_samples import START, a_project, a_run, new_id
 
@@ -102,6 +104,13 @@ class DatasetVersionContract:
         assert not store.delete_dataset_version(second.dataset_id, 2)
         assert store.list_dataset_versions(first.dataset_id) == [first]
         assert a_dataset_version(store, "c").number == 3  # a number is not given again
+
+    def test_a_version_says_where_its_bytes_lie_now(self, store: Store) -> None:
+        first, second = a_dataset_version(store, "a"), a_dataset_version(store, "b")
+        elsewhere = blake3_digest(b"another layout")
+        store.set_dataset_layout(first.dataset_id, 1, elsewhere)
+        assert store.find_dataset_version("sales", 1) == msgspec.structs.replace(first, layout=elsewhere)
+        assert store.find_dataset_version("sales", 2) == second
 
     def test_a_purged_run_reads_nothing(self, store: Store) -> None:
         version, run = a_dataset_version(store, "a"), a_run(store)

@@ -5,6 +5,7 @@ GET    ?project=                            → [DatasetDetail]        with the 
 GET    {name}                               → DatasetDetail          with its versions, newest first
 GET    {name}/versions/{ref}                → VersionDetail          ref: 3, v3 or latest
 GET    {name}/versions/{ref}/manifest, …/layout, …/packs/{digest}    bytes; ranges of packs
+POST   {name}/versions/{ref}/check          CheckPacks → PacksFound
 DELETE {name}/versions/{ref}
 """
 
@@ -35,6 +36,24 @@ class AddVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: str = ""
     source_run_id: str = ""
     added_bytes: int = 0
+
+
+class CheckPacks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names packs of a version that somebody read and found damaged; the hub reads them again itself."""
+
+    packs: tuple[Digest, ...] = ()
+
+
+class PacksFound(msgspec.Struct, frozen=True):
+    """What the hub found of a version's packs.
+
+    Attributes:
+        damaged: Those that it was asked for, found damaged and took out of its store.
+        lost: All that are not in its store, those too: adding the same files again brings them back.
+    """
+
+    damaged: tuple[Digest, ...]
+    lost: tuple[Digest, ...]
 
 
 class DatasetDetail(msgspec.Struct, frozen=True, kw_only=True):

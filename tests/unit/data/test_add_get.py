@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from relive.errors import BlobCorrupt, HubRefused, HubUnreachable, InvalidInput,
 from relive.formats import hashing, packs
 from relive.formats.layout import Layout
 from relive.formats.manifest_io import PARTIAL, list_tree, read_manifest
+from relive.formats.packs import hash_piece
 from relive.services import collecting
 from relive.stores.blobs.local import LocalWriter
 from relive.wire.datasets import AddVersion
@@ -241,6 +243,51 @@ class TestGetting:
         with pytest.raises(NotFound, match=r"no\.txt"):
             pick_files(source.manifest, ["no.txt"], "d@v1")
 
+    def test_folders_within_folders(self, hub: HubClient, tmp_path: Path) -> None:
+        root = tmp_path / "in"
+        for name in ("a/1", "a/2", "a/b/1", "a/b/2", "a/c", "b/x/y/1", "b/x/y/2", "z"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+        (root / "a/2").chmod(0o755)
+        version = add_it(hub, root).version
+        get(hub, version, tmp_path / "out")
+        assert tree_of(tmp_path / "out") == tree_of(root)
+        assert stat.S_IMODE((tmp_path / "out/a").stat().st_mode) == stat.S_IMODE((root / "a").stat().st_mode)
+        assert sorted(it.name for it in (tmp_path / "out").iterdir()) == ["a", "b", "z"]
+
+    def test_a_folder_that_another_one_made_meanwhile_gets_the_files(
+        self, hub: HubClient, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        version = add_it(hub, folder).version
+        out = tmp_path / "out"
+
+        def late(source: str, place: str) -> None:
+            Path(place).mkdir()
+            (Path(place) / "other").write_text("theirs")
+            os.replace(source, place)  # refused: it is not empty
+
+        monkeypatch.setattr("relive.client.laying.os.rename", late)
+        get(hub, version, out)
+        assert (out / "sub/other").read_text() == "theirs"
+        (out / "sub/other").unlink()
+        assert tree_of(out) == tree_of(folder)
+
+    def test_a_damaged_file_leaves_the_others_of_its_folder(
+        self, hub: HubClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = tmp_path / "in/sub"
+        root.mkdir(parents=True)
+        for number in range(4):
+            (root / str(number)).write_text(f"text {number}")
+        version = add_it(hub, root.parent).version
+        wrong = b"x" * 32
+        hashes = iter([None, None, wrong])
+        real = hash_piece
+        monkeypatch.setattr("relive.client.laying.hash_piece", lambda data: next(hashes, None) or real(data))
+        with pytest.raises(BlobCorrupt):
+            get(hub, version, tmp_path / "out")
+        assert sorted(list_tree(tmp_path / "out")) == ["sub/0", "sub/1"]
+
     def test_what_is_there_stays_and_what_is_torn_is_mended(
         self, hub: HubClient, folder: Path, tmp_path: Path
     ) -> None:
@@ -337,7 +384,7 @@ class TestGetting:
             lay(source, source.manifest, tmp_path / "out")
         with pytest.raises(BlobCorrupt, match=f"{named.digest} is damaged"):
             read_all(PackedVersion(hub, source.version))
-        ((path, problem),) = verify_pieces(source, lambda files, done: None)
+        ((path, problem),) = verify_pieces(source, lambda files, done: None).problems
         assert path == "text"
         assert f"{named.digest} is damaged" in problem
 
@@ -348,12 +395,12 @@ class TestGetting:
         first = add_it(hub, folder).version
         stored = hub.dataset_layout(first).packs
         bench.services.blobs.delete(stored[0].digest)
-        problems = verify_pieces(PackedVersion(hub, first), lambda files, done: None)
+        problems = verify_pieces(PackedVersion(hub, first), lambda files, done: None).problems
         assert ("big.bin", "its pack is gone") in problems
         (folder / "new").write_text("new")
         age()
         second = add_it(hub, folder).version
-        assert not verify_pieces(PackedVersion(hub, second), lambda files, done: None)
+        assert not verify_pieces(PackedVersion(hub, second), lambda files, done: None).problems
         get(hub, second, tmp_path / "out")
         assert tree_of(tmp_path / "out") == tree_of(folder)
         assert {pack.digest for pack in stored[1:]} & {it.digest for it in hub.dataset_layout(second).packs}

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from relive.client.blobs import BlobClient
 from relive.client.credentials import HubAddress, announce_hub
 from relive.client.hub import HubClient
 from relive.client.laying import lay
-from relive.client.packed import PackedVersion
+from relive.client.packed import KEPT_BLOCKS, PackedVersion, Sweep
 from relive.client.transport import Transport
 from relive.core.dataset import DatasetVersion
 from relive.errors import BlobCorrupt, HubRefused, StoreFull
@@ -68,6 +69,35 @@ def test_a_version_goes_in_and_out_past_http(
     lay(PackedVersion(near, version), near.dataset_manifest(version), tmp_path / "out")
     for path in ("big.bin", "rows.csv", "sub/small.txt", "run.sh", "link"):
         assert (tmp_path / "out" / path).read_bytes() == (folder / path).read_bytes()
+
+
+def test_a_file_of_pieces_from_everywhere_comes_out_whole(
+    near: HubClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks lie in memory that is used again: each must be written before that."""
+    root = tmp_path / "in"
+    root.mkdir()
+    parts = [os.urandom(1_500_000) for _ in range(12)]
+    (root / "one").write_bytes(b"".join(parts))
+    add_it(near, root)
+    (root / "one").write_bytes(b"".join(part[:400_000] + os.urandom(70_000) + part for part in parts[::-1]))
+    (root / "text").write_text("".join(f"{number}\n" for number in range(900_000)))
+    version = add_it(near, root).version
+    monkeypatch.setattr(HubClient, "read_pack", _never)
+    source = PackedVersion(near, version)
+    lay(source, source.manifest, tmp_path / "out")
+    for path in ("one", "text"):
+        assert (tmp_path / "out" / path).read_bytes() == (root / path).read_bytes()
+    with Sweep(source, ()) as sweep:
+        pieces = [it for entry in source.manifest.entries for it in source.pieces_of(entry)]
+        blocks = sweep.blocks(pieces)
+        held: deque[tuple[memoryview, bytes]] = deque(maxlen=KEPT_BLOCKS - 1)
+        given = 0
+        for block in blocks:
+            given += 1
+            held.append((block, bytes(block)))
+            assert all(bytes(view) == before for view, before in held)
+        assert given > KEPT_BLOCKS * 4
 
 
 def test_what_was_given_is_a_blob_as_any_other(near: HubClient, root: Path, bench: Bench) -> None:

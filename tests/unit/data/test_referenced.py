@@ -87,7 +87,7 @@ def test_it_is_read_where_it_is(hub: HubClient, server: Server, tmp_path: Path) 
         assert file.read(50) == server.data[100:150]
     found.get(tmp_path)
     assert (tmp_path / "rows of.csv").read_bytes() == server.data
-    assert verify_pieces(PackedVersion(hub, found.version), lambda files, done: None) == []
+    assert verify_pieces(PackedVersion(hub, found.version), lambda files, done: None).problems == []
 
 
 def test_the_same_again_is_no_version(hub: HubClient, server: Server) -> None:
@@ -109,7 +109,7 @@ def test_other_bytes_are_refused(hub: HubClient, server: Server, tmp_path: Path,
     assert list(tmp_path.iterdir()) == [tmp_path / ".relive-partial"] or not list(tmp_path.iterdir())
     with pytest.raises(BlobCorrupt):
         found.read("rows of.csv")
-    ((path, _),) = verify_pieces(source, lambda files, done: None)
+    ((path, _),) = verify_pieces(source, lambda files, done: None).problems
     assert path == "rows of.csv"
 
 

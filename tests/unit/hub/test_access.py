@@ -90,6 +90,7 @@ TABLE: dict[str, str] = {
     "GET /api/v1/datasets/{name:str}/versions/{ref:str}/manifest": KNOWN,
     "GET /api/v1/datasets/{name:str}/versions/{ref:str}/layout": KNOWN,
     "GET /api/v1/datasets/{name:str}/versions/{ref:str}/packs/{digest:str}": KNOWN,
+    "POST /api/v1/datasets/{name:str}/versions/{ref:str}/check": PEOPLE,
     "DELETE /api/v1/datasets/{name:str}/versions/{ref:str}": MEMBERS,
     "GET /api/v1/models": KNOWN,
     "GET /api/v1/models/{name:str}": KNOWN,

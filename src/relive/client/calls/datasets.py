@@ -1,5 +1,7 @@
 """The calls about data in versions; how their bytes are read is in `relive.data`."""
 
+from collections.abc import Iterable
+
 from relive.client.calls.base import Calls
 from relive.client.transport import BLOCK_BYTES, path_of
 from relive.core.artifact import Manifest
@@ -8,7 +10,7 @@ from relive.core.digest import Digest
 from relive.errors import BlobDigestMismatch, HubRefused
 from relive.formats.hashing import blake3_digest
 from relive.formats.layout import Layout
-from relive.wire.datasets import AddVersion, DatasetDetail, VersionDetail
+from relive.wire.datasets import AddVersion, CheckPacks, DatasetDetail, PacksFound, VersionDetail
 
 _NOT_FOUND = 404
 
@@ -41,6 +43,11 @@ class DatasetCalls(Calls):
     def add_dataset_version(self, message: AddVersion) -> DatasetVersion:
         """Name what was stored; raises `HubRefused` if it is not all there."""
         return self.transport.post(path_of("datasets"), message, DatasetVersion, repeatable=True)
+
+    def check_packs(self, version: DatasetVersion, packs: Iterable[Digest] = ()) -> PacksFound:
+        """Have packs read again by the hub that came damaged; tells which are so, and which are not there."""
+        message = CheckPacks(tuple(packs))
+        return self.transport.post(_path_of(version, "check"), message, PacksFound, repeatable=True)
 
     def delete_dataset_version(self, ref: str) -> None:
         """Forget a version that no run read."""

@@ -1,19 +1,30 @@
 """Data in versions; see `wire.datasets`."""
 
+import asyncio
+
 from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
-from litestar.status_codes import HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from relive.core.access import Scope
 from relive.core.dataset import DatasetVersion
 from relive.core.digest import parse_digest
 from relive.errors import BlobNotFound
-from relive.hub.http import HubRequest, Page, allowed, caller_of, project_of, reader_of, services_of
+from relive.hub.http import (
+    HubRequest,
+    Page,
+    allowed,
+    caller_of,
+    project_of,
+    read_message,
+    reader_of,
+    services_of,
+)
 from relive.hub.routes.blobs import read_range, stream
 from relive.services import datasets
-from relive.wire.datasets import AddVersion, DatasetDetail, VersionDetail
+from relive.wire.datasets import AddVersion, CheckPacks, DatasetDetail, PacksFound, VersionDetail
 
 _BYTES = "application/octet-stream"
 
@@ -87,6 +98,18 @@ def get_pack(request: HubRequest, name: FromPath[str], ref: FromPath[str], diges
     return _bytes(request, digest)
 
 
+@post("/datasets/{name:str}/versions/{ref:str}/check", status_code=HTTP_200_OK, include_in_schema=False)
+async def check_packs(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> PacksFound:
+    """Read packs of a version again that were found damaged, and tell which ones have to be sent anew."""
+    allowed(request, Scope.LOCAL, "check data")
+    asked = await read_message(request, CheckPacks)
+
+    def check() -> PacksFound:
+        return datasets.check_packs(services_of(request), _readable(request, name, ref), asked.packs)
+
+    return await asyncio.to_thread(check)
+
+
 @delete("/datasets/{name:str}/versions/{ref:str}", sync_to_thread=True)
 def delete_version(request: HubRequest, name: FromPath[str], ref: FromPath[str]) -> None:
     """Forget a version that no run read."""
@@ -104,5 +127,6 @@ ROUTES = [
     get_manifest,
     get_layout,
     get_pack,
+    check_packs,
     delete_version,
 ]

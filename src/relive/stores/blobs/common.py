@@ -211,6 +211,22 @@ class BlobStoreBase(ABC):
             raise BlobCorrupt(digest=digest, actual=actual.digest)
         return info
 
+    def set_aside(self, digest: Digest) -> bool:
+        before = self._mark(digest)
+        try:
+            self.verify(digest)
+        except BlobCorrupt:
+            return self._move_away(digest, before)
+        return False
+
+    @abstractmethod
+    def _mark(self, digest: Digest) -> object:
+        """Give what tells a stored blob from another one that takes its place; raises as `get`."""
+
+    @abstractmethod
+    def _move_away(self, digest: Digest, mark: object) -> bool:
+        """Take a blob out of the store, unless another one has taken its place."""
+
     def usage(self) -> BlobUsage:
         n_blobs = size_bytes = 0
         for info in self.list():

@@ -2,6 +2,7 @@
 
     ROOT/blake3/AB/AB…   the blobs, read-only, in 256 folders by the first two digits
     ROOT/tmp/*.part      what is being written; stale ones are removed when the store is opened
+    ROOT/damaged/AB…     what was found to have other bytes than its digest says, and is no blob any more
     ROOT/lock            held shared to place a blob, exclusively to delete one by its age
 
 A part is written, flushed, renamed to its digest, and the folder's list of names is flushed: in this
@@ -29,6 +30,7 @@ from relive.stores.blobs.disk import disk_errors, make_folder, sync_folder, writ
 from relive.stores.blobs.inbox import FolderInbox
 from relive.stores.blobs.uploads import PartedUpload, Uploads
 
+_DAMAGED: Final = "damaged"
 _READ_ONLY: Final = 0o444
 _STALE_S: Final = 24 * 3600.0
 
@@ -120,6 +122,22 @@ class LocalBlobStore(BlobStoreBase):
             path.unlink()
             self.budget.remove(found.st_size)
             return True
+        return False
+
+    def _mark(self, digest: Digest) -> object:
+        with self.open(digest) as file:
+            return os.fstat(file.fileno()).st_ino
+
+    def _move_away(self, digest: Digest, mark: object) -> bool:
+        path = self.path_of(digest)
+        with disk_errors(path), suppress(FileNotFoundError), self._locked(fcntl.LOCK_EX):
+            found = path.stat()
+            if found.st_ino == mark:
+                make_folder(self.root / _DAMAGED)
+                path.rename(self.root / _DAMAGED / path.name)
+                sync_folder(path.parent)
+                self.budget.remove(found.st_size)
+                return True
         return False
 
     def list(self) -> Iterator[BlobInfo]:

@@ -126,6 +126,21 @@ class S3BlobStore(BlobStoreBase):
         self._budget.remove(info.size_bytes)
         return True
 
+    def _mark(self, digest: Digest) -> object:
+        return self.get(digest).stored_at
+
+    def _move_away(self, digest: Digest, mark: object) -> bool:
+        info = self.find(digest)
+        if info is None or info.stored_at != mark:
+            return False
+        with s3_errors(self.address):
+            # Beside the blobs, where no listing of them looks.
+            beside = f"{self._prefix.removesuffix('blake3')}damaged/{hex_of(digest)}"
+            obstore.copy(self._client, self._key(digest), beside)
+            obstore.delete(self._client, self._key(digest))
+        self._budget.remove(info.size_bytes)
+        return True
+
     def list(self) -> Iterator[BlobInfo]:
         with s3_errors(self.address):
             for page in obstore.list(self._client, self._prefix, chunk_size=1000):

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, delete, func, select, update
 
 from relive.core.dataset import Dataset, DatasetRead, DatasetVersion
+from relive.core.digest import Digest
 from relive.errors import Conflict
 from relive.stores.sql.numbering import Numbered
 from relive.stores.sql.part import StorePart
@@ -61,6 +62,12 @@ class SqlDatasetVersions(StorePart):
             _NUMBERS.take(connection, version.dataset_id, number)
             at = version.created_at or self._db.moment()
             return _VERSIONS.insert(connection, version, number=number, created_at=at)
+
+    def set_dataset_layout(self, dataset_id: str, number: int, layout: Digest) -> None:
+        versions = dataset_versions.c
+        this = (versions.dataset_id == dataset_id, versions.number == number)
+        with self._db.write() as connection:
+            connection.execute(update(dataset_versions).where(*this).values(layout=layout))
 
     def find_dataset_version(self, name: str, number: int | None = None) -> DatasetVersion | None:
         of_name = select(datasets.c.id).where(datasets.c.name == name).scalar_subquery()
