@@ -23,7 +23,7 @@ def make_trial(work: TrialWork, hub: HubClient, lease: Lease) -> None:
     """
     variants = Variants(hub)
     lease.when_over(variants.stop)
-    signal.signal(signal.SIGTERM, lambda *_: variants.stop())
+    before = signal.signal(signal.SIGTERM, lambda *_: variants.stop())
     lease.start()
     try:
         run_id = work.work.run_id
@@ -36,3 +36,4 @@ def make_trial(work: TrialWork, hub: HubClient, lease: Lease) -> None:
         variants.execute(work.work, writer, watch, beginning)
     finally:
         lease.end()
+        signal.signal(signal.SIGTERM, before)

@@ -1,15 +1,31 @@
 """`relive why` as typed: what it would try, what it says of each answer, and how it ends."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from relive.cli import why_pool
 from relive.cli.why import Told
+from relive.client.hub import HubClient
+from relive.core.access import Scope
 from relive.core.causes import Cause, Cleared, MetricChange, Tried, WhyReport, WhyStatus
+from relive.core.job import Job, JobKind
+from relive.core.run import RunStatus
+from relive.errors import NotFound
+from relive.replay import job as processes
+from relive.replay import search as searching
+from relive.replay.diff import Side
 from relive.replay.why import Why
+from relive.runner.order import Order
+from relive.services import causes
+from relive.services.accounts import create_job_token
+from relive.wire.jobs import EndReport
 from tests.support.bench import Bench
-from tests.unit.cli.conftest import Shell
+from tests.support.live import LiveHub
+from tests.unit.cli.conftest import Said, Shell
 from tests.unit.cli.test_diff import trained
 
 CAUSES = (
@@ -159,3 +175,64 @@ def test_progress_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> N
         "  the first as it is → failed (known): it broke",
         "  the first with a → otherwise (until step 2)",
     ]
+
+
+def on_pool(
+    relive: Shell, bench: Bench, live: LiveHub, runs: tuple[str, str], fate: Callable[[Job], None], code: int
+) -> Said:
+    """Ask a pool; what becomes of the search is decided when the command waits for it first."""
+    search = bench.services.store.claim
+
+    def meet(_: float) -> None:
+        job = search("pool", pools=("local",), kinds=(JobKind.WHY,), lease_s=60)
+        if job is not None:
+            fate(job)
+
+    relive.patch.setattr(why_pool, "time", SimpleNamespace(sleep=meet, monotonic=time.monotonic))
+    return relive("why", *runs, "--pool", "local", "--metric", "accuracy", code=code)
+
+
+def test_a_pool_is_asked_and_its_answer_printed_as_this_machines(
+    relive: Shell, bench: Bench, live: LiveHub, runs: tuple[str, str], answer: Any
+) -> None:
+    answer(report(before=runs[0], after=runs[1]))
+
+    def work(job: Job) -> None:
+        token = create_job_token(bench.services, job, Scope.RUNNER)
+        assert processes._work(Order(hub=live.url, job=job.id, fence=job.fence, token=token)) == 0
+
+    said = on_pool(relive, bench, live, runs, work, 0)
+    assert said.lines[0] == "found  2 inputs make the second out of the first."
+    assert "its runs are placed on pool local" in said.err
+    assert "2 inputs make the second out of the first." in said.err, (
+        "what the search said is told as it comes"
+    )
+    run = bench.services.store.get_run(said.lines[-1].rpartition("/")[2])
+    assert (run.status, run.actor) == (RunStatus.FINISHED, "ada")
+    assert run.command.endswith("--metric accuracy --pool local")
+
+
+def test_a_search_that_comes_to_no_answer_says_why(
+    relive: Shell, bench: Bench, live: LiveHub, runs: tuple[str, str]
+) -> None:
+    def fail(job: Job) -> None:
+        causes.finish(bench.services, job, EndReport(fence=job.fence, error="the hub has lost a wheel"))
+
+    said = on_pool(relive, bench, live, runs, fail, 1)
+    assert "the hub has lost a wheel" in said.err
+    assert said.out == ""
+
+
+def test_what_the_search_cannot_even_read_is_its_failure(
+    relive: Shell, bench: Bench, live: LiveHub, runs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(hub: HubClient, target: str, made: str = "") -> Side:
+        raise NotFound(kind="recipe of run", name="7f3a", hint="")
+
+    def work(job: Job) -> None:
+        token = create_job_token(bench.services, job, Scope.RUNNER)
+        assert processes._work(Order(hub=live.url, job=job.id, fence=job.fence, token=token)) == 0
+
+    monkeypatch.setattr(searching, "load_side", unreadable)
+    said = on_pool(relive, bench, live, runs, work, 1)
+    assert "There is no recipe of run '7f3a'." in said.err
