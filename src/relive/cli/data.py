@@ -86,6 +86,8 @@ def add(
     elif added.is_new:
         much = f"{plural(version.files, 'file')}, {size(version.size_bytes)}"
         out.print(f"✓ {escape(version.ref)}: {much}, {size(version.added_bytes)} stored for it.")
+    elif added.stored_bytes:
+        out.print(f"✓ {escape(version.ref)} is whole again: {size(added.stored_bytes)} stored anew.")
     else:
         out.print(f"Nothing changed: it is {escape(version.ref)}.")
 
@@ -101,7 +103,7 @@ def _add(path: Path, exclude: tuple[str, ...], wish: "Wish") -> "Added":
             connect(),
             place,
             wish,
-            profile=lambda manifest: profile_tables(place.root, manifest),
+            profile=lambda it: profile_tables(place.root, it),
             told=lambda it: told(it.files, it.all_files, it.size_bytes),
         )
 
@@ -283,7 +285,7 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
     hub = connect()
     found = hub.get_dataset_version(version).version
     if path is not None:
-        problems = _differences(hub, found, path, exclude)
+        problems = _differ(hub, found, path, exclude)
     else:
         from relive.cli.data_diff import verify_stored
 
@@ -300,9 +302,7 @@ def verify(version: str, path: Path | None, exclude: tuple[str, ...], as_json: b
         sys.exit(1)
 
 
-def _differences(
-    hub: "HubClient", version: "DatasetVersion", path: Path, exclude: tuple[str, ...]
-) -> "Problems":
+def _differ(hub: "HubClient", version: "DatasetVersion", path: Path, exclude: tuple[str, ...]) -> "Problems":
     from relive.data.scan import is_unchanged, place_of
 
     place = place_of(path, exclude)

@@ -148,10 +148,12 @@ def _partial_folder(target: Path) -> Iterator[str]:
         if not Path(f"/proc/{left.name.partition('-')[0]}").exists():
             shutil.rmtree(left, ignore_errors=True)
     # A folder of its own: threads have one number, and whoever ends first must not take the others' away.
-    with tempfile.TemporaryDirectory(dir=shared, prefix=f"{os.getpid()}-") as own:
-        yield own
-    with suppress(OSError):  # another one that writes here needs it still
-        os.rmdir(shared)
+    try:
+        with tempfile.TemporaryDirectory(dir=shared, prefix=f"{os.getpid()}-") as own:
+            yield own
+    finally:
+        with suppress(OSError):  # another one that writes here needs it still
+            os.rmdir(shared)
 
 
 class _Writer:

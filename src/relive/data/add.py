@@ -62,10 +62,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Added(NamedTuple):
-    """A version, and whether it was made just now: data that did not change makes none."""
+    """A version, and whether it was made just now: data that did not change makes none.
+
+    Attributes:
+        stored_bytes: What was stored; also where nothing is new, if the hub had lost it.
+    """
 
     version: DatasetVersion
     is_new: bool
+    stored_bytes: int = 0
 
 
 Told = Callable[[Progress], None]
@@ -116,7 +121,8 @@ def add(
         added_bytes=packer.added_bytes,
     )
     version = hub.add_dataset_version(message)
-    return Added(version, is_new=newest is None or newest.id != version.id)
+    is_new = newest is None or newest.id != version.id
+    return Added(version, is_new, packer.added_bytes)
 
 
 def _stored(hub: HubClient, newest: DatasetVersion) -> Layout:

@@ -286,7 +286,7 @@ class TestGetting:
         monkeypatch.setattr("relive.client.laying.hash_piece", lambda data: next(hashes, None) or real(data))
         with pytest.raises(BlobCorrupt):
             get(hub, version, tmp_path / "out")
-        assert sorted(list_tree(tmp_path / "out")) == ["sub/0", "sub/1"]
+        assert sorted(list_tree(tmp_path / "out")) == ["sub/0", "sub/1"]  # and nothing partial
 
     def test_what_is_there_stays_and_what_is_torn_is_mended(
         self, hub: HubClient, folder: Path, tmp_path: Path

@@ -65,6 +65,7 @@ def test_a_flipped_byte_is_named_taken_out_and_brought_back(
     assert event.facts == {"version": 1, "packs": [hurt]}
     again = add_it(hub, folder)
     assert (again.is_new, again.version.number) == (False, 1)
+    assert 3_000_000 <= again.stored_bytes < 6_000_000
     assert hub.check_packs(version).lost == ()
     assert_whole(hub, again.version, folder, tmp_path / "out")
     said = capsys.readouterr().err
