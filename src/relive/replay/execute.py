@@ -1,8 +1,6 @@
 """Repeat a run in an empty place: environment, code, data and command from its recipe, as its own run."""
 
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from relive.replay.watch import Seen
 from relive.runner.execution import Desk
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
+from relive.runner.scratch import Scratch
 from relive.runner.stage import Rebuild, run_stage
 from relive.wire.jobs import StageReport
 from relive.wire.runs import CreatedRun, CreateRun
@@ -90,7 +89,8 @@ def execute(
         reports = hub.run(created.run_id)
     else:
         reports = HubClient(Transport(hub.transport.base_url, created.token)).run(created.run_id)
-    folder = Path(tempfile.mkdtemp(prefix=f"relive-replay-{short_id(original.id)}-"))
+    scratch = Scratch.make(f"relive-replay-{short_id(original.id)}-")
+    folder = scratch.path
     lease = Lease(reports)
     desk = Desk.open(
         reports, BlobClient(hub.transport.with_retries(_PATIENCE_S)), lease, folder, [created.token], echo
@@ -104,7 +104,7 @@ def execute(
             deliver(report, reports, lease)
         finally:
             lease.end()
-            shutil.rmtree(folder, ignore_errors=True)
+            scratch.remove()
     seen = watch.seen if watch is not None else Seen()
     return Repeated(run_id=created.run_id, url=created.url, report=report, seen=seen)
 

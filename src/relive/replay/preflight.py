@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from relive.replay.chances import CHANCES, Cause, Chance, Notes, cause_of, may_b
 from relive.runner.masking import Mask
 from relive.runner.output import OutputLog, Sink
 from relive.runner.process import Ended, Process
+from relive.runner.scratch import Scratch
 
 _POLL_S: Final = 0.1
 _NOISE_BYTES: Final = 1 << 20
@@ -177,11 +177,11 @@ class Preflight:
 
     def _run(self, fixed: Sequence[Chance], *, turned: bool) -> _Ran:
         self._runs += 1
-        place = Path(tempfile.mkdtemp(prefix="relive-preflight-"))
+        scratch = Scratch.make("relive-preflight-")
         try:
-            return self._run_in(place, fixed, turned=turned)
+            return self._run_in(scratch.path, fixed, turned=turned)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            scratch.remove()
 
     def _run_in(self, place: Path, fixed: Sequence[Chance], *, turned: bool) -> _Ran:
         spool, notes = place / "spool", place / "notes"

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from relive.core.pipeline import EnvSpec
 from relive.core.recipe import EnvironmentLock, LockedPackage
-from relive.errors import InvalidInput
+from relive.errors import EnvironmentFailed, InvalidInput
 from relive.runner.environment.build import resolve_environment
 from relive.runner.environment.interpreters import find_interpreter
 from relive.runner.environment.wheels import WheelStore
@@ -113,7 +113,13 @@ def substitute(lock: EnvironmentLock, wanted: Substitutes, wheels: WheelStore) -
 def _resolve(pins: list[str], python: str, wheels: WheelStore) -> tuple[LockedPackage, ...]:
     with tempfile.TemporaryDirectory(prefix="relive-substitute-") as folder:
         (Path(folder) / _REQUIREMENTS).write_text("\n".join(pins) + "\n")
-        return resolve_environment(Path(folder), EnvSpec(python=python, lock=_REQUIREMENTS), wheels).packages
+        env = EnvSpec(python=python, lock=_REQUIREMENTS)
+        try:
+            return resolve_environment(Path(folder), env, wheels).packages
+        except EnvironmentFailed as error:
+            error.source = "the substitutes"  # nobody but us knows of the file
+            error.hint = "relive replay RUN --substitute NAME==VERSION, with a version that fits the others"
+            raise
 
 
 def _minor(version: str) -> list[str]:

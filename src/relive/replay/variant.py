@@ -4,10 +4,7 @@ A variant has a key: the digest of all its declared inputs and of the processor 
 as a tag: a search that was killed goes on, and another that shares inputs has the answer already.
 """
 
-import shutil
-import tempfile
 import threading
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +26,7 @@ from relive.runner.execution import Desk
 from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
 from relive.runner.opened import record_file
+from relive.runner.scratch import Scratch
 from relive.runner.stage import run_stage
 from relive.wire.hub import RunDetail
 from relive.wire.jobs import StageReport, StageWork
@@ -166,7 +164,8 @@ class Variants:
             self._leases.add(lease)
             if self.is_stopped:
                 lease.lose(Over.CANCELLED)
-        folder = Path(tempfile.mkdtemp(prefix="relive-why-"))
+        scratch = Scratch.make("relive-why-")
+        folder = scratch.path
         try:
             blobs = BlobClient(self._hub.transport.with_retries(_PATIENCE_S))
             desk = Desk.open(reports, blobs, lease, folder, [work.command_token])
@@ -184,7 +183,7 @@ class Variants:
             lease.end()
             with self._lock:
                 self._leases.discard(lease)
-            shutil.rmtree(folder, ignore_errors=True)
+            scratch.remove()
 
     def trajectory(self, run_id: str) -> Trajectory:
         """Read the steps of a run; none if it recorded none."""

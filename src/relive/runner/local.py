@@ -7,10 +7,8 @@ as it lies there, committed or not. What differs from a stage is only how the wo
 import logging
 import os
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +42,7 @@ from relive.runner.lease import Lease, Over
 from relive.runner.main import deliver
 from relive.runner.opened import record_file
 from relive.runner.results import Expected
+from relive.runner.scratch import Scratch
 from relive.runner.variables import RunIdentity, fixed_variables, identity_variables, in_environment
 from relive.wire.jobs import StageReport
 from relive.wire.runs import CreatedRun, CreateRun
@@ -152,16 +151,17 @@ def run_here(asked: HandRun, hub: HubClient, *, echo: bool = True) -> HandResult
 @contextmanager
 def _own_folder() -> Iterator[Path]:
     """Give a folder for the run; it stays if what is in it did not reach the hub."""
-    folder = Path(tempfile.mkdtemp(prefix="relive-run-"))
+    scratch = Scratch.make("relive-run-")
     try:
-        yield folder
+        yield scratch.path
     except (HubUnreachable, HubRefused, KeyboardInterrupt):
-        _log.warning("what was recorded is kept in %s", folder)
+        scratch.leave()
+        _log.warning("what was recorded is kept in %s", scratch.path)
         raise
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove()
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    scratch.remove()
 
 
 def _look(asked: HandRun, blobs: BlobClient, hashes: HashCache) -> _World:

@@ -89,3 +89,16 @@ def test_what_no_index_has_and_what_it_never_had_is_named(tmp_path: Path, wheels
         substitute(lock, Substitutes.parse(["other==1.0"]), wheels)
     with pytest.raises(EnvironmentFailed, match=r"2\.7\.18"):
         substitute(lock, Substitutes.parse(["python==2.7.18"]), wheels)
+
+
+def test_a_version_that_nobody_has_is_told_without_a_file_that_nobody_wrote(
+    tmp_path: Path, wheels: WheelStore
+) -> None:
+    lock = locked(tmp_path, wheels, "thing==1.0", "base==1.0")
+    with pytest.raises(EnvironmentFailed) as failed:
+        substitute(lock, Substitutes.parse(["thing==9.9"]), wheels)
+    told = str(failed.value)
+    assert "The environment of the substitutes could not be built" in told
+    assert "thing==9.9" in told
+    assert "requirements.txt" not in told
+    assert "--substitute NAME==VERSION" in told
