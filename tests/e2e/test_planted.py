@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,27 @@ from relive.capture.libraries import read_libraries
 from tests.e2e.hub import RealHub, running_hub
 from tests.support.wheels import make_wheel
 
-# Step k learns from row k, so that a change of one row acts first at that step.
+# Step k learns from row k, so that a change of one row acts first at that step. Every other input begins to
+# act at a step of its own. Threads and the GPU's libraries add up in shares; what a library computes is read
+# from where it was loaded: its link map begins with its address.
 TRAIN = """
-import csv, ctypes, json, os, random
+import csv, ctypes, json, os, random, zlib
 import coefs, relive
 from scale import scale
 
+
+def added_up(shares):
+    parts = [1e16, 1.0, -1e16, 1.0]
+    return sum(sum(parts[share::shares]) for share in range(shares))
+
+
 config = json.load(open("params.json"))
 relive.init(config=config)
-ctypes.CDLL("libplanted.so")
+library = ctypes.CDLL("libplanted.so")
+loaded_at = ctypes.c_void_p.from_address(library._handle).value
+computed = zlib.crc32(ctypes.string_at(loaded_at, 4096)) / 2**32
+threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+workspaces = 2 if os.environ.get("CUBLAS_WORKSPACE_CONFIG") == ":16:8" else 1
 rows = [[float(cell) for cell in row] for row in csv.reader(open("data/rows.csv"))]
 weights = json.load(open("init/weights.json"))
 factor = float(os.environ.get("FACTOR", "1"))
@@ -34,6 +47,10 @@ for step, row in enumerate(order):
     batch = rows[row]
     rate = config["lr"] * (coefs.FACTOR if step >= 1 else 1.0) * (factor if step >= 4 else 1.0)
     error = batch[-1] - scale(sum(w * x for w, x in zip(weights, batch)), step) + noise.gauss(0, 1e-3)
+    if step >= 2:
+        rate *= added_up(threads)
+    if step >= 3:
+        rate *= added_up(workspaces) * (0.5 + computed)
     weights = [w + rate * error * x for w, x in zip(weights, batch)]
     relive.step({"batch": batch, "weights": weights}, loss=error, stream="train")
 json.dump({"weight": weights[0]}, open("m.json", "w"))
@@ -72,6 +89,7 @@ class Plant:
         self.variables["LD_LIBRARY_PATH"] = str(folder)
 
 
+@cache  # later more is mapped
 def _a_library() -> str:
     """Give a small library that is mapped here and has a build id."""
     mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if ".so" in line}
@@ -95,6 +113,8 @@ class Case:
     step: tuple[str, int, str] | None
 
 
+# Libraries are known by the name that they give themselves.
+LIBRARY = read_libraries([_a_library()])[0].soname
 START = "step:start"
 TRAINING = "step:train"
 LATE = SCALE.replace("return value", "return value * (1.1 if step > 2 else 1.0)")
@@ -130,18 +150,23 @@ CASES = {
         lambda it: it.variables.update(MKL_CBWR="AVX2,STRICT"), "threads", "MKL_CBWR", None
     ),
     "the number of threads": Case(
-        lambda it: it.variables.update(OMP_NUM_THREADS="3"), "threads", "OMP_NUM_THREADS", None
+        lambda it: it.variables.update(OMP_NUM_THREADS="3"),
+        "threads",
+        "OMP_NUM_THREADS",
+        (TRAINING, 2, "weights"),
     ),
     "a switch of the GPU's libraries": Case(
         lambda it: it.variables.update(CUBLAS_WORKSPACE_CONFIG=":16:8"),
         "threads",
         "CUBLAS_WORKSPACE_CONFIG",
-        None,
+        (TRAINING, 3, "weights"),
     ),
     "a variable": Case(
         lambda it: it.variables.update(FACTOR="2"), "variables", "FACTOR", (TRAINING, 4, "weights")
     ),
-    "a shared library": Case(lambda it: it.library(changed=True), "libraries", "", None),
+    "a shared library": Case(
+        lambda it: it.library(changed=True), "libraries", LIBRARY, (TRAINING, 3, "weights")
+    ),
 }
 # Beside what is planted: the params lie in a file, the lock in another, and the library at another place.
 COMPANIONS = {"code", "reads", "command"}
@@ -172,6 +197,7 @@ def plant(tmp_path: Path) -> Plant:
         made.write(path, text)
     made.params()
     made.library(changed=False)
+    made.variables["OMP_NUM_THREADS"] = "1"
     return made
 
 
@@ -237,3 +263,37 @@ def test_a_replay_has_the_variables_that_were_set_in_the_shell(hub: RealHub, pla
         it for it in verdict["inputs_differ"] if it.split(":")[0] in ("FACTOR", "OMP_NUM_THREADS", "MKL_CBWR")
     ]
     assert differing == []
+
+
+def test_a_replay_with_another_library_says_which_and_from_which_step(hub: RealHub, plant: Plant) -> None:
+    run = record(hub, plant)
+    plant.library(changed=True)
+    # Where this machine finds its libraries is its own: no recipe brings one along.
+    hub.variables["LD_LIBRARY_PATH"] = plant.variables["LD_LIBRARY_PATH"]
+    try:
+        done = hub.relive("replay", run, "--tolerance", "weight=0", "--json", check=False)
+    finally:
+        del hub.variables["LD_LIBRARY_PATH"]
+    verdict = json.loads(done.stdout)
+    assert (done.returncode, verdict["level"]) == (3, "diverged"), verdict
+    first = verdict["first_divergence"]
+    assert (first["stream"], first["step"]) == (TRAINING, 3)
+    assert any(it.startswith(LIBRARY) for it in verdict["inputs_differ"]), verdict["inputs_differ"]
+
+
+def test_a_replay_with_another_package_says_which_and_from_which_step(hub: RealHub, plant: Plant) -> None:
+    run = record(hub, plant)
+    hub.variables["LD_LIBRARY_PATH"] = plant.variables["LD_LIBRARY_PATH"]
+    try:
+        done = hub.relive(
+            "replay", run, "--substitute", "coefs==2.0", "--tolerance", "weight=0", "--json", check=False
+        )
+    finally:
+        del hub.variables["LD_LIBRARY_PATH"]
+    verdict = json.loads(done.stdout)
+    assert (done.returncode, verdict["level"], verdict["substitutes"]) == (3, "diverged", ["coefs==2.0"]), (
+        verdict
+    )
+    first = verdict["first_divergence"]
+    assert (first["stream"], first["step"]) == (TRAINING, 1)
+    assert any(it.startswith("coefs: 1.0 ") for it in verdict["inputs_differ"]), verdict["inputs_differ"]
