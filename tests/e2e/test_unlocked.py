@@ -1,6 +1,7 @@
 """A run in somebody's virtual environment, without a lock: made again by what was seen installed in it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -162,15 +163,25 @@ def test_an_archive_carries_the_wheels_that_a_replay_kept(
     (tmp_path / "theirs").rename(tmp_path / "gone")
     project.rename(tmp_path / "elsewhere")
     index.rename(tmp_path / "no-index")
+    back = json.loads(hub.relive("import", str(whole), "--project", "back", "--json").stdout)["runs"][0][
+        "run_id"
+    ]
+    for path in (hub.home / "cache/wheels").iterdir():
+        shutil.rmtree(path)  # the hub's have to do
+    verdict = replay(hub, back, "--offline")
+    assert (verdict["level"], verdict["replay_run_id"] != run_id) == ("bit_exact", True)
+    again = tmp_path / "again.zip"
+    hub.relive("export", back, "--self-contained", "-o", str(again))
     (tmp_path / "nobody").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-I", str(whole), "replay", "--json"],
-        cwd=tmp_path / "nobody",
-        env={"HOME": str(tmp_path / "nobody"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["level"] == "bit_exact"
+    for archive in (whole, again):
+        done = subprocess.run(
+            [sys.executable, "-I", str(archive), "replay", "--json"],
+            cwd=tmp_path / "nobody",
+            env={"HOME": str(tmp_path / "nobody"), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["level"] == "bit_exact"

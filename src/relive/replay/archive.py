@@ -226,6 +226,7 @@ class _Packing:
             "machine": _machine_of(lock.platform),
             "source": lock.source,
             "manifest": self._lock_digest,
+            "of_replay": self._lock_digest != self._recipe.declared.environment,
             "packages": [self._wheel(package) for package in lock.packages],
         }
 

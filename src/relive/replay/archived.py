@@ -1,6 +1,7 @@
 """Archives with all that relive knows: replay one by its own code, and take one into a hub."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from relive.core.trajectory import StepRecord, Trajectory, Verdict, VerdictLevel
 from relive.errors import CannotReplay, InvalidInput
 from relive.replay.archive import blob_member
 from relive.replay.archive_claims import claims_of
+from relive.replay.kept import ENVIRONMENT, LOCK
 from relive.replay.standalone.contents import Archive, ArchiveError, CannotMake, inside
 from relive.replay.standalone.replaying import cpu_model, repeat
 from relive.replay.standalone.spooled import Step, read_steps
@@ -113,6 +115,7 @@ def receive_archive(
             for part in ("record/", "provenance/", "keys/"):
                 target = folder / ("record" if part == "record/" else f"signed/{part}")
                 archive.extract_folder(part, target)
+            _lay_environment(archive, folder)
             source = _Source(folder)
             return receive(hub, source, project, said=said)
     except ArchiveError as error:
@@ -137,6 +140,9 @@ class _Source:
             trees = claims_of(self._folder / "record", run.trees, self._folder / "claims")
             if (signed / "provenance").is_dir():
                 trees = (*trees, Tree(_free(PROVENANCE, trees), "artifact", signed))
+            environment = self._folder / "environment"
+            if environment.is_dir() and ENVIRONMENT not in {tree.path for tree in trees}:
+                trees = (*trees, Tree(ENVIRONMENT, "artifact", environment))
             yield msgspec.structs.replace(run, trees=trees)
 
 
@@ -172,6 +178,19 @@ def _keep_inputs(hub: HubClient, archive: Archive, folder: Path) -> None:
 def _check(found: str, wanted: str, what: str) -> None:
     if found != wanted:
         raise ArchiveError(f"{what} is {found}, and the record names {wanted}")
+
+
+def _lay_environment(archive: Archive, folder: Path) -> None:
+    """Lay the wheels of a run without a lock out as its artifact: nothing else keeps them."""
+    environment = archive.document["environment"]
+    if not environment.get("of_replay"):
+        return
+    target = folder / "environment"
+    target.mkdir()
+    (target / LOCK).write_bytes(archive.read(blob_member(environment["manifest"])))
+    for package in environment["packages"]:
+        if package["member"]:
+            os.link(inside(folder / "wheels", package["filename"]), inside(target, package["filename"]))
 
 
 def _trajectory(steps: list[Step]) -> Trajectory:

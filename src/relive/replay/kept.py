@@ -1,6 +1,7 @@
 """The environment of an earlier replay of the same run: its wheels are kept, and no index is asked.
 
-A run without a lock has none of its own, nor has one with a substitute; the first replay resolves it.
+A run without a lock has none of its own, nor has one with a substitute; the first replay resolves it. A run
+that was taken in brings the one of its archive as an artifact.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,9 @@ from relive.runner.environment.interpreters import find_interpreter
 from relive.runner.environment.wheels import WheelStore
 from relive.wire.hub import RunDetail
 
+# The artifact of an imported run that holds its environment, and the lock in it; the wheels lie beside.
+ENVIRONMENT: Final = "archive/environment"
+LOCK: Final = "lock.json"
 _NOTHING: Final = Substitutes()
 
 
@@ -52,7 +56,7 @@ def any_environment(
 def _replayed(
     hub: HubClient, detail: RunDetail, accepted: Substitutes
 ) -> Iterable[tuple[Digest, EnvironmentLock]]:
-    """Give the environments of a run's replays, of the newest verdict first."""
+    """Give the environments of a run's replays, of the newest verdict first, and the one that it brought."""
     told: set[Digest] = set()
     for verdict in sorted(detail.verdicts, key=lambda it: it.at, reverse=True):
         if not verdict.replay_run_id or not accepted.is_same_environment(verdict.substitutes):
@@ -64,6 +68,17 @@ def _replayed(
                 yield digest, fetch_lock(digest, hub.blobs)
         except (HubRefused, NotFound, BlobNotFound):
             continue  # deleted since, or it ended before it had one
+    if accepted.is_same_environment(()):
+        yield from _brought(hub, detail)
+
+
+def _brought(hub: HubClient, detail: RunDetail) -> Iterable[tuple[Digest, EnvironmentLock]]:
+    for artifact in detail.artifacts:
+        lock = (
+            hub.blobs.fetch_manifest(artifact.manifest).find(LOCK) if artifact.path == ENVIRONMENT else None
+        )
+        if lock is not None:
+            yield lock.digest, fetch_lock(lock.digest, hub.blobs)
 
 
 def _is_of(lock: EnvironmentLock, seen: Seen) -> bool:
