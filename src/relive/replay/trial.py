@@ -1,6 +1,7 @@
 """A trial's job: one variant that a search for causes asked for, run as the search itself would run it."""
 
 import signal
+from typing import Final
 
 from relive.client.hub import HubClient
 from relive.client.transport import Transport
@@ -8,6 +9,8 @@ from relive.replay.early import watch_until
 from relive.replay.variant import PROCESSOR_TAG, Variants, beginning_key
 from relive.runner.lease import Lease
 from relive.wire.jobs import TrialWork
+
+_PATIENCE_S: Final = 60.0
 
 
 def make_trial(work: TrialWork, hub: HubClient, lease: Lease) -> None:
@@ -27,7 +30,9 @@ def make_trial(work: TrialWork, hub: HubClient, lease: Lease) -> None:
     lease.start()
     try:
         run_id = work.work.run_id
-        writer = HubClient(Transport(hub.transport.base_url, work.work.command_token))
+        writer = HubClient(
+            Transport(hub.transport.base_url, work.work.command_token, retry_for_s=_PATIENCE_S)
+        )
         writer.set_tags(run_id, {PROCESSOR_TAG: variants.processor})
         watch, beginning = None, ""
         if work.until is not None:
