@@ -11,6 +11,7 @@ from relive.core.job import JobKind, JobState
 from relive.core.run import Artifact, Run, RunStatus
 from relive.errors import NotFound
 from relive.hub.web.views.differing import get_diff, get_why
+from relive.hub.web.views.hub import list_pools
 from relive.hub.web.views.run import get_head
 from relive.hub.web.views.searches import find_search
 from relive.services import causes, runs
@@ -234,6 +235,14 @@ def test_a_search_that_ended_without_an_answer_says_why(
         text = _page(hub, f"/r/{run.id}/why")
     assert "no wheel" in text
     assert ("hx-get" in text) is awaited
+
+
+def test_a_pool_shows_which_run_a_search_is(bench: Bench, pair: tuple[str, str]) -> None:
+    run = asked(bench, pair)
+    (pool,) = list_pools(bench.services)
+    (job,) = pool.jobs
+    assert (job.kind, job.what, job.url) == ("why", f"run {run.id[:8]}", f"/r/{run.id}")
+    assert (pool.queued, pool.serving) == (0, 0), "it takes no place, and serves nothing"
 
 
 def test_the_page_of_a_difference_asks_a_pool(bench: Bench, pair: tuple[str, str]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from relive.core.access import Caller, Token
+from relive.core.ids import short_id
 from relive.core.job import Job, JobKind, JobState
 from relive.core.pipeline import Stage
 from relive.errors import NotFound
@@ -153,6 +154,8 @@ def _job(services: Services, job: Job) -> JobLine:
     what, url = job.subject, ""
     if kind == "stage" and (stage := _stage(services, subject)) is not None:
         what, url = f"stage {stage.key}", f"/pipelines/{stage.pipeline_id}"
+    elif kind == "run":  # a replay, a search for causes or one of its trials
+        what, url = f"run {short_id(subject)}", f"/r/{subject}"
     elif kind == "revision":
         work: dict[str, Any] = job.payload.get("work", {})
         what, url = f"endpoint {work.get('endpoint', '?')}", f"/e/{work.get('endpoint', '')}"
