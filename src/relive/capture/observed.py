@@ -10,9 +10,17 @@ from relive.capture.environment import imported_modules, read_distributions, rea
 from relive.capture.hardware import read_hardware
 from relive.capture.libraries import read_libraries
 from relive.capture.recorder.reads import Opened, printable
-from relive.capture.secrets import mask_text, recorded_variables
+from relive.capture.secrets import mask_text, masked_param, recorded_variables
 from relive.capture.threads import read_threads
-from relive.core.recipe import Distribution, Hardware, Interpreter, Observed, UndeclaredRead, WrittenFile
+from relive.core.recipe import (
+    Distribution,
+    Hardware,
+    Interpreter,
+    Observed,
+    ParsedParam,
+    UndeclaredRead,
+    WrittenFile,
+)
 from relive.formats.spool import SpoolContents, SpooledProcess
 from relive.formats.spool_records import ProcessStart
 
@@ -75,6 +83,7 @@ def observe(
         variables=recorded_variables(environ, spool.asked),
         threads=read_threads(started),
         random=_random(started),
+        parsed=_parsed(spool),
         changed=tuple(sorted(outside.changed)),
         reads=outside.reads,
         written=outside.written,
@@ -111,6 +120,14 @@ def _random(processes: list[SpooledProcess]) -> dict[str, Any]:
     ended = [process for process in processes if process.exit is not None]
     chosen = next((process for process in ended if process.steps), ended[0] if ended else None)
     return chosen.exit.random if chosen is not None and chosen.exit is not None else {}
+
+
+def _parsed(spool: SpoolContents) -> tuple[ParsedParam, ...]:
+    """Give what the parsers gave, without what could be a secret."""
+    return tuple(
+        ParsedParam(name=name, value=masked_param(name, it.v), origin=it.by)
+        for name, it in sorted(spool.parsed.items())
+    )
 
 
 def _notes(spool: SpoolContents, started: list[SpooledProcess]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ recorded by name, and its value only if it is a number or a plain word.
 import re
 from collections.abc import Container, Mapping
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 MASK: Final = "***"
@@ -37,6 +37,10 @@ _SECRET_NAME: Final = re.compile(
     r"key|token|secret|pass(?!es)|pwd|credential|auth|cookie|private|dsn|conn|jwt|bearer|signature|webhook"
     r"|(^|_)(pw|pin|otp|salt|sas|sid)(_|$)",
     re.IGNORECASE,
+)
+# Parts of the names of parameters that hold a secret's word, and no secret.
+_HARMLESS_WORD: Final = re.compile(
+    r"tokeni[sz]\w*|key_?(point|word|frame)s?|author|monkey|connect(ed|ion)?s?", re.IGNORECASE
 )
 # What issuers put in front of their tokens, and private keys.
 _SECRET_VALUE: Final = re.compile(
@@ -105,6 +109,17 @@ def recorded_variables(environ: Mapping[str, str], asked: Container[str] = ()) -
             is_hidden = _is_secret(name, value) or not (is_known or _PLAIN.fullmatch(value))
             found[name] = MASK if is_hidden else value[:LONGEST_VALUE]
     return found
+
+
+def masked_param(name: str, value: Any) -> Any:
+    """Give a parameter's value, or `***` if its name or its form says that it is a secret."""
+    if isinstance(value, list):
+        return [masked_param(name, item) for item in value]
+    if isinstance(value, dict):
+        return {key: masked_param(f"{name}.{key}", item) for key, item in value.items()}
+    if not isinstance(value, str) or not value:
+        return value  # a switch or a size, such as pin_memory and max_tokens
+    return MASK if _SECRET_NAME.search(_HARMLESS_WORD.sub("", name)) else mask_text(value)
 
 
 def without_user_info(address: str) -> str:

@@ -213,12 +213,26 @@ class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
+class ParsedParam(msgspec.Struct, frozen=True, kw_only=True):
+    """A parameter as the program's own parser gave it, its default if the command line had none.
+
+    Attributes:
+        value: As JSON; "***" if the name or the form says that it is a secret.
+        origin: "argparse", "hydra", "click" (Typer too), "absl" or "fire".
+    """
+
+    name: str
+    value: Any
+    origin: str
+
+
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen while it ran.
 
     Attributes:
         variables: Environment variables on the allow-list; secrets masked.
         threads: Size of each thread pool library's team.
+        parsed: Parameters that the program's parser gave it, by name.
         changed: Declared inputs whose bytes changed during the run: the run is tainted.
         reads: Files that were read and not declared, by path; the first thousand.
         written: Of a run that declares no out, the files that it left, by path; the first thousand.
@@ -237,6 +251,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     variables: dict[str, str] = {}
     threads: tuple[dict[str, Any], ...] = ()
     random: dict[str, Any] = {}
+    parsed: tuple[ParsedParam, ...] = ()
     changed: tuple[str, ...] = ()
     reads: tuple[UndeclaredRead, ...] = ()
     written: tuple[WrittenFile, ...] = ()

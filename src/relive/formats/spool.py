@@ -29,6 +29,7 @@ from relive.formats.spool_records import (
     SpooledNote,
     SpooledOpened,
     SpooledParam,
+    SpooledParsed,
     SpooledStep,
     SpooledTag,
 )
@@ -152,12 +153,14 @@ class SpoolContents(msgspec.Struct, frozen=True, kw_only=True):
         processes: In the order in which they began.
         notes: Sentences for people, errors included.
         damaged: Lines that were no records, torn last ones included.
+        parsed: Parameters as the program's parser gave them; the last one of a name.
         asked: Variables of the environment that the program's own code looked up.
         lines: File, by its real path, to the first line of the program that opened it.
     """
 
     metrics: tuple[Metric, ...] = ()
     params: dict[str, Any] = {}
+    parsed: dict[str, SpooledParsed] = {}
     tags: dict[str, str] = {}
     artifacts: tuple[SpooledArtifact, ...] = ()
     processes: tuple[SpooledProcess, ...] = ()
@@ -208,6 +211,7 @@ def read_spool(folder: Path, *, with_metrics: bool = True) -> SpoolContents:
     return SpoolContents(
         metrics=tuple(metrics),
         params={it.k: it.v for it in records if isinstance(it, SpooledParam)},
+        parsed={it.k: it for it in records if isinstance(it, SpooledParsed)},
         tags={it.k: it.v for it in records if isinstance(it, SpooledTag)},
         artifacts=tuple({it.name: it for it in records if isinstance(it, SpooledArtifact)}.values()),
         processes=_processes(files.values()),

@@ -30,6 +30,14 @@ class SpooledParam(msgspec.Struct, frozen=True, tag_field="t", tag="param"):
     v: Any = None
 
 
+class SpooledParsed(msgspec.Struct, frozen=True, tag_field="t", tag="parsed"):
+    """A parameter as the program's parser gave it; `by` names the parser."""
+
+    k: _Name
+    v: Any = None
+    by: str = ""
+
+
 class SpooledTag(msgspec.Struct, frozen=True, tag_field="t", tag="tag"):
     """One label."""
 
@@ -122,6 +130,7 @@ class SpooledError(msgspec.Struct, frozen=True, tag_field="t", tag="error"):
 Record = (
     SpooledMetric
     | SpooledParam
+    | SpooledParsed
     | SpooledTag
     | SpooledArtifact
     | SpooledStep

@@ -313,6 +313,7 @@ def _report(
         artifacts=results.artifacts,
         metrics=results.metrics,
         params=recipe.declared.params,
+        parsed={it.name: it.value for it in recipe.observed.parsed} if recipe.observed else {},
         tests=results.tests,
     )
 

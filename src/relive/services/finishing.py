@@ -56,6 +56,10 @@ def close_run(services: Services, run_id: str, report: StageReport) -> Run:
         store.record_metrics(run_id, report.metrics, fence=fence, batch="final")
     if report.params:
         store.record_params(run_id, report.params, fence=fence)
+    if report.parsed:
+        known = store.list_params([run_id]).get(run_id, {})
+        fresh = {key: value for key, value in report.parsed.items() if key not in known}
+        store.record_params(run_id, fresh, fence=fence)
     if report.inputs:
         inputs = [msgspec.structs.replace(item, run_id=run_id) for item in report.inputs]
         store.record_inputs(inputs, fence=fence)

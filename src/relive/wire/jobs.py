@@ -277,6 +277,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     """The end of a command and all that was recorded of it.
 
     Attributes:
+        parsed: Params that its parser gave; one that was logged or declared under the same name stays.
         undeclared: What was read and not declared, as a sentence; empty if nobody wants to know.
         ended_at: When a run by hand ended, if that was before now; a job's ends when it says so.
     """
@@ -299,6 +300,7 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     inputs: tuple[Input, ...] = ()
     metrics: tuple[Metric, ...] = ()
     params: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     tests: TestReport | None = None
 
 

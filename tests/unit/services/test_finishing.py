@@ -42,6 +42,16 @@ def test_a_report_writes_its_own_run_alone(bench: Bench) -> None:
     assert [item.path for item in store.list_inputs(created.run_id)] == ["x"]
 
 
+def test_what_a_parser_gave_becomes_params_and_what_was_logged_stays(bench: Bench) -> None:
+    store, created = bench.services.store, bench.by_hand()
+    caller = authenticate(bench.services, created.token)
+    store.record_params(created.run_id, {"lr": 0.2})
+    parsed = {"lr": 0.1, "epochs": 3}
+    report = StageReport(fence=0, status=RunStatus.FINISHED, params={"seed": 1}, parsed={"seed": 2, **parsed})
+    runs.finish(bench.services, runs.may_write(bench.services, caller, created.run_id), report)
+    assert store.list_params([created.run_id])[created.run_id] == {"lr": 0.2, "epochs": 3, "seed": 1}
+
+
 def test_a_stage_that_failed_as_it_was_cancelled_is_not_tried_again(bench: Bench) -> None:
     pipeline = bench.start(FILES)
     stage = bench.stages(pipeline)["train"]

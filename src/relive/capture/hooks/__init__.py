@@ -19,6 +19,7 @@ AGENT_FILES = (
     "on_jax.py",
     "on_keras.py",
     "on_lightgbm.py",
+    "on_parsers.py",
     "on_sklearn.py",
     "on_torch.py",
     "on_torch_ops.py",

@@ -22,7 +22,12 @@ from .spool import SPOOL_DIR, Spool, argv
 
 # Module that the user imports → what watches it: our module and the function in it.
 WATCHED = {
+    "absl.flags._flagvalues": ("on_parsers", "watch_absl"),
+    "argparse": ("on_parsers", "watch_argparse"),
     "catboost.core": ("on_catboost", "watch_training"),
+    "click.core": ("on_parsers", "watch_click"),
+    "fire.core": ("on_parsers", "watch_fire"),
+    "hydra.core.utils": ("on_parsers", "watch_hydra"),
     "jax": ("on_jax", "watch_jit"),
     "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
     "lightgbm.engine": ("on_lightgbm", "watch_training"),
@@ -31,6 +36,7 @@ WATCHED = {
     "torch.autograd": ("on_torch", "watch_losses"),
     "torch.optim.optimizer": ("on_torch", "watch_optimizers"),
     "torch.utils.data.dataloader": ("on_torch", "watch_batches"),
+    "typer._click.core": ("on_parsers", "watch_click"),
     "xgboost.training": ("on_xgboost", "watch_training"),
 }
 # Only where a step is looked into.
