@@ -22,6 +22,7 @@ from relive.formats.locks import lock_bytes, lock_digest
 from relive.runner.environment.build import (
     build_environment,
     build_fresh,
+    build_own,
     fetch_lock,
     keep_lock,
     resolve_environment,
@@ -343,6 +344,27 @@ class TestKeptInTheHub:
         fresh = build_fresh(lock, WheelStore(blobs), tmp_path / "empty/env")
         assert run(fresh, "import rlv_beta; print(rlv_beta.VERSION)") == "1.5"
         assert sorted(path.name for path in (tmp_path / "empty").iterdir()) == ["env"]
+
+    def test_one_for_a_replay_is_made_of_links_that_hold(self, lock, blobs, tmp_path, cache):
+        first = build_own(lock, WheelStore(blobs), tmp_path / "one/env")
+        again = build_own(lock, WheelStore(blobs), tmp_path / "two/env")
+        modules = [next(it.rglob("rlv_beta/__init__.py")) for it in (first, again)]
+        assert modules[0].samefile(modules[1])
+        assert len(list((cache / "envs").glob("*.proven"))) == 1
+
+    @pytest.mark.parametrize("is_known", [True, False], ids=["proven before", "not yet"])
+    def test_a_link_that_was_written_to_is_not_used(self, lock, blobs, tmp_path, caplog, is_known):
+        cached = build_environment(lock, WheelStore(blobs))
+        if is_known:
+            build_own(lock, WheelStore(blobs), tmp_path / "before/env")
+        next(cached.rglob("rlv_beta/__init__.py")).write_text("VERSION = 'changed by hand'\n")
+        own = build_own(lock, WheelStore(blobs), tmp_path / "own/env")
+        assert run(own, "import rlv_beta; print(rlv_beta.VERSION)") == "1.5"
+        assert "files of rlv-beta were changed" in caplog.text
+        caplog.clear()
+        later = build_own(lock, WheelStore(blobs), tmp_path / "later/env")
+        assert run(later, "import rlv_beta; print(rlv_beta.VERSION)") == "1.5"
+        assert not caplog.text, "uv's cache was mended"
 
 
 BUILD = """

@@ -16,7 +16,7 @@ from relive.errors import EnvironmentFailed, ReliveError, StoreFull, Superseded
 from relive.formats.manifest_io import Snapshot
 from relive.runner.checkout import checkout, clear_outputs, lay_inputs, working_folder
 from relive.runner.commands import CommandPlan
-from relive.runner.environment.build import build_environment, build_fresh, fetch_lock
+from relive.runner.environment.build import build_environment, build_own, fetch_lock
 from relive.runner.environment.projects import ProjectLayer, lay_projects
 from relive.runner.environment.wheels import WheelStore
 from relive.runner.execution import Desk, Execution, execute, failed_report
@@ -154,7 +154,7 @@ def _environment(work: StageWork, desk: Desk, rebuild: Rebuild | None) -> tuple[
         return Path(sys.base_prefix), ProjectLayer()
     lock = fetch_lock(work.environment, desk.blobs)
     wheels = WheelStore(desk.blobs)
-    prefix = build_fresh(lock, wheels, rebuild.environment) if rebuild else build_environment(lock, wheels)
+    prefix = build_own(lock, wheels, rebuild.environment) if rebuild else build_environment(lock, wheels)
     layer = lay_projects(
         desk.folder / "tree",
         lock.source,

@@ -5,6 +5,7 @@ found there died in the middle and is built again. A lock file keeps two process
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -21,9 +22,12 @@ from relive.core.recipe import EnvironmentLock
 from relive.errors import EnvironmentFailed
 from relive.formats.locks import lock_bytes, lock_digest, read_lock
 from relive.runner.environment.interpreters import Interpreter, find_interpreter
+from relive.runner.environment.proven import is_proven, prove
 from relive.runner.environment.resolve import resolve
 from relive.runner.environment.uv import offline_environment, run_uv
 from relive.runner.environment.wheels import Wheel, WheelStore
+
+_log = logging.getLogger(__name__)
 
 _COMPLETE: Final = ".complete"
 
@@ -74,8 +78,39 @@ def build_environment(lock: EnvironmentLock, wheels: WheelStore) -> Path:
     return target
 
 
+def build_own(lock: EnvironmentLock, wheels: WheelStore, target: Path) -> Path:
+    """Build an environment in an empty place for one command, as a replay does: of links, where these hold.
+
+    Each file is compared with its wheel, or has the stamps that it had when it was; if one is another, all
+    is built from the wheels alone.
+
+    Raises:
+        EnvironmentFailed: No interpreter fits, a wheel is kept nowhere, or installing failed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    found = _build(lock, wheels, target, cache=None)
+    mark = Path(settings.cache()) / "envs" / f"{hex_of(lock_digest(lock))}.proven"
+    if not found or is_proven(target, mark):
+        return target
+    wrong = prove(target, found, mark)
+    if wrong:
+        _log.warning("files of %s were changed in uv's cache on this machine: built anew", ", ".join(wrong))
+        shutil.rmtree(target)
+        _forget(wrong, target.parent)
+        build_fresh(lock, wheels, target)
+    return target
+
+
+def _forget(names: list[str], folder: Path) -> None:
+    """Take packages out of uv's cache; where that fails, the next environment is found wrong again."""
+    try:
+        run_uv(["cache", "clean", *names], source="uv's cache", folder=folder)
+    except EnvironmentFailed as error:
+        _log.warning("%s", error.what())
+
+
 def build_fresh(lock: EnvironmentLock, wheels: WheelStore, target: Path) -> Path:
-    """Build an environment in an empty place with nothing but its wheels, as a replay does.
+    """Build an environment in an empty place with nothing but its wheels.
 
     No cache of installed files is used: every byte comes out of a wheel that was verified just now.
 
@@ -102,7 +137,7 @@ def fetch_lock(digest: Digest, blobs: BlobClient) -> EnvironmentLock:
     return read_lock(blobs.get_bytes(digest))
 
 
-def _build(lock: EnvironmentLock, wheels: WheelStore, target: Path, *, cache: Path | None) -> None:
+def _build(lock: EnvironmentLock, wheels: WheelStore, target: Path, *, cache: Path | None) -> list[Wheel]:
     source = lock.source or "the interpreter alone"
     interpreter = _interpreter_of(lock, source)
     found = wheels.bring(lock.packages, source=source)
@@ -112,6 +147,7 @@ def _build(lock: EnvironmentLock, wheels: WheelStore, target: Path, *, cache: Pa
     if found:
         _install(found, target, variables, source)
     _write_complete(target, interpreter)
+    return found
 
 
 def _install(wheels: list[Wheel], target: Path, variables: dict[str, str], source: str) -> None:

@@ -1,4 +1,4 @@
-"""The wheels of environments: fetched or built once, verified each time, kept by their SHA-256.
+"""The wheels of environments: fetched or built once, verified whenever they changed, kept by their SHA-256.
 
 `cache/wheels/SHA256/FILENAME` on this machine; in the hub's blob store for every other machine and for the
 day on which no index has them any more.
@@ -22,6 +22,7 @@ from relive.client.blobs import BlobClient
 from relive.core.recipe import LockedPackage
 from relive.errors import BlobNotFound, EnvironmentFailed
 from relive.formats.hashing import hash_file
+from relive.formats.manifest_io import HashCache
 from relive.runner.environment.resolve import Chosen, Resolution, local_path
 from relive.runner.environment.sources import bring_source, filename_of, is_wheel, verify
 from relive.runner.environment.uv import run_uv
@@ -51,6 +52,7 @@ class WheelStore:
     def __init__(self, blobs: BlobClient | None = None, folder: Path | None = None) -> None:
         self._blobs = blobs
         self._folder = folder or Path(settings.cache()) / "wheels"
+        self._hashes = HashCache(self._folder / "hashes.msgpack")
 
     def gather(self, resolution: Resolution) -> list[Wheel]:
         """Bring every package of a resolution here as a wheel: verified, and built where it has none.
@@ -82,7 +84,9 @@ class WheelStore:
         Raises:
             EnvironmentFailed: One is kept nowhere, or is damaged.
         """
-        return _in_parallel(lambda package: self._bring_one(package, source), packages)
+        found = _in_parallel(lambda package: self._bring_one(package, source), packages)
+        self._hashes.save()
+        return found
 
     def has(self, package: LockedPackage) -> bool:
         """Tell whether a wheel lies on this machine, and is what it was."""
@@ -101,7 +105,7 @@ class WheelStore:
             return self._take(bring_source(chosen, resolution, folder), origin)
 
     def _bring_one(self, package: LockedPackage, source: str) -> Wheel:
-        kept = self._find(package.sha256, package.filename)
+        kept = self._known(package) if package.blob else self._find(package.sha256, package.filename)
         if kept is not None:
             return Wheel(package, kept)
         lost = EnvironmentFailed(
@@ -143,6 +147,14 @@ class WheelStore:
         path = self._folder / sha256 / filename
         try:
             return path if hash_file(path, sha256=True).sha256 == sha256 else None
+        except FileNotFoundError:
+            return None
+
+    def _known(self, package: LockedPackage) -> Path | None:
+        """Give a kept wheel as `_find` does; one whose stamp has not changed is not read again."""
+        path = self._folder / package.sha256 / package.filename
+        try:
+            return path if self._hashes.digest_of(path)[0] == package.blob else None
         except FileNotFoundError:
             return None
 
