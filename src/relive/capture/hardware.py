@@ -17,6 +17,19 @@ _GPU_TIMEOUT_S: Final = 15.0
 _GPU_FIELDS: Final = ("name", "memory.total", "driver_version", "compute_cap", "vbios_version")
 # Older drivers refuse a question with a field they do not know.
 _GPU_FIELDS_OF_OLD_DRIVERS: Final = _GPU_FIELDS[:3]
+# What was set, not what is drawn or clocked at the moment: that is no input.
+_GPU_POWER: Final = (
+    "persistence_mode",
+    "power.limit",
+    "clocks.applications.graphics",
+    "clocks.applications.memory",
+)
+_POWER_FILES: Final = {
+    "governor": "cpu0/cpufreq/scaling_governor",
+    "frequency driver": "cpu0/cpufreq/scaling_driver",
+    "energy preference": "cpu0/cpufreq/energy_performance_preference",
+    "highest kHz": "cpu0/cpufreq/scaling_max_freq",
+}
 # cgroup v1 says "no limit" with the largest page-aligned number.
 _NO_LIMIT: Final = 2**62
 
@@ -48,28 +61,62 @@ def read_hardware(root: Path = Path("/")) -> Hardware:
         kernel=platform.release(),
         os=_os_name(root),
         libc=" ".join(platform.libc_ver()).strip(),
+        power=read_power(root, with_gpus=bool(gpus)),
     )
 
 
 def read_gpus() -> tuple[dict[str, Any], ...]:
     """Ask `nvidia-smi` for each GPU's name, memory and driver; nothing if there is none or it hangs."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return ()
     for fields in (_GPU_FIELDS, _GPU_FIELDS_OF_OLD_DRIVERS):
-        question = [program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
-        try:
-            answer = subprocess.run(question, capture_output=True, text=True, timeout=_GPU_TIMEOUT_S)
-        except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-            return ()
-        if answer.returncode == 0:
-            rows = csv.reader(answer.stdout.splitlines(), skipinitialspace=True)
-            return tuple(_gpu(row) for row in rows if len(row) == len(fields))
+        rows = _ask_gpus(fields)
+        if rows is None:
+            return ()  # it hangs, or is not there: the second question would not be answered either
+        if rows:
+            return tuple(_gpu(row) for row in rows)
     return ()
 
 
+def _ask_gpus(fields: tuple[str, ...]) -> list[list[str]] | None:
+    """Give a row for each GPU, none where the driver refuses the question; None if nobody answers."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    question = [program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(question, capture_output=True, text=True, timeout=_GPU_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    rows = csv.reader(answer.stdout.splitlines(), skipinitialspace=True) if answer.returncode == 0 else ()
+    return [[value.strip() for value in row] for row in rows if len(row) == len(fields)]
+
+
+def read_power(root: Path = Path("/"), *, with_gpus: bool = True) -> dict[str, str]:
+    """Read how processors and accelerators are set to spend power; nothing where a machine does not say.
+
+    Args:
+        root: Where `sys` lies.
+        with_gpus: Whether there are any to be asked.
+    """
+    cpu = root / "sys/devices/system/cpu"
+    found = {name: _read(cpu / path).strip() for name, path in _POWER_FILES.items()}
+    no_turbo, boost = _read(cpu / "intel_pstate/no_turbo").strip(), _read(cpu / "cpufreq/boost").strip()
+    if no_turbo or boost:
+        found["turbo"] = "on" if no_turbo == "0" or boost == "1" else "off"
+    return {name: value for name, value in found.items() if value} | (_gpu_power() if with_gpus else {})
+
+
+def _gpu_power() -> dict[str, str]:
+    rows = _ask_gpus(_GPU_POWER) or []
+    return {
+        f"gpu {index} {name}": value
+        for index, row in enumerate(rows)
+        for name, value in zip(_GPU_POWER, row, strict=True)
+        if value and not value.startswith("[")  # "[N/A]", "[Not Supported]"
+    }
+
+
 def _gpu(row: list[str]) -> dict[str, Any]:
-    name, memory_mib, driver, *rest = (value.strip() for value in row)
+    name, memory_mib, driver, *rest = row
     # "[N/A]" stands where memory is shared with the processor.
     memory = int(memory_mib) * 2**20 if memory_mib.isdigit() else None
     return {

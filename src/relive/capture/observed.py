@@ -40,6 +40,7 @@ class Outside:
         isolation: The walls that held it, "none" without any.
         hermetic: Whether nothing can have gone past them.
         tree: The code it ran in.
+        unpushed: Whether no remote is known to have its commit.
     """
 
     changed: Iterable[str] = ()
@@ -49,6 +50,7 @@ class Outside:
     isolation: str = "none"
     hermetic: bool = False
     tree: Path | None = None
+    unpushed: bool = False
 
 
 def observe(
@@ -84,6 +86,7 @@ def observe(
         threads=read_threads(started),
         random=_random(started),
         parsed=_parsed(spool),
+        unpushed=outside.unpushed,
         changed=tuple(sorted(outside.changed)),
         reads=outside.reads,
         written=outside.written,

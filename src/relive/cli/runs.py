@@ -98,7 +98,8 @@ def show(run: str, as_json: bool) -> None:
     if as_json:
         print_json({"detail": detail, "recipe": recipe, "claims": claims})
         return
-    _print_head(detail)
+    is_unpushed = recipe is not None and recipe.observed is not None and recipe.observed.unpushed
+    _print_head(detail, "   not pushed" if is_unpushed else "")
     print_claims(claims)
     if detail.metrics:
         print_table(
@@ -150,7 +151,7 @@ def _took(run: Run) -> float | None:
     return run.ended_at - run.started_at if run.ended_at and run.started_at else None
 
 
-def _print_head(detail: RunDetail) -> None:
+def _print_head(detail: RunDetail, of_commit: str) -> None:
     run = detail.run
     out.print(f"[bold]{escape(run.name)}[/]  {run.id}")
     reason = f": {run.reason}" if run.reason else ""
@@ -163,7 +164,7 @@ def _print_head(detail: RunDetail) -> None:
         out.print(escape(f"           {judged_line(verdict, len(detail.verdicts))}"))
     out.print(escape(f"command    {run.command}"))
     tainted = "   tainted: an input changed while it ran" if run.tainted else ""
-    out.print(escape(f"commit     {run.commit or 'none'}{tainted}"))
+    out.print(escape(f"commit     {run.commit or 'none'}{of_commit}{tainted}"))
     out.print(f"recipe     {run.recipe_digest or 'not closed yet'}")
     out.print(f"page       {detail.url}")
 

@@ -203,6 +203,7 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
         "system": hardware.os,
         "libc": hardware.libc,
         "driver": hardware.driver,
+        **hardware.power,
         **{f"gpu {index}": _exact(gpu) for index, gpu in enumerate(hardware.gpus)},
     }
     yield from _some(FactGroup.HARDWARE, machine)
@@ -211,7 +212,7 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
         yield Fact(group=FactGroup.LIBRARIES, name=name, value=library.build_id or library.sha256)
     for pool in seen.threads:
         name = str(pool.get("internal_api") or pool.get("library") or "pool")
-        yield Fact(group=FactGroup.THREADS, name=name, value=_exact(pool.get("num_threads")))
+        yield Fact(group=FactGroup.THREADS, name=name, value=_exact(pool.get("threads")))
     for name, value in seen.variables.items():
         yield Fact(group=group_of_variable(name), name=name, value=value)
     for read in seen.reads:

@@ -114,7 +114,11 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine; `gpus` holds name, memory and driver of each."""
+    """The machine; `gpus` holds name, memory and driver of each.
+
+    Attributes:
+        power: How its processors and accelerators were set to spend power, by name: governor, turbo, clocks.
+    """
 
     cpu_model: str
     cpu_vendor: str
@@ -128,6 +132,7 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str = ""
     os: str = ""
     libc: str = ""
+    power: dict[str, str] = {}
 
 
 class LoadedLibrary(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +238,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         variables: Environment variables on the allow-list; secrets masked.
         threads: Size of each thread pool library's team.
         parsed: Parameters that the program's parser gave it, by name.
+        unpushed: Whether no remote was known to have the commit; its files are kept all the same.
         changed: Declared inputs whose bytes changed during the run: the run is tainted.
         reads: Files that were read and not declared, by path; the first thousand.
         written: Of a run that declares no out, the files that it left, by path; the first thousand.
@@ -252,6 +258,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[dict[str, Any], ...] = ()
     random: dict[str, Any] = {}
     parsed: tuple[ParsedParam, ...] = ()
+    unpushed: bool = False
     changed: tuple[str, ...] = ()
     reads: tuple[UndeclaredRead, ...] = ()
     written: tuple[WrittenFile, ...] = ()

@@ -66,6 +66,7 @@ class Execution:
         network: Whether a hermetic run may reach more than the hub.
         offline: Whether it may reach no network but the hub, whatever `held` and `network` say.
         by_hand: Whether a person started it, who declares by options and not by a file.
+        unpushed: Whether no remote is known to have the commit.
     """
 
     run_id: str
@@ -81,6 +82,7 @@ class Execution:
     network: bool = False
     offline: bool = False
     by_hand: bool = False
+    unpushed: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         isolation=walls.names,
         hermetic=walls.hold,
         tree=execution.tree,
+        unpushed=execution.unpushed,
     )
     if is_unplugged:
         outcome = _unplugged(outcome, walls)

@@ -223,13 +223,12 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         outs=expected.outs,
         metrics_files=expected.metrics_files,
     )
-    inputs = Snapshot(snapshot.root, expected.without_written(world.inputs))
     return Execution(
         run_id=run.run_id,
         tree=snapshot.root,
         plan=_plan(asked, desk, told),
         expected=expected,
-        inputs=inputs,
+        inputs=Snapshot(snapshot.root, expected.without_written(world.inputs)),
         declared=declared,
         prefix=world.prefix,
         code_files=frozenset(file.path for file in snapshot.files),
@@ -237,6 +236,7 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         held=Hermetic.ON if asked.hermetic else Hermetic.WARN,
         network=asked.network,
         by_hand=True,
+        unpushed=bool(snapshot.remote) and not snapshot.pushed,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relive.capture import hardware as hardware_module
-from relive.capture.hardware import read_gpus, read_hardware
+from relive.capture.hardware import read_gpus, read_hardware, read_power
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -191,3 +191,40 @@ class TestGpus:
         monkeypatch.setattr(hardware_module, "_GPU_TIMEOUT_S", 0.3)
         program(root, "exec /bin/sleep 300")
         assert read_gpus() == ()
+
+
+class TestPower:
+    """What sets clocks, as the kernel and `nvidia-smi` tell it."""
+
+    @pytest.mark.parametrize(
+        ("switch", "turbo"),
+        [
+            (("intel_pstate/no_turbo", "1"), "off"),
+            (("intel_pstate/no_turbo", "0"), "on"),
+            (("cpufreq/boost", "1"), "on"),
+            (("cpufreq/boost", "0"), "off"),
+        ],
+    )
+    def test_governor_and_turbo_are_read(self, root, switch, turbo):
+        for path, text in {"cpu0/cpufreq/scaling_governor": "performance", switch[0]: switch[1]}.items():
+            place = root / "sys/devices/system/cpu" / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text + "\n")
+        assert read_power(root) == {"governor": "performance", "turbo": turbo}
+
+    def test_limits_of_gpus_are_read_where_a_driver_tells_them(self, root):
+        program = root / "bin/nvidia-smi"
+        program.write_text(
+            "#!/bin/sh\necho 'Enabled, 700.00, 1980, 2619'\necho 'Disabled, [N/A], [Not Supported], [N/A]'\n"
+        )
+        program.chmod(0o755)
+        assert read_power(root) == {
+            "gpu 0 persistence_mode": "Enabled",
+            "gpu 0 power.limit": "700.00",
+            "gpu 0 clocks.applications.graphics": "1980",
+            "gpu 0 clocks.applications.memory": "2619",
+            "gpu 1 persistence_mode": "Disabled",
+        }
+
+    def test_a_machine_that_does_not_say_has_none(self, root):
+        assert read_power(root) == {}

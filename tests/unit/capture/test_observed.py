@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from relive.capture.hardware import read_hardware
 from relive.capture.observed import Outside, observe
 from relive.capture.threads import read_threads
@@ -87,3 +89,8 @@ def test_thread_pools_are_named_once_and_only_by_known_facts():
         {"library": "libgomp.so.1", "kind": "openmp", "threads": 2},
         {"library": "libgomp.so.1", "kind": "openmp", "threads": 4},
     )
+
+
+@pytest.mark.parametrize("unpushed", [True, False])
+def test_whether_a_remote_has_the_commit_is_handed_on(unpushed):
+    assert observe(SpoolContents(), {}, outside=Outside(unpushed=unpushed)).unpushed is unpushed

@@ -65,7 +65,7 @@ def changed(one: Recipe, other: Recipe, *locks: EnvironmentLock | None) -> list[
 def test_equal_recipes_do_not_differ() -> None:
     seen = {
         "variables": {"OMP_NUM_THREADS": "2"},
-        "threads": ({"internal_api": "openblas", "num_threads": 2},),
+        "threads": ({"library": "libopenblas.so", "kind": "openblas", "threads": 2},),
     }
     assert changed(recipe(seen, params={"lr": 0.1}), recipe(seen, params={"lr": 0.1})) == []
 
@@ -77,7 +77,7 @@ def test_each_input_is_named_in_the_group_it_belongs_to() -> None:
         {
             "hardware": Hardware(**{**_fields(HARDWARE), "cores_allowed": 4, "gpus": ({"name": "H100"},)}),
             "libraries": (LoadedLibrary(path="/x/libm.so.6", soname="libm.so.6", build_id="b"),),
-            "threads": ({"internal_api": "mkl", "num_threads": 4},),
+            "threads": ({"library": "libmkl_rt.so", "kind": "mkl", "threads": 4},),
             "reads": (UndeclaredRead(path="/srv/x.csv", size_bytes=3, digest=digest("e")),),
             "interpreter": Interpreter(version="3.12.1", implementation="cpython"),
         },
@@ -94,13 +94,22 @@ def test_each_input_is_named_in_the_group_it_belongs_to() -> None:
         ("CODE", "tree"),
         ("INTERPRETER", "cpython"),
         ("THREADS", "OMP_NUM_THREADS"),
-        ("THREADS", "mkl"),
+        ("THREADS", "libmkl_rt.so"),
         ("HARDWARE", "cores"),
         ("HARDWARE", "gpu 0"),
         ("LIBRARIES", "libm.so.6"),
         ("VARIABLES", "SEED"),
         ("READS", "/srv/x.csv"),
     ]
+
+
+def test_a_team_of_another_size_and_another_power_mode_are_told() -> None:
+    pool = {"library": "libgomp.so.1", "kind": "openmp"}
+    quiet = Hardware(**{**_fields(HARDWARE), "power": {"governor": "powersave"}})
+    fast = Hardware(**{**_fields(HARDWARE), "power": {"governor": "performance"}})
+    before = recipe({"threads": ({**pool, "threads": 2},), "hardware": quiet})
+    after = recipe({"threads": ({**pool, "threads": 4},), "hardware": fast})
+    assert changed(before, after) == [("THREADS", "libgomp.so.1"), ("HARDWARE", "governor")]
 
 
 def _fields(struct: Any) -> dict[str, Any]:

@@ -286,6 +286,7 @@ def _hardware(seen: Observed | None) -> Group:
         "system": machine.os,
         "libc": machine.libc,
         "driver": machine.driver,
+        "power": ", ".join(f"{name} {value}" for name, value in machine.power.items()),
         **{f"gpu {index}": str(gpu.get("name", gpu)) for index, gpu in enumerate(machine.gpus)},
     }
     items = [Item(name=name, value=value, mark=_PIN) for name, value in facts.items() if value]
