@@ -57,6 +57,12 @@ def test_equal_files_are_bit_exact(hub: RealHub, project: Path) -> None:
     assert "wrote      1 file, not declared: model.bin" in shown
 
 
+def test_an_environment_without_packages_is_made_without_any(hub: RealHub, project: Path) -> None:
+    listed = "import importlib.metadata as m\nopen('packages', 'w').write(' '.join(d.name for d in m.distributions()))\n"
+    verdict = replay(hub, record(hub, project, listed))
+    assert (verdict["level"], verdict.get("inputs_differ", [])) == ("bit_exact", []), verdict
+
+
 def test_of_other_bytes_nobody_says_what_they_mean(hub: RealHub, project: Path) -> None:
     verdict = replay(hub, record(hub, project, TRAIN.replace("random.seed(4)", "")))
     assert verdict["level"] == "not_comparable"

@@ -17,6 +17,7 @@ MAX_BYTES: Final = 1 << 20
 # A file with more is a table rather than a set of parameters.
 _MOST_KEYS: Final = 500
 _DEEPEST: Final = 20
+_STR: Final = "tag:yaml.org,2002:str"
 
 
 def differing_keys(before: bytes, after: bytes, path: str) -> dict[Keys, tuple[str, str]] | None:
@@ -97,11 +98,20 @@ def _items(tree: Any) -> dict[str, Any] | None:
 
 def _text(leaf: Any) -> str:
     if isinstance(leaf, yaml.ScalarNode):
-        # "1" and 1 are written alike, and are not the same.
-        return str(leaf.value) if leaf.style is None else json.dumps(leaf.value, ensure_ascii=False)
+        return _scalar_text(leaf)
     if isinstance(leaf, yaml.Node):
         return str(yaml.serialize(leaf, Dumper=yaml.SafeDumper, allow_unicode=True)).strip()
     return json.dumps(leaf, sort_keys=True, ensure_ascii=False)
+
+
+def _scalar_text(leaf: yaml.ScalarNode) -> str:
+    """Give a scalar as it is written without quotes, whatever it has; in quotes if it would be another."""
+    resolver: Any = yaml.resolver.Resolver()
+    plain = resolver.resolve(yaml.ScalarNode, leaf.value, (True, False))
+    if leaf.tag == plain:
+        return str(leaf.value)
+    text = json.dumps(leaf.value, ensure_ascii=False)
+    return text if leaf.tag == _STR else f"{leaf.tag} {text}"
 
 
 def _exchange(tree: Any, other: Any, keys: Keys) -> None:
@@ -125,7 +135,7 @@ def _put(tree: Any, key: str, value: Any) -> None:
         if str(name.value) == key:
             tree.value[index] = (name, value)
             return
-    tree.value.append((yaml.ScalarNode("tag:yaml.org,2002:str", key), value))
+    tree.value.append((yaml.ScalarNode(_STR, key), value))
 
 
 def _drop(tree: Any, key: str) -> None:

@@ -57,13 +57,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seen_environment(recipe: Recipe, accepted: Substitutes) -> Seen | None:
-    """Sort what was installed; None if the run has a lock, or ran without packages.
+    """Sort what was installed; None if the run has a lock, or ran without Python.
 
     Raises:
         InvalidInput: A package that was not there is to be substituted.
     """
     observed = recipe.observed
-    if recipe.declared.environment or observed is None or not observed.distributions:
+    if recipe.declared.environment or observed is None:
+        return None
+    if not observed.distributions and observed.interpreter is None:
         return None
     pins: dict[str, str] = {}
     folders: list[str] = []

@@ -117,6 +117,15 @@ def test_all_keys_make_the_other_file_and_none_the_same(
     assert not set(left) & {key for key in wanted if key in _leaves_of(after)}
 
 
+def test_quotes_around_the_same_text_are_no_difference() -> None:
+    # In braces `:1` needs quotes, in a block it does not.
+    one, other = b'{"b": ":1", "n": "1", "f": !!float 1}', b"b: :1\nn: 1\nf: 1\n"
+    assert differing_keys(one, other, "p.yaml") == {
+        ("n",): ('"1"', "1"),
+        ("f",): ('tag:yaml.org,2002:float "1"', "1"),
+    }
+
+
 def _leaves_of(tree: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     found = set()
     for key, value in tree.items():

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from relive.core.command import command_of
 from relive.core.recipe import Code, Declared, Distribution, Hardware, Interpreter, Observed, Recipe
@@ -39,9 +40,16 @@ def found(*distributions: Distribution, accepted: Substitutes = NOTHING) -> Seen
     return seen
 
 
-def test_a_run_with_a_lock_or_without_packages_needs_none_of_this() -> None:
+def test_a_run_with_a_lock_or_without_python_needs_none_of_this() -> None:
     assert seen_environment(recipe(installed("thing"), environment="blake3:00"), NOTHING) is None
-    assert seen_environment(recipe(), NOTHING) is None
+    without = recipe()
+    assert without.observed is not None
+    shell = replace(without, observed=replace(without.observed, interpreter=None))
+    assert seen_environment(shell, NOTHING) is None
+
+
+def test_an_environment_without_packages_is_one() -> None:
+    assert found().pins == {}
 
 
 def test_an_index_is_asked_for_names_and_versions_as_they_are_written_by_the_standard() -> None:
