@@ -58,7 +58,8 @@ def test_equal_files_are_bit_exact(hub: RealHub, project: Path) -> None:
 
 
 def test_an_environment_without_packages_is_made_without_any(hub: RealHub, project: Path) -> None:
-    listed = "import importlib.metadata as m\nopen('packages', 'w').write(' '.join(d.name for d in m.distributions()))\n"
+    names = "' '.join(d.name for d in metadata.distributions())"
+    listed = f"from importlib import metadata\nopen('packages', 'w').write({names})\n"
     verdict = replay(hub, record(hub, project, listed))
     assert (verdict["level"], verdict.get("inputs_differ", [])) == ("bit_exact", []), verdict
 
