@@ -17,7 +17,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from relive.hub.app import build_api
+from relive.hub.api import build_api
 from tests.support.bench import open_bench, quick_folder
 from tests.support.live import LiveHub, served
 

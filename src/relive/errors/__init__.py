@@ -43,7 +43,7 @@
     └── PortTaken
 
 Each class holds its facts as fields and makes the sentence itself, so that the
-command line, HTTP and the log say the same. Statuses live in `hub/errors.py`,
+command line, HTTP and the log say the same. Statuses live in `hub/problems.py`,
 exit codes in `cli/main.py`.
 """
 

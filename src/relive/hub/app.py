@@ -1,66 +1,46 @@
 """The hub as one ASGI application, and as a process.
 
 Every request passes the gatekeeper first. Git and inference are streamed by their own small applications;
-all else is Litestar's.
+all else is Litestar's, which is loaded once the hub serves: a request for it waits until it is there.
 """
 
 import asyncio
 import logging
+import re
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar, get
-from litestar.datastructures import State
-from litestar.di import Provide
-from litestar.exceptions import HTTPException
-from litestar.utils import normalize_path
 
-from relive import __version__
 from relive.core.access import Caller
 from relive.core.access import Scope as LoginScope
 from relive.errors import NotLoggedIn, PortTaken, ReliveError
 from relive.forges.github import GitHub
-from relive.hub.application import Application, Group
 from relive.hub.auth import Gatekeeper, headers_of
 from relive.hub.background import Background
 from relive.hub.build import build_services, ensure_admin_token, open_repositories
 from relive.hub.claim import claimed
-from relive.hub.config import HubConfig
-from relive.hub.errors import PROBLEMS, headers_for, problem_of, status_of
+from relive.hub.config import HEALTH, HubConfig
 from relive.hub.git.backend import GitAccess, GitBackend
 from relive.hub.git.hooks import HookServer, install_hooks
 from relive.hub.git.slots import PackSlots
-from relive.hub.http import HubRequest, only_known, read_page
+from relive.hub.late import Late
+from relive.hub.problems import headers_for, problem_of, status_of
 from relive.hub.pushing import PushHandler
-from relive.hub.reply import ApiResponse
-from relive.hub.routes import (
-    admin,
-    blobs,
-    copies,
-    datasets,
-    jobs,
-    models,
-    pipelines,
-    runs,
-    sql,
-    traces,
-    webhooks,
-)
-from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.routing import RouterKeeper
-from relive.hub.web.errors import answer_framework, answer_known, answer_unknown
 from relive.services.accounts import authenticate
 from relive.services.context import Services
 from relive.services.forging import Forging
 from relive.services.placing import count_running, stop_all
 
 if TYPE_CHECKING:
+    from litestar import Litestar
+
     from relive.hub.forward import Forwarder
 
 # The framework, the git backend and the forwarder each have their own types for ASGI's mappings.
@@ -68,7 +48,7 @@ Scope = Any
 Receive = Any
 Send = Any
 
-__all__ = ["Hub", "HubConfig", "build_api", "build_pages", "listen", "run_hub"]
+__all__ = ["Hub", "HubConfig", "listen", "run_hub"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,14 +67,15 @@ _OPEN_LOCALLY = (
 )
 # How long pushes may go unheard when one of two hubs on the same data folder has ended.
 _HOOKS_LOOK_S = 2.0
-# Uploads are streamed and bounded by the store's room; a message never needs more.
-_LARGEST_MESSAGE = 64 << 20
+_SLASHES = re.compile("//+")
 
 
-@get("/health", sync_to_thread=False)
-def health() -> dict[str, str]:
-    """Tell that the hub answers; needs no token."""
-    return {"status": "ok", "version": __version__}
+@dataclass(frozen=True)
+class _Api:
+    """The application for programs, and the first words of its addresses."""
+
+    answer: "Litestar"
+    words: frozenset[str]
 
 
 @dataclass
@@ -116,13 +97,12 @@ class Hub:
         slots = PackSlots()
         self._git = GitBackend(repositories, self._git_access(), slots, prefix="/git")
         self._hooks = HookServer(hook_socket, PushHandler(self.services), on_push=slots.free)
-        self._api = build_api(self.config, self.services, self.forging)
-        self._api_words = {_first_word(route.path) for route in self._api.routes}
+        self._api = Late(self._load_api)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._api(scope, receive, send)
+            await (await self._api.get()).answer(scope, receive, send)
             return
         headers = headers_of(scope)
         try:
@@ -134,16 +114,30 @@ class Hub:
             if _is_under(scope["path"], _INFERENCE):
                 self._require(caller, "use an endpoint")
                 await self._forward(scope, receive, send)
+            elif (scope["method"], scope["path"]) == ("GET", "/health"):
+                await _send_json(send, 200, HEALTH)
             else:
                 scope.setdefault("state", {})["caller"] = caller
-                is_api = _first_word(normalize_path(scope["path"])) in self._api_words
-                await (self._api if is_api else self._pages)(scope, receive, send)
+                api = await self._api.get()
+                is_api = _first_word(_normal(scope["path"])) in api.words
+                await (api.answer if is_api else self._pages)(scope, receive, send)
         except ReliveError as error:
             await _send_problem(send, error)
 
+    async def load(self) -> None:
+        """Load what the hub begins to serve without."""
+        await self._api.get()
+
+    def _load_api(self) -> "_Api":
+        from relive.hub.api import build_api  # late: with the framework a third of a start
+
+        built = build_api(self.config, self.services, self.forging)
+        return _Api(built, frozenset(_first_word(route.path) for route in built.routes))
+
     @cached_property
-    def _pages(self) -> Litestar:
-        # Late: a twentieth of a start, and hubs for machines alone show no page.
+    def _pages(self) -> "Litestar":
+        from relive.hub.api import build_pages  # late: hubs for machines alone show no page
+
         return build_pages(self.config, self.services, self.forging)
 
     @cached_property
@@ -181,7 +175,7 @@ class Hub:
                 raise
             caller = None  # a browser whose session has ended must still reach the login page and its styles
         # As routing sees it: clients join addresses with one slash too many.
-        if caller is None and _is_under(normalize_path(scope["path"]), _OPEN_LOCALLY):
+        if caller is None and _is_under(_normal(scope["path"]), _OPEN_LOCALLY):
             return self.gatekeeper.local_caller()
         return caller
 
@@ -202,61 +196,6 @@ class Hub:
             raise NotLoggedIn(
                 action=action, who="an unknown caller", needs="a token: Authorization: Bearer …"
             )
-
-
-def build_api(config: HubConfig, services: Services, forging: Forging) -> Litestar:
-    """Build what answers programs: the API, MLflow's routes and the forges' webhooks."""
-    from litestar.openapi import OpenAPIConfig
-    from litestar.openapi.plugins import JsonRenderPlugin
-
-    modules = (admin, blobs, copies, datasets, jobs, models, pipelines, runs, sql, traces, webhooks)
-    handlers = [handler for module in modules for handler in module.ROUTES]
-    for handler in handlers:
-        handler.responses = PROBLEMS
-    api = Group(
-        "/api/v1",
-        response_class=ApiResponse,
-        guards=[only_known],
-        dependencies={"page": Provide(read_page, sync_to_thread=False)},
-        route_handlers=handlers,
-    )
-    description = OpenAPIConfig(
-        title="relive",
-        version=__version__,
-        path="/api/v1/schema",
-        use_handler_docstrings=True,
-        # The document alone: the framework's own viewers load their scripts from elsewhere.
-        render_plugins=[JsonRenderPlugin()],
-    )
-    routes = [health, api, webhooks.receive, *mlflow.ROUTES]
-    state = {"services": services, "config": config, "forging": forging}
-    return _application(routes, state, openapi_config=description)
-
-
-def build_pages(config: HubConfig, services: Services, forging: Forging) -> Litestar:
-    """Build what answers browsers."""
-    from relive.hub.web.pages import build_group
-
-    state = {"services": services, "config": config, "forging": forging}
-    return _application([build_group()], state, openapi_config=None)
-
-
-def _application(routes: list[Any], state: dict[str, Any], **options: Any) -> Litestar:
-    # Any: the framework's type knows nothing of `request_class`.
-    answers: Any = {
-        ReliveError: answer_known,
-        HTTPException: answer_framework,
-        Exception: answer_unknown,
-    }
-    return Application(
-        route_handlers=routes,
-        exception_handlers=answers,
-        request_class=HubRequest,
-        request_max_body_size=_LARGEST_MESSAGE,
-        state=State(state),
-        logging_config=None,
-        **options,
-    )
 
 
 def run_hub(
@@ -339,6 +278,7 @@ async def _serve(
         while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn has only a flag
             await asyncio.sleep(0.005)
         if server.started:
+            await _load(hub, server)
             on_ready()
         await serving
     finally:
@@ -346,13 +286,31 @@ async def _serve(
         await hub.stop(with_jobs=running > 0 and ends_jobs(running))
 
 
+async def _load(hub: Hub, server: uvicorn.Server) -> None:
+    """Load the rest; a hub that cannot ends, and says why."""
+    try:
+        await hub.load()
+    except BaseException:
+        server.should_exit = True
+        raise
+
+
 async def _send_problem(send: Send, error: ReliveError) -> None:
     status = status_of(error)
-    body = msgspec.json.encode(problem_of(error))
-    said = {"content-type": "application/json", "content-length": str(len(body))} | headers_for(status)
+    await _send_json(send, status, problem_of(error), headers_for(status))
+
+
+async def _send_json(send: Send, status: int, message: Any, more: Mapping[str, str] | None = None) -> None:
+    body = msgspec.json.encode(message)
+    said = {"content-type": "application/json", "content-length": str(len(body)), **(more or {})}
     headers = [(name.encode(), value.encode()) for name, value in said.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _normal(path: str) -> str:
+    """Give an address as the framework's routing sees it."""
+    return "/" + _SLASHES.sub("/", path.strip("/"))
 
 
 def _first_word(path: str) -> str:

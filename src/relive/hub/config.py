@@ -3,8 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from relive import __version__
 
 DEFAULT_PORT = 7878
+HEALTH: Final = {"status": "ok", "version": __version__}
 
 
 @dataclass(frozen=True)

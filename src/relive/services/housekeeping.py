@@ -17,7 +17,6 @@ from typing import Final
 from relive.errors import NotFound, ReliveError
 from relive.services.collecting import DAY_S, IDLE_UPLOAD_S, purge
 from relive.services.context import Services
-from relive.services.mlflow.places import UPLOADS
 from relive.services.silence import Listener
 
 _log = logging.getLogger(__name__)
@@ -129,6 +128,8 @@ class Housekeeper:
         return maintain
 
     def _drop_old_rows(self) -> bool:
+        from relive.services.mlflow.places import UPLOADS  # late: much of what only requests need
+
         store, now = self.services.store, self.services.store.now()
         store.drop_superseded_logs(before=now - self.retention.logs_days * DAY_S)
         store.delete_expired(tokens_before=now, batches_before=now - _BATCHES_DAYS * DAY_S)

@@ -19,7 +19,7 @@ from relive.core.trace import Assessment, AssessmentKind, Trace
 from relive.core.webhook import Webhook
 from relive.forges.github import GitHub
 from relive.formats.layout import Layout, Pack
-from relive.hub.app import build_api
+from relive.hub.api import build_api
 from relive.hub.config import HubConfig
 from relive.hub.routes.mlflow import calls as mlflow
 from relive.hub.vault import FileVault

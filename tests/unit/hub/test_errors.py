@@ -9,7 +9,7 @@ import pytest
 
 import relive.errors
 from relive.errors import DatabaseBusy, InvalidInput, ReliveError, StoreFull
-from relive.hub.errors import headers_for, problem_of, status_of
+from relive.hub.problems import headers_for, problem_of, status_of
 from relive.wire.problem import Problem
 from tests.support.bench import Bench
 from tests.support.live import MSGPACK, LiveHub
@@ -23,6 +23,7 @@ UNEXPECTED = {
     "DatabaseFailed",
     "DatabaseTooNew",
     "ForgeRefused",
+    "NoHubToReplay",
     "ForgeUnreachable",
     "GitFailed",
     "HubRefused",

@@ -1,11 +1,14 @@
 """What a hub leaves for this machine's commands when it starts."""
 
 import copy
+import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar import Litestar, get
@@ -13,14 +16,17 @@ from litestar._kwargs import KwargsModel
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.utils import normalize_path
 
-from relive.hub.app import build_api, build_pages
+from relive.hub.api import build_api, build_pages
+from relive.hub.app import Hub, _normal
 from relive.hub.application import Application, Group
 from relive.hub.build import ensure_admin_token
-from relive.hub.config import HubConfig
+from relive.hub.config import HEALTH, HubConfig
 from relive.hub.vault import FileVault
 from relive.services.context import Services
 from relive.services.forging import Forging
+from tests.e2e.hub import free_port
 from tests.support.bench import Bench
 from tests.support.live import PATIENCE_S, served
 
@@ -51,7 +57,7 @@ def test_a_token_that_is_good_is_kept(bench: Bench) -> None:
 
 def test_a_hub_imports_no_types_that_it_has_none_of() -> None:
     code = (
-        "import sys, unittest.mock as m; from relive.hub import app;"
+        "import sys, unittest.mock as m; from relive.hub import api as app;"
         "app.build_api(m.Mock(), m.Mock(), m.Mock()); app.build_pages(m.Mock(), m.Mock(), m.Mock());"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
@@ -99,12 +105,56 @@ def test_two_handlers_of_one_address_are_refused() -> None:
 def test_a_hub_that_starts_imports_only_what_its_first_answer_needs() -> None:
     """Each of these costs a start some hundredths of a second."""
     late = {"rich", "urllib3", "packaging", "h11", "jinja2", "alembic", "cryptography", "google", "obstore"}
+    late |= {"litestar", "multidict"}
     code = (
         "import sys; from relive.cli import main, up; from relive.hub import app;"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not late & set(done.stdout.split())
+
+
+def test_a_hub_is_well_before_its_api_is_loaded_and_requests_wait_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_load, load = threading.Event(), Hub._load_api
+
+    def when_allowed(hub: Hub) -> Any:
+        assert may_load.wait(timeout=PATIENCE_S)
+        return load(hub)
+
+    monkeypatch.setattr(Hub, "_load_api", when_allowed)
+    paths = ["/api/v1/runs?limit=1", "/api/2.0/mlflow/experiments/search?max_results=5"] * 5
+    with served(bench.services) as live, ThreadPoolExecutor(len(paths)) as threads:
+        waiting = [threads.submit(live.ask, "GET", path) for path in paths]
+        health = live.ask("GET", "/health")
+        assert (health.status, health.json) == (200, HEALTH)
+        assert health.headers["content-type"] == "application/json"
+        assert live.ask("GET", "/health", token="rlv_bad").status == 401
+        assert not any(answer.done() for answer in waiting)
+        may_load.set()
+        assert {answer.result(timeout=PATIENCE_S).status for answer in waiting} == {200}
+
+
+def test_a_hub_that_cannot_load_its_api_ends_and_says_why(tmp_path: Path) -> None:
+    code = (
+        "from relive.cli.main import cli; from relive.hub.app import Hub\n"
+        "def broken(hub): raise ImportError('a module is missing')\n"
+        "Hub._load_api = broken\n"
+        f"cli(['up', '--port', '{free_port()}'])"
+    )
+    environment = os.environ | {"RELIVE_HOME": str(tmp_path), "RELIVE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode != 0
+    assert "a module is missing" in done.stderr
+    assert "relive is up" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", ["/", "//runs", "/runs/", "runs//x/", "///", "/a/./b", ""])
+def test_addresses_are_read_as_the_framework_reads_them(path: str) -> None:
+    assert _normal(path) == normalize_path(path)
 
 
 def test_first_requests_in_parallel_find_one_handler_prepared_once(

@@ -14,6 +14,7 @@ from relive.errors import NotLoggedIn, ReliveError
 from relive.hub import errors
 from relive.hub.auth import COOKIE
 from relive.hub.http import HubRequest
+from relive.hub.problems import status_of
 from relive.hub.web.render import go_to, page, prefix_of
 from relive.wire.problem import Problem
 
@@ -52,7 +53,7 @@ def answer_known(request: HubRequest, error: ReliveError) -> Response[Any]:
         answer: Redirect = go_to(request, "/login")
         answer.delete_cookie(COOKIE, path=prefix_of(request) or "/")
         return answer
-    return _page(request, errors.status_of(error), error.what(), error.expected() or "", error.to_do() or "")
+    return _page(request, status_of(error), error.what(), error.expected() or "", error.to_do() or "")
 
 
 def answer_framework(request: HubRequest, error: HTTPException) -> Response[Any]:

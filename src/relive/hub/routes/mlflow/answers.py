@@ -9,8 +9,9 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 
 from relive.errors import Conflict, ReliveError, Superseded
-from relive.hub.errors import answer_unknown, headers_for, status_of
+from relive.hub.errors import answer_unknown
 from relive.hub.http import HubRequest
+from relive.hub.problems import headers_for, status_of
 from relive.services.mlflow.faults import MlflowFault, missing_value
 from relive.wire.mlflow.common import Failure
 
