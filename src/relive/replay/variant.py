@@ -173,8 +173,10 @@ class Variants:
             if watch is not None:
                 watch.start(desk.spool, lease)
             report = run_stage(work, desk, self._hub.transport.base_url)
-            if watch is not None and watch.seen.stop is Stop.ALL_SEEN:
-                # Before its end is told: whoever waits for that reads at once what it is.
+            is_ended = report.status is RunStatus.KILLED
+            if is_ended and watch is not None and watch.seen.stop is Stop.ALL_SEEN:
+                # Before its end is told: whoever waits for that reads at once what it is. One that came to
+                # its own end before the watch could end it is a whole run.
                 writer.set_tags(work.run_id, {BEGINNING_TAG: beginning})
             deliver(_with_opened(report, work.run_id, desk), reports, lease)
         finally:
@@ -195,7 +197,7 @@ def read_result(hub: HubClient, detail: RunDetail) -> Result:
     run = detail.run
     trajectory = _trajectory(hub, run)
     beginning, processor = beginning_of(trajectory), detail.tags.get(PROCESSOR_TAG, "")
-    if BEGINNING_TAG in detail.tags and run.trajectory:
+    if BEGINNING_TAG in detail.tags and run.trajectory and not _counts(run):
         return Result(run_id=run.id, beginning=beginning, is_beginning=True, processor=processor)
     if run.status is not RunStatus.FINISHED:
         is_cancelled = run.failure is FailureReason.CANCELLED or run.status is RunStatus.KILLED

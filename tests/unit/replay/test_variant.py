@@ -10,8 +10,12 @@ from relive.client.hub import HubClient
 from relive.client.transport import Transport
 from relive.core.artifact import Manifest, ManifestEntry
 from relive.core.run import FailureReason, Run, RunKind, RunStatus
-from relive.replay.variant import TAG, Variants, _counts
+from relive.core.trajectory import Trajectory
+from relive.replay.variant import BEGINNING_TAG, TAG, Variants, _counts, beginning_key
+from relive.replay.watch import Seen, Stop, Watch
+from relive.runner.lease import Lease
 from relive.wire.jobs import StageWork
+from relive.wire.runs import CreateRun
 from tests.support.bench import open_bench, quick_folder
 from tests.support.live import served
 
@@ -60,6 +64,35 @@ def test_a_failure_is_kept_as_one(hub: HubClient) -> None:
     found = variants.find("digits", key)
     assert found is not None
     assert (found.failure, found.is_cancelled) == (made.failure, False)
+
+
+class TooLate(Watch):
+    """Sees all it waits for, but only when the command has come to its own end."""
+
+    def __init__(self) -> None:
+        super().__init__(Trajectory())
+        self._seen = Seen(stop=Stop.ALL_SEEN)
+
+    def start(self, spool: Path, lease: Lease) -> None:
+        """End nothing."""
+
+
+@pytest.mark.parametrize("ending", ["", "raise SystemExit('no')\n"])
+def test_what_ended_before_its_watch_could_end_it_is_a_whole_run(hub: HubClient, ending: str) -> None:
+    steps = "import relive\nrelive.step({'w': [1.0]}, stream='net')\n"
+    variants, todo = Variants(hub), work(hub, steps + SCRIPT + ending)
+    key = variants.key(todo)
+    created = hub.create_run(CreateRun(project="digits", kind=RunKind.REPLAY, heartbeats=True))
+    hub.set_tags(created.run_id, {TAG: key})
+    todo = msgspec.structs.replace(todo, run_id=created.run_id, command_token=created.token)
+    variants.execute(todo, hub, TooLate(), beginning_key(key, 0))
+    found = variants.find("digits", key)
+    assert found is not None
+    assert not found.is_beginning
+    assert (found.metrics, bool(found.failure)) == ({} if ending else {"n": 2.0}, bool(ending))
+    # Nor is one that an older search took for a beginning.
+    hub.set_tags(created.run_id, {BEGINNING_TAG: beginning_key(key, 0)})
+    assert variants.find("digits", key) == found
 
 
 def test_nothing_starts_once_it_was_stopped(hub: HubClient) -> None:
