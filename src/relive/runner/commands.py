@@ -1,6 +1,6 @@
 """Run commands one after the other, and say in a word and a sentence how it went."""
 
-import re
+import shlex
 import shutil
 import signal
 import time
@@ -17,8 +17,6 @@ from relive.runner.process import STOP_GRACE_S, Ended, Process, Terms
 
 _MIB: Final = 1024 * 1024
 _LAST_LINE_CHARACTERS: Final = 300
-# A line that means the same to every shell: words with one space between them, and nothing to expand.
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:,@%+=-]*( [A-Za-z0-9_./:,@%+=-]+)*")
 # What bash does itself although there may be a program of that name.
 _BUILTIN: Final = (
     *(
@@ -144,12 +142,21 @@ def _argv(command: str | tuple[str, ...], plan: CommandPlan) -> tuple[str, ...]:
     """Give the program to start: for a plain line its own, so that a replay starts what a run by hand did."""
     if isinstance(command, tuple):
         return command
-    words = command.split(" ")
-    is_plain = _PLAIN.fullmatch(command) and "=" not in words[0] and words[0] not in _BUILTIN
-    if is_plain and shutil.which(_from(plan.workdir, words[0]), path=plan.environment.get("PATH")):
-        return tuple(words)
+    words = _plain_words(command)
+    if words and shutil.which(_from(plan.workdir, words[0]), path=plan.environment.get("PATH")):
+        return words
     bash = shutil.which("bash")
     return (bash, "-eo", "pipefail", "-c", command) if bash else ("/bin/sh", "-e", "-c", command)
+
+
+def _plain_words(line: str) -> tuple[str, ...]:
+    """Give the words of a line that means the same to every shell, nothing in it to expand; else none."""
+    try:
+        words = tuple(shlex.split(line))
+    except ValueError:
+        return ()  # a quote is open: that is for the shell to say
+    is_plain = words and shlex.join(words) == line
+    return words if is_plain and "=" not in words[0] and words[0] not in _BUILTIN else ()
 
 
 def _from(folder: Path, program: str) -> str:

@@ -168,7 +168,10 @@ SHOW = '#!/bin/sh\nprintf "%s|" "$@"\n'
     [
         ("./show a --b=1 c/d", True, "a|--b=1|c/d|"),
         ("show a", True, "a|"),
-        ("./show 'a b'", False, "a b|"),
+        ("./show 'a b'", True, "a b|"),
+        ("./show -c 'a | b; $HOME'", True, "-c|a | b; $HOME|"),
+        ('./show "a b"', False, "a b|"),
+        ("./show 'it'\"'\"'s' ''", True, "it's||"),
         ("./show $HOME", False, "|"),
         ("./show a  b", False, "a|b|"),
         ("X=1 ./show a", False, "a|"),
