@@ -107,6 +107,51 @@ def test_a_command_of_click_is_recorded(record):
     assert (done.stdout, parsed(done)) == ("0.3\n", {"quiet": False, "lr": 0.3})
 
 
+def test_what_a_command_asks_for_without_showing_it_is_not_recorded(record):
+    script = (
+        "import click\n@click.command()\n@click.option('--phrase', hide_input=True)\n"
+        "@click.option('--lr', default=0.1)\ndef train(phrase, lr): print(phrase)\n"
+        "train(['--phrase', 'xyzzy'], standalone_mode=False)\n"
+    )
+    done = record(script)
+    assert (done.stdout, parsed(done)) == ("xyzzy\n", {"lr": 0.1})
+
+
+def test_values_that_fail_when_they_are_looked_at_are_left_out_alone(record):
+    script = HEAD + (
+        "class Wrong(Exception):\n    def __str__(self): raise ValueError('no text')\n"
+        "class Odd:\n    @property\n    def __class__(self): raise Wrong\n"
+        "class Names(dict):\n    def items(self): raise Wrong\n"
+        "p.set_defaults(odd=Odd(), names=Names(a=1), more=[1, Odd()], lr=0.1)\nprint(p.parse_args([]).lr)\n"
+    )
+    done = record(script)
+    assert (done.stdout, parsed(done)) == ("0.1\n", {"more": [1], "lr": 0.1})
+
+
+def test_an_error_that_cannot_say_itself_does_not_reach_the_program(record):
+    script = HEAD + (
+        "class Wrong(Exception):\n    def __str__(self): raise ValueError('no text')\n"
+        "class Space:\n    @property\n    def __dict__(self): raise Wrong\n"
+        "p.parse_args([], Space())\nprint('went on')\n"
+    )
+    done = record(script)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+    assert any("Wrong" in note for note in done.spool.notes)
+
+
+def test_large_values_and_many_parsings_cost_little(record):
+    script = HEAD + (
+        "rows = list(range(2_000_000))\ntable = {str(it): it for it in rows[:5000]}\n"
+        "p.set_defaults(rows=rows, table=table)\n"
+        "p.parse_args([])\nq = argparse.ArgumentParser()\nq.add_argument('--step', type=int)\n"
+        "for step in range(3000): q.parse_args(['--step', str(step)])\n"
+    )
+    found = parsed(record(script))
+    assert found["rows"] == list(range(on_parsers.MOST_ITEMS))
+    assert found["step"] == on_parsers.MOST_PARSINGS - 2
+    assert sum(name.startswith("table.") for name in found) == on_parsers.MOST_PARAMS - 1
+
+
 def hydra_of(monkeypatch) -> ModuleType:
     omegaconf = ModuleType("omegaconf")
     omegaconf.OmegaConf = SimpleNamespace(to_container=lambda config, resolve: config)  # type: ignore[attr-defined]

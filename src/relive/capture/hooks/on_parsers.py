@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
+from itertools import islice
 from types import FrameType
 from typing import Any, Callable
 
@@ -21,6 +22,8 @@ from .values import flat, is_name, plain
 
 MOST_PARAMS = 1000
 MOST_ITEMS = 100
+# A program that parses line after line of something else has told its parameters long before.
+MOST_PARSINGS = 1000
 _DEEPEST = 16
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
@@ -31,13 +34,15 @@ class Told:
     def __init__(self, recorder: Recorder, origin: str) -> None:
         self._recorder = recorder
         self._origin = origin
+        self._parsings = 0
 
     def take(self, find: Callable[[], Mapping[Any, Any] | None]) -> None:
         """Write what a parser gave; None for a parser that is not the program's own."""
-        if not self._recorder.records_steps:
+        if not self._recorder.records_steps or self._parsings >= MOST_PARSINGS:
             return
         try:
             found = find()
+            self._parsings += found is not None
             pairs = list(flat(_kept(found or {})))[:MOST_PARAMS]
             self._recorder.spool.write(
                 *(
@@ -98,7 +103,7 @@ def watch_click(module: Any, recorder: Recorder) -> None:
 
     @functools.wraps(invoke)
     def invoking(self: Any, context: Any) -> Any:
-        told.take(lambda: context.params if _is_own_function(self.callback) else None)
+        told.take(lambda: _shown(self, context) if _is_own_function(self.callback) else None)
         return invoke(self, context)
 
     module.Command.invoke = invoking
@@ -161,6 +166,12 @@ def _is_own_function(function: Any) -> bool:
     return code is not None and "-packages" not in code.co_filename
 
 
+def _shown(command: Any, context: Any) -> dict[str, Any]:
+    """Give what a command is called with; not what it asks for as it asks for passwords."""
+    hidden = {it.name for it in command.params if getattr(it, "hide_input", False)}
+    return {name: value for name, value in context.params.items() if name not in hidden}
+
+
 def _flags(values: Any) -> dict[str, Any]:
     own = {sys.argv[0], "__main__"} | {
         name for name, module in list(sys.modules.items()) if _is_own_file(getattr(module, "__file__", None))
@@ -215,12 +226,19 @@ def _public(namespace: Any) -> dict[str, Any]:
 
 def _kept(given: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
     """Give what has a value of its own to write down; others would show a place in memory."""
-    found = {str(name): _told(value, depth) for name, value in given.items()}
+    found = {str(name): _told(value, depth) for name, value in islice(given.items(), MOST_PARAMS)}
     return {name: value for name, value in found.items() if value is not _told}
 
 
 def _told(value: Any, depth: int = 0) -> Any:
-    """Give a value as plain data; this function itself for one that cannot be."""
+    """Give a value as plain data; this function itself for one that cannot be, or fails when it is asked."""
+    try:
+        return _plain(value, depth)
+    except Exception:
+        return _told
+
+
+def _plain(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, enum.Enum):
@@ -238,9 +256,9 @@ def _told(value: Any, depth: int = 0) -> Any:
     if depth < _DEEPEST and isinstance(value, Mapping):
         return _kept(value, depth + 1)
     if depth < _DEEPEST and isinstance(value, (list, tuple, set, frozenset)):
-        items = [_told(item, depth + 1) for item in value]
-        ordered = sorted(items, key=str) if isinstance(value, (set, frozenset)) else items
-        return [item for item in ordered if item is not _told][:MOST_ITEMS]
+        some = value if isinstance(value, (set, frozenset)) else value[:MOST_ITEMS]
+        items = [item for item in (_told(it, depth + 1) for it in some) if item is not _told]
+        return sorted(items, key=str)[:MOST_ITEMS] if some is value else items
     return _told
 
 

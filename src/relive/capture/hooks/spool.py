@@ -71,7 +71,10 @@ class Spool:
 
     def error(self, where: str, error: BaseException) -> None:
         """Append what went wrong inside relive's own code."""
-        message = f"{type(error).__name__}: {error}"[:4000]
+        try:
+            message = f"{type(error).__name__}: {error}"[:4000]
+        except Exception:  # an error of the program's own, which cannot say itself
+            message = type(error).__name__
         self.write({"t": "error", "where": where, "message": message, "w": time.time()})
 
     def _reset(self) -> None:
