@@ -10,6 +10,7 @@ from __future__ import annotations
 AGENT_FILES = (
     "__init__.py",
     "asking.py",
+    "checkpoints.py",
     "digests.py",
     "drill.py",
     "facade.py",
@@ -23,6 +24,9 @@ AGENT_FILES = (
     "on_sklearn.py",
     "on_torch.py",
     "on_torch_ops.py",
+    "on_torch_random.py",
+    "on_torch_skips.py",
+    "on_torch_states.py",
     "on_xgboost.py",
     "pictures.py",
     "points.py",

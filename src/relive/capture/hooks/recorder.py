@@ -14,12 +14,14 @@ from typing import Any, Callable
 
 from . import report
 from .asking import Asking
+from .checkpoints import CHECKPOINTS, Checkpoints
 from .digests import digest_of
 from .drill import DRILL, Drill
 from .on_import import Finder, Watcher
 from .schedule import Schedule, is_kept
 from .spool import SPOOL_DIR, Spool, argv
 
+Place = tuple[str, str]
 # Module that the user imports → what watches it: our module and the function in it.
 WATCHED = {
     "absl.flags._flagvalues": ("on_parsers", "watch_absl"),
@@ -41,6 +43,16 @@ WATCHED = {
 }
 # Only where a step is looked into.
 DRILLED = {"torch": ("on_torch_ops", "watch_operations")}
+# Only where checkpoints are asked for; instead of the above or beside it, in this order.
+CHECKPOINTED = {
+    "torch.amp.grad_scaler": (("on_torch_states", "watch_scalers"),),
+    # A loss is counted where its gradients are left out, too.
+    "torch.autograd": (("on_torch_skips", "watch_gradients"), ("on_torch", "watch_losses")),
+    "torch.nn.modules.module": (("on_torch_states", "watch_modules"),),
+    "torch.optim.lr_scheduler": (("on_torch_states", "watch_schedulers"),),
+    # A step belongs to what the checkpoint behind it ends.
+    "torch.optim.optimizer": (("on_torch", "watch_optimizers"), ("on_torch_states", "watch_optimizers")),
+}
 MOST_ERRORS = 20
 
 State = Callable[[], Mapping[str, Any]]
@@ -59,12 +71,20 @@ class Recorder:
         spool: Where records go.
         schedule: Which steps are digested.
         drill: The step that is looked into; None for the usual.
+        checkpoints: When the state of the training is saved, and what of it is made; None for the usual.
     """
 
-    def __init__(self, spool: Spool, schedule: Schedule, drill: Drill | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        schedule: Schedule,
+        drill: Drill | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
         self.spool = spool
         self.schedule = schedule
         self.drill = drill
+        self.checkpoints = checkpoints
         self._names: dict[str, int] = {}
         self._errors = 0
         self._pid = os.getpid()
@@ -80,6 +100,11 @@ class Recorder:
         if "RANK" in os.environ:
             return True
         return not self._is_worker and os.getpid() == self._pid
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether a spot check leaves this part of the training out: its steps are not the record's."""
+        return self.checkpoints is not None and self.checkpoints.is_skipping
 
     def name(self, kind: str) -> str:
         """Give the next stream name of a kind: "weights:SGD" → "weights:SGD#0", "weights:SGD#1"."""
@@ -103,7 +128,7 @@ class Recorder:
             values: Name to exact number.
             always: Digest whatever the schedule says: first and final states.
         """
-        if not self.records_steps:
+        if not self.records_steps or (self.is_skipping and not (always and step == 0)):
             return
         began = time.perf_counter()
         digests: dict[str, str] = {}
@@ -157,11 +182,14 @@ def start() -> Recorder | None:
     except (OSError, ValueError) as error:
         spool.error("RELIVE_DIGEST_STEPS", error)
         schedule = Schedule()
-    _current = recorder = Recorder(spool, schedule, _drill(spool))
+    _current = recorder = Recorder(spool, schedule, _drill(spool), _checkpoints(spool, schedule))
     # Registered first, so it runs last: after everything that the program does at its end.
     atexit.register(_finish, recorder)
     watched = WATCHED if recorder.drill is None else {**WATCHED, **DRILLED}
-    Finder({name: _watcher(recorder, name, *place) for name, place in watched.items()}).install()
+    places: dict[str, tuple[Place, ...]] = {name: (place,) for name, place in watched.items()}
+    if recorder.checkpoints is not None:
+        places.update(CHECKPOINTED)
+    Finder({name: _watcher(recorder, name, found) for name, found in places.items()}).install()
     try:
         Asking(spool).install()
     except Exception as error:
@@ -177,12 +205,21 @@ def _drill(spool: Spool) -> Drill | None:
         return None
 
 
-def _watcher(recorder: Recorder, watched: str, module_name: str, function: str) -> Watcher:
+def _checkpoints(spool: Spool, schedule: Schedule) -> Checkpoints | None:
+    try:
+        return Checkpoints.from_environment(spool, schedule)
+    except (KeyError, TypeError, ValueError) as error:
+        spool.error(CHECKPOINTS, error)
+        return None
+
+
+def _watcher(recorder: Recorder, watched: str, places: tuple[Place, ...]) -> Watcher:
     def watch(module: ModuleType) -> None:
         try:
-            ours = importlib.import_module(f".{module_name}", __package__)
-            hook: Callable[[Any, Recorder], None] = getattr(ours, function)
-            hook(module, recorder)
+            for module_name, function in places:
+                ours = importlib.import_module(f".{module_name}", __package__)
+                hook: Callable[[Any, Recorder], None] = getattr(ours, function)
+                hook(module, recorder)
         except Exception as error:
             recorder.failed(f"hook of {watched}", error)
 
@@ -193,6 +230,8 @@ def _finish(recorder: Recorder) -> None:
     try:
         if recorder.drill is not None:
             recorder.drill.close("process")
+        if recorder.checkpoints is not None:
+            recorder.checkpoints.close()
         recorder.spool.write(report.exit_record())
     except Exception as error:
         recorder.failed("exit report", error)

@@ -56,6 +56,10 @@ class Schedule:
                 text = file.read()
         return cls(parse_plan(text) if text else None)
 
+    def planned(self, stream: str) -> frozenset[int]:
+        """Give the steps of a stream that a replay is to digest; none of a recording."""
+        return (self._plan or {}).get(stream, frozenset())
+
     def due(self, stream: str, step: int) -> bool:
         """Say whether this step of the stream is to be digested."""
         if self._plan is not None:
