@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from relive.core.durations import NOT_JUDGED, is_duration
 from relive.core.left import SAME_BYTES, level_of_files, shown
 from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
@@ -126,6 +127,8 @@ def judge(
     outs = dict(outs or {})
     files = dict(files or {})
     level, reason = _level(metrics, steps, outs, files)
+    if times := [it.key for it in metrics if it.basis == NOT_JUDGED]:
+        reason += f" Not judged is how long it took: {shown(times)}."
     return Verdict(
         level=level,
         metrics=metrics,
@@ -208,6 +211,7 @@ def _level(
 ) -> tuple[VerdictLevel, str]:
     if structure := _other_structure(metrics, steps):
         return VerdictLevel.NOT_COMPARABLE, structure
+    metrics = tuple(it for it in metrics if it.basis != NOT_JUDGED)
     if not metrics and not outs and not (steps and steps.steps_compared):
         return level_of_files(files)
     first = steps.first_divergence if steps else None
@@ -280,6 +284,17 @@ def _difference(
         )
     limit = limit_for(key, recorded, replayed, known)
     difference = _distance(recorded, replayed, relative=limit.relative)
+    if is_duration(key) and not isinstance(known.get(key), Limit):
+        return MetricDifference(
+            key=key,
+            recorded=recorded,
+            replayed=replayed,
+            difference=difference,
+            limit=None,
+            relative=limit.relative,
+            ok=True,
+            basis=NOT_JUDGED,
+        )
     return MetricDifference(
         key=key,
         recorded=recorded,

@@ -21,6 +21,7 @@ from relive.client import exporting
 from relive.client.hub import HubClient
 from relive.core.artifact import ManifestEntry
 from relive.core.command import command_of
+from relive.core.durations import is_duration
 from relive.core.recipe import EnvironmentLock, LockedPackage, Recipe
 from relive.core.trajectory import Trajectory
 from relive.errors import BlobNotFound, CannotReplay
@@ -262,7 +263,7 @@ class _Packing:
 
     def _record(self) -> dict[str, Any]:
         detail = self._detail
-        unread = set(self._unread_metrics())
+        unread = {*self._unread_metrics(), *(it.key for it in detail.metrics if is_duration(it.key))}
         found: dict[str, Any] = {
             "metrics": {it.key: float(it.last).hex() for it in detail.metrics if it.key not in unread},
             "unread_metrics": sorted(unread),

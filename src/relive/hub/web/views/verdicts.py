@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from relive.core.durations import NOT_JUDGED
 from relive.core.ids import short_id
 from relive.core.run import Run, RunKind
 from relive.core.trajectory import MetricDifference, Verdict, latest_verdict
@@ -157,6 +158,8 @@ def _line(metric: MetricDifference) -> MetricLine:
 
     same = metric.ok and metric.difference == 0
     mark = Mark("≡", "equal", "good") if same else Mark("≈", "within", "good")
+    if metric.basis == NOT_JUDGED:
+        mark = Mark("·", "not judged", "quiet")
     return MetricLine(
         key=metric.key,
         recorded=metric.recorded,
