@@ -1,13 +1,15 @@
 """Judge a replay against the run it repeats, and say what else was different."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
+from relive.capture.recorder.borders import Belongs
 from relive.client.hub import HubClient
 from relive.core.compare import SAME_PREDICTIONS, Comparison, compare, judge, within
-from relive.core.facts import Difference, differences, facts_of
-from relive.core.left import DIFFERS, SAME_BYTES, compare_files
+from relive.core.facts import Difference, FactGroup, differences, facts_of
+from relive.core.left import DIFFERS, SAME_BYTES, compare_files, shown
 from relive.core.recipe import Hardware, Recipe
 from relive.core.run import Artifact, RunStatus
 from relive.core.tolerance import Limit, Noise
@@ -21,6 +23,8 @@ from relive.replay.predictions import predicts_the_same
 from relive.replay.watch import Stop
 from relive.runner.environment.build import fetch_lock
 from relive.wire.hub import RunDetail
+
+_LOADED: Final = frozenset({FactGroup.IMPORTED, FactGroup.LIBRARIES, FactGroup.THREADS})
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,9 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
     detail = hub.get_run(repeated.run_id)
     recipe = hub.get_recipe(repeated.run_id) if repeated.report.recipe else None
     found = _differences(plan, recipe, hub) if recipe is not None else []
+    if repeated.report.status is not RunStatus.FINISHED:
+        # What ended early had no time to load the rest: that is no difference of inputs.
+        found = [it for it in found if it.after is not None or it.group not in _LOADED]
     return msgspec.structs.replace(
         _judged(plan, repeated, detail, recipe, hub, terms),
         run_id=plan.run_id,
@@ -103,7 +110,7 @@ def _judged(
         )
     if status is not RunStatus.FINISHED and seen.stop is not Stop.ALL_SEEN:
         reason = f"The replay itself failed: {repeated.report.reason}"
-        return Verdict(level=VerdictLevel.UNRESOLVED, reason=reason)
+        return Verdict(level=VerdictLevel.UNRESOLVED, reason=reason + _not_kept(plan.recipe, recipe))
     steps = _compared(plan, detail, hub, terms.window)
     if terms.window is not None:
         verdict = judge({}, {}, steps=steps)
@@ -118,6 +125,19 @@ def _judged(
         known=known,
         files=_compare_files(plan.recipe, recipe),
     )
+
+
+def _not_kept(recorded: Recipe, replayed: Recipe | None) -> str:
+    """Say what the run read that nobody had declared, and the replay did not find: that may be why."""
+    if recorded.observed is None:
+        return ""
+    found = {it.path for it in replayed.observed.reads} if replayed and replayed.observed else set()
+    lost = [
+        it.path for it in recorded.observed.reads if it.belongs != Belongs.COMMIT and it.path not in found
+    ]
+    if not lost:
+        return ""
+    return f". The run had read what nobody declared, so it was not kept: {shown(lost)} (--dep PATH keeps it)"
 
 
 def _compared(

@@ -191,6 +191,26 @@ def test_data_beside_a_program_is_data(tree: Path) -> None:
     ]
 
 
+def test_what_tools_note_for_themselves_is_no_data(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/people/ann")
+    notes = (
+        ".cache/matplotlib/fontlist-v390.json",
+        ".cache/fontconfig/a.cache-9",
+        ".gitconfig",
+        ".config/git/x",
+    )
+    data = (
+        "/people/ann/.cache/huggingface/a.bin",
+        "/people/ann/.gitconfig.csv",
+        "/people/ann/.keras/keras.json",
+    )
+    seen = dict.fromkeys((*(f"/people/ann/{note}" for note in notes), "/.dockerenv", *data), BEFORE)
+    found = find_undeclared(Opened(reads=seen), borders(tree, began_at_ns=2**62), HashCache())
+    assert [read.path for read in found] == sorted(data)
+
+
 def test_what_uv_keeps_for_itself_is_no_data(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", "/people/ann/uv")
     lock = f"{tempfile.gettempdir()}/uv-636a3a74e27c399a.lock"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from relive.core.recipe import Code, Declared, Hardware, LoadedLibrary, Observed, Recipe, UndeclaredRead
 from relive.core.run import RunStatus
 from relive.core.tolerance import Limit
 from relive.core.trajectory import (
@@ -108,3 +109,40 @@ def test_terms_that_the_run_cannot_meet_are_refused_before_it_starts() -> None:
             terms.check(asked)
     with pytest.raises(InvalidInput, match="a run with steps"):
         Terms(window=StepWindow(first=0, last=9)).check(plan(None))
+
+
+MACHINE = Hardware(
+    cpu_model="x",
+    cpu_vendor="y",
+    cpu_flags_digest="",
+    cores=2,
+    cores_allowed=2,
+    memory_bytes=1,
+)
+LIBRARY = LoadedLibrary(path="/lib/libm.so.6", soname="libm.so.6", build_id="a1")
+
+
+def seen_of(**observed: Any) -> Recipe:
+    declared = Declared(command="python train.py", code=Code(manifest="m"))
+    return Recipe(declared=declared, observed=Observed(hardware=MACHINE, **observed))
+
+
+def test_what_a_failed_replay_never_came_to_is_no_difference_and_what_was_not_kept_is_told() -> None:
+    reads = tuple(
+        UndeclaredRead(path=path, size_bytes=1, digest="d", belongs=belongs)
+        for path, belongs in (("/data/rows.csv", "outside"), (".env", "ignored"), ("a.py", "commit"))
+    )
+    recorded = plan(trajectory(1.0))
+    recorded.recipe, recorded.lock = seen_of(libraries=(LIBRARY,), reads=reads), None
+    hub: Any = SimpleNamespace(
+        get_run=lambda _: SimpleNamespace(run=SimpleNamespace(trajectory=""), metrics=(), artifacts=()),
+        get_recipe=lambda _: seen_of(reads=reads[1:2]),
+        blobs=None,
+    )
+    report = StageReport(fence=0, status=RunStatus.FAILED, reason="no such file", recipe="blake3:aa")
+    verdict = judge_replay(recorded, Repeated(run_id="b", url="", report=report, seen=Seen()), hub, Terms())
+    assert verdict.inputs_differ == ("/data/rows.csv: d → absent",)
+    assert verdict.reason == (
+        "The replay itself failed: no such file. The run had read what nobody declared, "
+        "so it was not kept: /data/rows.csv (--dep PATH keeps it)"
+    )

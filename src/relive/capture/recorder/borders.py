@@ -33,6 +33,7 @@ _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 # A version manager's programs stand for those that lie here.
 _MANAGED: Final = ("installs", "plugins", "pyenv.d", "version", "versions")
 _UV_LOCK: Final = re.compile(r"uv-(\w+-)?[0-9a-f]{16}\.lock")
+_NOTES: Final = ("/.dockerenv", "/run/.containerenv", "/tmp/.ses")  # noqa: S108  # looked at, not written to
 _TREE_NOISE: Final = (".git", "__pycache__")
 
 
@@ -153,15 +154,27 @@ def system_folders() -> tuple[str, ...]:
     return tuple(folder for folder in _SYSTEM if os.path.isdir(folder))
 
 
-def is_uv_s_own(path: str) -> bool:
-    """Tell whether a file is of uv's cache or a lock of it: what it installs is recorded by name."""
+def is_a_tool_s_own(path: str) -> bool:
+    """Tell whether a file is a tool's note to itself, of which no result depends.
+
+    Of uv, as what it installs is recorded by name; lists of this machine's fonts; settings of git; what says
+    that this is a container; what a library counts its users by.
+    """
+    if path in _NOTES or lies_in_any(path, _notes_of_people()):
+        return True
     folder, name = os.path.split(path)
-    return lies_in(path, _uv_cache()) or (folder == tempfile.gettempdir() and bool(_UV_LOCK.fullmatch(name)))
+    return folder == tempfile.gettempdir() and bool(_UV_LOCK.fullmatch(name))
 
 
-def _uv_cache() -> str:
+def _notes_of_people() -> tuple[str, ...]:
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.environ.get("UV_CACHE_DIR") or os.path.join(caches, "uv")
+    settings = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return (
+        os.environ.get("UV_CACHE_DIR") or os.path.join(caches, "uv"),
+        *(os.path.join(caches, name) for name in ("fontconfig", "matplotlib", "Microsoft/DeveloperTools")),
+        os.path.join(settings, "git"),
+        os.path.expanduser("~/.gitconfig"),
+    )
 
 
 def lies_in(path: str, folder: str) -> bool:

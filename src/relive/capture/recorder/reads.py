@@ -14,7 +14,7 @@ from relive.capture.recorder.borders import (
     UNDECLARED,
     Belongs,
     Borders,
-    is_uv_s_own,
+    is_a_tool_s_own,
     lies_in_any,
     program_roots,
 )
@@ -141,8 +141,8 @@ def find_undeclared(
         belongs = _of_refused(path, borders) if is_refused else borders.of(path, stamp[1], opened.made)
         # A script of the tree that was started is an input like one that was read.
         is_program = path in opened.programs and belongs is Belongs.OUTSIDE
-        is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots) or is_uv_s_own(path)
-        if is_known and not is_refused:
+        is_known = belongs not in UNDECLARED or is_program or lies_in_any(path, roots)
+        if (is_known or is_a_tool_s_own(path)) and not is_refused:
             continue
         if len(found) == MOST_READS:
             break
