@@ -33,7 +33,7 @@ _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 # A version manager's programs stand for those that lie here.
 _MANAGED: Final = ("installs", "plugins", "pyenv.d", "version", "versions")
 _UV_LOCK: Final = re.compile(r"uv-(\w+-)?[0-9a-f]{16}\.lock")
-_NOTES: Final = ("/.dockerenv", "/run/.containerenv", "/tmp/.ses")  # noqa: S108  # looked at, not written to
+_NOTES: Final = ("/.dockerenv", "/run/.containerenv")
 _TREE_NOISE: Final = (".git", "__pycache__")
 
 
@@ -163,7 +163,7 @@ def is_a_tool_s_own(path: str) -> bool:
     if path in _NOTES or lies_in_any(path, _notes_of_people()):
         return True
     folder, name = os.path.split(path)
-    return folder == tempfile.gettempdir() and bool(_UV_LOCK.fullmatch(name))
+    return folder == tempfile.gettempdir() and (name == ".ses" or bool(_UV_LOCK.fullmatch(name)))
 
 
 def _notes_of_people() -> tuple[str, ...]:
