@@ -20,6 +20,7 @@ AGENT_FILES = (
     "on_jax.py",
     "on_keras.py",
     "on_lightgbm.py",
+    "on_mlflow.py",
     "on_parsers.py",
     "on_sklearn.py",
     "on_torch.py",

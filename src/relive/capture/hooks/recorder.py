@@ -33,6 +33,7 @@ WATCHED = {
     "jax": ("on_jax", "watch_jit"),
     "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
     "lightgbm.engine": ("on_lightgbm", "watch_training"),
+    "mlflow.tracking.fluent": ("on_mlflow", "watch_runs"),
     "optax._src.update": ("on_jax", "watch_updates"),
     "sklearn.base": ("on_sklearn", "watch_fits"),
     "torch.autograd": ("on_torch", "watch_losses"),

@@ -173,6 +173,7 @@ def _notes_of_people() -> tuple[str, ...]:
         os.environ.get("UV_CACHE_DIR") or os.path.join(caches, "uv"),
         *(os.path.join(caches, name) for name in ("fontconfig", "matplotlib", "Microsoft/DeveloperTools")),
         os.path.join(settings, "git"),
+        os.path.join(settings, "mlflow/telemetry.json"),
         os.path.expanduser("~/.gitconfig"),
     )
 
