@@ -33,8 +33,16 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     asks_index: bool = False
 
 
-def refuse_gaps(detail: RunDetail, gaps: Iterable[Gap], *, offline: bool) -> None:
+def refuse_gaps(
+    detail: RunDetail, gaps: Iterable[Gap], *, offline: bool, accepted: tuple[str, ...] = ()
+) -> None:
     """Do nothing if nothing is missing.
+
+    Args:
+        detail: The run.
+        gaps: What is missing.
+        offline: Whether no index may be asked.
+        accepted: The substitutes that were accepted already, as they are typed.
 
     Raises:
         CannotReplay: Names all that is missing, and what would do instead.
@@ -44,7 +52,7 @@ def refuse_gaps(detail: RunDetail, gaps: Iterable[Gap], *, offline: bool) -> Non
         return
     run = short_id(detail.run.id)
     missing = "; ".join(it.missing for it in found)
-    raise CannotReplay(run=run, missing=missing, hint=_hint(run, found, offline=offline))
+    raise CannotReplay(run=run, missing=missing, hint=_hint(run, found, accepted, offline=offline))
 
 
 def gaps_of_machine(obstacles: Iterable[Obstacle]) -> Iterator[Gap]:
@@ -127,10 +135,11 @@ def has_wheels(hub: HubClient, lock: EnvironmentLock, wheels: WheelStore) -> boo
     return not list(gaps_of_wheels(hub, lock, wheels, Substitutes()))
 
 
-def _hint(run: str, gaps: list[Gap], *, offline: bool) -> str | None:
+def _hint(run: str, gaps: list[Gap], accepted: tuple[str, ...], *, offline: bool) -> str | None:
     if any(not it.accept and not it.asks_index for it in gaps):
         return None  # nothing brings that back
-    accept = "".join(f" --substitute {text}" for it in gaps for text in it.accept.split(" ") if text)
+    more = (text for it in gaps for text in it.accept.split(" ") if text)
+    accept = "".join(f" --substitute {text}" for text in dict.fromkeys((*accepted, *more)))
     again = f"relive replay {run}{accept}"
     if not any(it.asks_index for it in gaps):
         return f"{again} --offline" if offline else again

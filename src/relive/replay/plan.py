@@ -104,7 +104,7 @@ def make_plan(
         *(gaps_of_wheels(hub, lock, wheels, accepted) if not kept else ()),
         *(gaps_of_index(seen, lock, accepted, kept) if offline else ()),
     ]
-    refuse_gaps(detail, gaps, offline=offline)
+    refuse_gaps(detail, gaps, offline=offline, accepted=accepted.texts)
     trajectory = decode_trajectory(hub.blobs.get_bytes(run.trajectory)) if run.trajectory else None
     return ReplayPlan(
         detail=detail,

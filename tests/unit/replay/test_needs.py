@@ -49,6 +49,18 @@ def test_all_that_is_missing_is_named_together() -> None:
     assert refused(gpu, offline=False).hint == "relive replay 7f3a7f3a --substitute gpu"
 
 
+def test_the_advice_keeps_what_was_accepted_already() -> None:
+    accepted = Substitutes.parse(["gpu", "one==2.0"])
+    wheel = next(gaps_of_index(None, LOCK, accepted, ""))
+    with pytest.raises(CannotReplay) as told:
+        refuse_gaps(
+            DETAIL, [wheel, Gap(missing="no GPU", accept="gpu")], offline=True, accepted=accepted.texts
+        )
+    assert told.value.hint is not None
+    advised = "relive replay 7f3a7f3a --substitute one==2.0 --substitute gpu    (once without --offline"
+    assert told.value.hint.startswith(advised)
+
+
 def test_where_nothing_brings_it_back_nothing_is_advised() -> None:
     lost = Gap(missing="the hub no longer has its code: train.py")
     assert refused(lost, Gap(missing="no GPU", accept="gpu"), offline=True).hint is None
