@@ -71,6 +71,22 @@ def test_of_other_bytes_nobody_says_what_they_mean(hub: RealHub, project: Path) 
     assert "model.bin (differs)" in verdict["reason"]
 
 
+def test_a_folder_named_by_the_time_is_found_again(hub: RealHub, project: Path) -> None:
+    train = """
+import json, os, time
+folder = time.strftime("outputs/%Y%m%d_%H%M%S")
+os.makedirs(folder)
+json.dump({"acc": 0.5, "fit_seconds": time.time()}, open(folder + "/metrics.json", "w"))
+open(folder + "/model.bin", "w").write("learned")
+"""
+    run_id = record(hub, project, train)
+    verdict = replay(hub, run_id)
+    assert verdict["level"] == "bit_exact", verdict
+    assert verdict["reason"] == "Equal: 1 metric, 1 file. Not judged is how long it took: fit_seconds."
+    ((path, word),) = verdict["files"].items()
+    assert (path.startswith("outputs/20"), word) == (True, "same bytes")
+
+
 def test_a_metrics_file_that_it_leaves_is_read_without_being_named(hub: RealHub, project: Path) -> None:
     scores = 'import json\njson.dump({"acc": random.random()}, open("metrics.json", "w"))\n'
     run_id = record(hub, project, TRAIN + scores)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from relive.core.timestamps import pair_by_name
 from relive.core.trajectory import VerdictLevel
 
 SAME_BYTES: Final = "same bytes"
@@ -13,7 +14,14 @@ _SHOWN: Final = 4
 
 
 def compare_files(recorded: Mapping[str, str], replayed: Mapping[str, str]) -> dict[str, str]:
-    """Compare files that were left undeclared, path to digest; what has no digest is left out."""
+    """Compare files that were left undeclared, path to digest; what has no digest is left out.
+
+    One whose name holds the time of its run is compared with the replay's of the same name but for that.
+    """
+    gone, new = sorted(recorded.keys() - replayed.keys()), sorted(replayed.keys() - recorded.keys())
+    pairs = pair_by_name(gone, new)
+    renamed = {other: path for path, other in pairs.items()}
+    replayed = {renamed.get(path, path): digest for path, digest in replayed.items()}
     words: dict[str, str] = {}
     for path in sorted(recorded.keys() | replayed.keys()):
         one, other = recorded.get(path), replayed.get(path)

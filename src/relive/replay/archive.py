@@ -37,6 +37,7 @@ from relive.replay.kept import any_environment
 from relive.replay.standalone.contents import DOCUMENT, FORMAT
 from relive.replay.standalone.world import SHEBANG
 from relive.runner.environment.projects import lay_projects
+from relive.runner.left import was_left
 from relive.runner.variables import fixed_variables
 from relive.wire.hub import RunDetail
 from relive.wire.jobs import StageWork
@@ -290,9 +291,13 @@ class _Packing:
         """Name the metrics in files that the archive's own replay cannot read: it compares their bytes."""
         files = {path for path in self._recipe.declared.metrics_files if _is_yaml(path)}
         for artifact, place in kept_outs(self._detail):
-            if artifact.path in files:
+            is_found = was_left(artifact, self._recipe.declared.metrics_files)
+            if is_found:
+                self._notes.append(f"{artifact.path} is named by the time: its metrics are not compared")
+            if artifact.path in files or is_found:
                 data = (self.root / place / artifact.path).read_bytes()
                 yield from read_metrics(data, path=artifact.path).values
+            if artifact.path in files:
                 self._notes.append(f"{artifact.path} is YAML: its bytes are compared, not its metrics")
 
     def _lay_program(self) -> None:

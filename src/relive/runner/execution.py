@@ -28,6 +28,7 @@ from relive.core.paths import ROOT
 from relive.core.pipeline import Hermetic
 from relive.core.recipe import Declared, Recipe, UndeclaredRead, WrittenFile
 from relive.core.run import Artifact, FailureReason, RunStatus
+from relive.core.timestamps import without_times
 from relive.errors import HubRefused, HubUnreachable, StoreFull
 from relive.formats.hashing import document_digest
 from relive.formats.manifest_io import Snapshot
@@ -42,6 +43,7 @@ from relive.runner.opened import demand, environment_of, in_short, look_at_opene
 from relive.runner.output import OutputLog, Sink
 from relive.runner.outs import Found, keep
 from relive.runner.results import Expected, Results, gather
+from relive.runner.states import keep_states
 from relive.runner.stream import Streamer
 from relive.wire.jobs import StageReport
 
@@ -186,6 +188,10 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
         return desk.wait_for_room(put, patience_s=room_patience_s())
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
+    if went_well:
+        states, lost = keep_states(desk.spool, execution.plan.environment, execution.run_id, desk.blobs)
+        results.artifacts += states
+        results.notes += lost
     observed = observe(spool, execution.plan.environment, prefix=execution.prefix, outside=outside)
     notes = (*observed.notes, *unseen, *results.notes, *refused)
     recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))
@@ -224,10 +230,15 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
 
 
 def _with_metrics(execution: Execution, written: tuple[WrittenFile, ...]) -> Execution:
-    """Have the metrics file that it left read, as if it had been named: so does who makes it again."""
+    """Have the metrics file that it left read, as if it had been named: so does who makes it again.
+
+    One in a folder named by the time is not written down for that: who makes it again finds its own.
+    """
     expected = with_metrics_left(execution.expected, execution.tree, written)
-    declared = msgspec.structs.replace(execution.declared, metrics_files=expected.metrics_files)
-    return replace(execution, expected=expected, declared=declared)
+    if all(without_times(path) == path for path in expected.metrics_files):
+        declared = msgspec.structs.replace(execution.declared, metrics_files=expected.metrics_files)
+        execution = replace(execution, declared=declared)
+    return replace(execution, expected=expected)
 
 
 def _walled(execution: Execution, desk: Desk, began_at_ns: int) -> CommandPlan:

@@ -9,6 +9,8 @@ from relive.capture.recorder.borders import Borders
 from relive.capture.recorder.reads import Opened
 from relive.capture.written import find_written
 from relive.core.recipe import WrittenFile
+from relive.core.run import Artifact
+from relive.core.timestamps import without_times
 from relive.errors import ReliveError
 from relive.formats.manifest_io import HashCache
 from relive.formats.metrics_file import MAX_BYTES, read_metrics
@@ -40,6 +42,13 @@ def with_metrics_left(expected: Expected, tree: Path, written: tuple[WrittenFile
     if len(named) != 1 or not _has_numbers(tree, named[0].path):
         return expected
     return replace(expected, metrics_files=(named[0].path,))
+
+
+def was_left(artifact: Artifact, named: tuple[str, ...]) -> bool:
+    """Tell whether an artifact is such a file, but in a folder named by the time: another in each run."""
+    folder, _, name = artifact.path.rpartition("/")
+    is_metrics = artifact.kind == "report" and name in _METRICS
+    return is_metrics and artifact.path not in named and without_times(folder) != folder
 
 
 def undeclared(written: tuple[WrittenFile, ...], expected: Expected) -> tuple[WrittenFile, ...]:

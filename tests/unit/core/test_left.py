@@ -16,6 +16,16 @@ def test_files_are_compared_by_path():
     }
 
 
+def test_files_named_by_the_time_are_compared_with_those_of_the_replay():
+    recorded = {"run_1795495413/m.pkl": "1", "run_1795495413/log": "2", "b": "3"}
+    replayed = {"run_1795499876/m.pkl": "1", "run_1795499876/log": "9", "b": "3"}
+    assert compare_files(recorded, replayed) == {
+        "b": SAME_BYTES,
+        "run_1795495413/log": DIFFERS,
+        "run_1795495413/m.pkl": SAME_BYTES,
+    }
+
+
 def test_equal_files_are_an_equal_result_where_there_is_nothing_else():
     verdict = judge({}, {}, files={"m.cbm": SAME_BYTES, "log.csv": SAME_BYTES})
     assert (verdict.level, verdict.reason) == (VerdictLevel.BIT_EXACT, "Equal: 2 files that it wrote.")

@@ -7,7 +7,8 @@ import pytest
 from relive.capture.recorder.borders import Borders
 from relive.capture.recorder.reads import Opened, file_time_ns
 from relive.core.recipe import WrittenFile
-from relive.runner.left import look_at_left, undeclared, with_metrics_left
+from relive.core.run import Artifact
+from relive.runner.left import look_at_left, undeclared, was_left, with_metrics_left
 from relive.runner.results import Expected
 
 
@@ -78,3 +79,18 @@ def test_environments_and_what_is_declared_are_not_looked_at(tree, monkeypatch):
 
 def test_a_run_with_outs_leaves_nothing_else(tree):
     assert look_at_left(borders(tree), Opened(), Expected(outs=("out",))) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "is_left"),
+    [
+        ("outputs/20261124_043457/metrics.json", "report", True),
+        ("outputs/20261124_043457/metrics.json", "out", False),
+        ("outputs/20261124_043457/junit.xml", "report", False),
+        ("outputs/metrics.json", "report", False),
+    ],
+)
+def test_a_metrics_file_in_a_folder_named_by_the_time_is_found_again(path, kind, is_left):
+    artifact = Artifact(run_id="a", path=path, kind=kind, manifest="m", size_bytes=1, files=1)
+    assert was_left(artifact, ()) is is_left
+    assert not was_left(artifact, (path,))
