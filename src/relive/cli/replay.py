@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,16 +12,27 @@ from relive.cli.output import err, escape, json_option, number, out, plural, pri
 from relive.cli.replay_drill import end_drill, replay_drill
 from relive.cli.replay_offline import hub_for_replay, offline_sentence
 from relive.cli.replay_pool import replay_on_pool, set_schedule
+from relive.cli.replay_spots import announce_spots, with_spots
 from relive.cli.verdicts import WORDS
+from relive.client.hub import HubClient
 from relive.core.compare import within
 from relive.core.ids import short_id
+from relive.core.spots import MOST_SEED
 from relive.core.tolerance import parse_tolerance
-from relive.core.trajectory import FirstDivergence, StepPlace, StepWindow, Verdict, VerdictLevel
+from relive.core.trajectory import (
+    FirstDivergence,
+    StepPlace,
+    StepRecord,
+    StepWindow,
+    Verdict,
+    VerdictLevel,
+)
 from relive.errors import CommandFailed, InvalidInput
 from relive.replay.archived import is_archive, replay_archive
 from relive.replay.execute import execute
 from relive.replay.plan import ReplayPlan, make_plan
 from relive.replay.report import Terms, judge_replay
+from relive.replay.spots import SpotWatch, recorded_of
 from relive.replay.substitutes import Substitutes
 from relive.replay.watch import Seen, Stop, Watch
 from relive.wire.runs import PlacedReplay
@@ -28,6 +40,7 @@ from relive.wire.runs import PlacedReplay
 _EXIT = {
     VerdictLevel.BIT_EXACT: 0,
     VerdictLevel.WITHIN_TOLERANCE: 0,
+    VerdictLevel.SPOT_CHECKED: 0,
     VerdictLevel.UNRESOLVED: 1,
     VerdictLevel.DIVERGED: 3,
     VerdictLevel.NOT_COMPARABLE: 3,
@@ -47,6 +60,10 @@ _TAKES = {
         ("substitutes", "until_divergence", "offline", "quiet"),
         "--steps judges steps by their bits and no metric, so --tolerance has nothing to say there.",
     ),
+    "spot_check": (
+        ("seed", "substitutes", "offline", "quiet"),
+        "--spot-check takes --seed, --substitute, --offline, --quiet: it judges segments, and no metric.",
+    ),
 }
 _STYLES = {
     VerdictLevel.BIT_EXACT: "green",
@@ -54,6 +71,7 @@ _STYLES = {
     VerdictLevel.DIVERGED: "red",
     VerdictLevel.UNRESOLVED: "yellow",
     VerdictLevel.NOT_COMPARABLE: "yellow",
+    VerdictLevel.SPOT_CHECKED: "cyan",
 }
 
 
@@ -74,6 +92,18 @@ _STYLES = {
     help="Accept another than the recorded: python==3.12.1, torch==2.3.1, cpu, gpu.  [repeatable]",
 )
 @click.option("--steps", "steps", metavar="A..B", help="Judge only these steps, and end after the last one.")
+@click.option(
+    "--spot-check",
+    "spot_check",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Make K random segments between the run's checkpoints again, and judge only these.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MOST_SEED),
+    help="Draw the segments with it, such as those of an earlier spot check; default: a new one.",
+)
 @click.option("--until-divergence", is_flag=True, help="End at the first step that differs.")
 @click.option("--drill", "step", metavar="STEP", help="Name the first operation that differs in this step.")
 @click.option("--against", default="", metavar="RUN", help="The other side of a drill: another run.")
@@ -92,6 +122,8 @@ def replay(
     tolerances: tuple[str, ...],
     substitutes: tuple[str, ...],
     steps: str | None,
+    spot_check: int | None,
+    seed: int | None,
     until_divergence: bool,
     step: str | None,
     against: str,
@@ -119,6 +151,12 @@ def replay(
     a lock is replayed once without it, and then the hub has its wheels. Without a hub, replay an archive that
     `relive export --self-contained` wrote.
 
+    With --spot-check only some of a long training is made again, in a part of its time. Between two of the
+    checkpoints that `relive run --checkpoints N` keeps lies a segment. K of them are drawn, made from the
+    state where they begin, and compared up to the state where they end. All else is left out, so metrics and
+    outs are not judged, and the verdict is "spot-checked": it never stands for the whole run. It says how
+    probable it was to miss a single changed segment.
+
     With --drill nothing is judged: the run is made again twice up to STEP (or STREAM@STEP), every operation
     around it is written down, and the first that differs is named: with --substitute the second time has the
     substitutes, with --against it is another run. PyTorch is looked into operation by operation; of other
@@ -128,13 +166,16 @@ def replay(
     is an event (model.rotted).
 
     \b
-    Exit codes: 0 bit-exact or within tolerance, 3 diverged or not comparable, 1 the replay itself failed.
+    Exit codes: 0 bit-exact, within tolerance or spot-checked, 3 diverged or not comparable, 1 the replay
+    itself failed.
 
     \b
     Examples:
       relive replay digits@champion
       relive replay 7f3a --tolerance accuracy=0.005 --tolerance loss=1%
       relive replay 7f3a --steps 0..100 --until-divergence
+      relive replay 7f3a --spot-check 2
+      relive replay 7f3a --spot-check 2 --seed 1234
       relive replay 7f3a --substitute python==3.12.1 --substitute gpu
       relive replay 7f3a --drill 7 --substitute torch==2.3.1
       relive replay 7f3a --drill loss@7 --against 81c2
@@ -161,22 +202,29 @@ def replay(
         _end(*replay_on_pool(hub, target, request, quiet=quiet or as_json), as_json=as_json)
     plan = make_plan(hub, target, accepted, offline=offline)
     terms.check(plan)
+    terms = with_spots(terms, plan, hub, spot_check, seed)
     if not as_json:
         _announce(plan)
-    watch = _watch(plan, terms, until_divergence=until_divergence, quiet=as_json)
+        announce_spots(terms.spots)
+    watch = _watch(plan, terms, hub, until_divergence=until_divergence, quiet=as_json)
     repeated = execute(plan, hub, echo=echo, watch=watch)
-    verdict = hub.record_verdict(judge_replay(plan, repeated, hub, terms))
-    _end(verdict, repeated.url, as_json=as_json)
+    _end(hub.record_verdict(judge_replay(plan, repeated, hub, terms)), repeated.url, as_json=as_json)
 
 
 def _check_options(context: click.Context) -> None:
     """Refuse what does not go together, rather than leave out what somebody asked for."""
-    given = {name for name, value in context.params.items() if value} - {"target", "as_json"}
+    # A seed may be 0.
+    given = {
+        name for name, value in context.params.items() if value or (name == "seed" and value is not None)
+    }
+    given -= {"target", "as_json"}
     if is_archive(context.params["target"]) and not given <= {"tolerances", "quiet"}:
         raise click.UsageError("A FILE takes --tolerance, --quiet and --json; it asks no hub and no index.")
     for name, (beside, sentence) in _TAKES.items():
         if name in given and not given <= {name, *beside}:
             raise click.UsageError(sentence)
+    if "seed" in given and "spot_check" not in given:
+        raise click.UsageError("--seed draws the segments of --spot-check.")
     if "against" in given and "step" not in given:
         raise click.UsageError("--against is the other side of --drill.")
 
@@ -201,16 +249,24 @@ def _window(text: str | None) -> StepWindow | None:
     return StepWindow(first=int(found[1]), last=int(found[2]))
 
 
-def _watch(plan: ReplayPlan, terms: Terms, *, until_divergence: bool, quiet: bool) -> Watch | None:
+def _watch(
+    plan: ReplayPlan, terms: Terms, hub: HubClient, *, until_divergence: bool, quiet: bool
+) -> Watch | None:
     if plan.trajectory is None:
         return None
+    if terms.spots is not None:
+        return SpotWatch(plan, hub, terms.spots, told=_teller(quiet, recorded_of(plan, terms.spots)))
     steps = (within(plan.trajectory, terms.window) if terms.window else plan.trajectory).steps
     return Watch(
         plan.trajectory,
         window=terms.window,
         until_divergence=until_divergence,
-        told=(lambda seen: None) if quiet else _Progress(len(steps)).tell,
+        told=_teller(quiet, steps),
     )
+
+
+def _teller(quiet: bool, steps: Sequence[StepRecord]) -> Callable[[Seen], None]:
+    return (lambda seen: None) if quiet else _Progress(len(steps)).tell
 
 
 class _Progress:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -37,6 +38,13 @@ from relive.runner.results import Expected
     show_default=True,
     help="Where it is to come out the same; portable pins instructions and one thread.",
 )
+@click.option(
+    "--checkpoints",
+    type=click.IntRange(min=1),
+    metavar="N",
+    envvar="RELIVE_CHECKPOINTS",
+    help="Keep the state of a PyTorch training every N steps, for `relive replay --spot-check`.",
+)
 @click.option("--timeout", "timeout_s", type=float, help="Seconds after which it is ended.")
 @click.option("--pass-exit-code", is_flag=True, help="Exit with the command's own code instead of 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run as JSON at the end, to standard output.")
@@ -52,6 +60,7 @@ def run(
     hermetic: bool,
     network: bool,
     determinism: str,
+    checkpoints: int | None,
     timeout_s: float | None,
     pass_exit_code: bool,
     as_json: bool,
@@ -68,6 +77,7 @@ def run(
       relive run --env requirements.txt -- python train.py
       relive run --hermetic --dep data/ -- python train.py
       relive run --determinism portable -- python train.py
+      relive run --checkpoints 500 -- python train.py
     """
     asked = HandRun(
         command=command,
@@ -82,11 +92,16 @@ def run(
         hermetic=hermetic,
         network=network,
         determinism=Determinism(determinism),
+        checkpoints=checkpoints or 0,
     )
     hub = connect()
     # Once, without patience: who has just typed a command wants to hear now that there is no hub.
     hub.get_info()
     result = run_here(asked, hub, echo=not as_json)
+    _end(result, pass_exit_code=pass_exit_code, as_json=as_json)
+
+
+def _end(result: HandResult, *, pass_exit_code: bool, as_json: bool) -> NoReturn:
     if as_json:
         # The token in `result.run` is the command's own and must not end in anybody's log.
         print_json({"run_id": result.run.run_id, "url": result.run.url, "report": result.report})

@@ -14,6 +14,7 @@ WORDS: Final = {
     VerdictLevel.DIVERGED: "≠ diverged",
     VerdictLevel.UNRESOLVED: "? unresolved",
     VerdictLevel.NOT_COMPARABLE: "? not comparable",
+    VerdictLevel.SPOT_CHECKED: "∴ spot-checked",
 }
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from relive.core.durations import NOT_JUDGED, is_duration
 from relive.core.left import SAME_BYTES, level_of_files, shown
+from relive.core.spots import without_states
 from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
     FINAL,
@@ -61,6 +62,7 @@ def compare(recorded: Trajectory, replayed: Trajectory) -> Comparison:
     A stream that ends earlier or goes on longer in the replay has diverged there. Digests that only the
     replay took are not compared: it may digest more than was recorded.
     """
+    recorded, replayed = without_states(recorded, replayed), without_states(replayed, recorded)
     theirs = {(step.stream, step.step): step for step in replayed.steps}
     ends, their_ends = _ends(recorded), _ends(replayed)
     first: FirstDivergence | None = None

@@ -12,6 +12,7 @@ from relive.core.determinism import Determinism, switches
 from relive.core.expand import find_problems
 from relive.core.pipeline import Dep, EnvSpec, Hermetic, PipelineSpec, Resources, StageSpec
 from relive.core.problems import Problem
+from relive.core.spots import checkpoint_variables
 from relive.errors import InvalidPipelineFile
 from relive.formats.pipeline_file_keys import FILE
 from relive.formats.pipeline_file_kinds import MOST_PROBLEMS, At, EnoughProblems, Notes, Refused
@@ -109,6 +110,7 @@ def _stage(name: str, values: dict[str, Any], defaults: dict[str, Any]) -> Stage
         select = msgspec.structs.replace(select, from_stage=name)
     resources = {**defaults.get("resources", {}), **values.get("resources", {})}
     pinned = switches(Determinism(values.get("determinism", defaults["determinism"])))
+    pinned |= checkpoint_variables(values.get("checkpoints", 0))
     return StageSpec(
         name=name,
         deps=tuple(Dep(path=dep) if isinstance(dep, str) else dep for dep in values.get("deps", ())),

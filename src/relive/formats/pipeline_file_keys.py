@@ -46,7 +46,7 @@ _FACETS: Final = ("cmd", "select", "gates", "register", "deploy")
 # Without `cmd` these would have no effect.
 _OF_A_COMMAND: Final = (
     *("deps", "outs", "params", "metrics", "plots", "env", "resources", "timeout", "retry", "matrix"),
-    *("cache", "reports", "wdir", "hermetic", "network", "determinism"),
+    *("cache", "reports", "wdir", "hermetic", "network", "determinism", "checkpoints"),
 )
 _TO_COME: Final = {
     "secrets": "secrets",
@@ -128,6 +128,10 @@ STAGE: Final = Table(
             "What becomes of reads that it does not declare: refused, told (`warn`, without it), or let be.",
         ),
         "determinism": Key(one_of(*Determinism), "`determinism` of this stage."),
+        "checkpoints": Key(
+            whole("a number of steps such as 500", least=1, most=10**9),
+            "Keeps the state of a PyTorch training every so many steps, for `relive replay --spot-check`.",
+        ),
         "network": Key(boolean(), "Whether a hermetic one may reach more than the hub; false without it."),
         "reports": Key(REPORTS.kind("reports such as {junit: reports/junit.xml}"), "Reports it writes."),
         "select": Key(select, "Picks the best run of a stage with a matrix."),

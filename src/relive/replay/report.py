@@ -13,13 +13,14 @@ from relive.core.left import DIFFERS, SAME_BYTES, compare_files, shown
 from relive.core.recipe import Hardware, Recipe
 from relive.core.run import Artifact, RunStatus
 from relive.core.tolerance import Limit, Noise
-from relive.core.trajectory import StepWindow, Trajectory, Verdict, VerdictLevel
+from relive.core.trajectory import SpotCheck, StepWindow, Trajectory, Verdict, VerdictLevel
 from relive.errors import InvalidInput
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.execute import Repeated
 from relive.replay.noise import are_equal, learn
 from relive.replay.plan import ReplayPlan
 from relive.replay.predictions import predicts_the_same
+from relive.replay.spots_judged import Made, judge_spots
 from relive.replay.watch import Stop
 from relive.runner.environment.build import fetch_lock
 from relive.wire.hub import RunDetail
@@ -33,10 +34,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         limits: Of metrics, as they were asked for.
         window: Only these steps, and no metric or out; None for all.
+        spots: Only these segments, which were the only ones to be made; None for all.
     """
 
     limits: dict[str, Limit] = {}
     window: StepWindow | None = None
+    spots: SpotCheck | None = None
 
     def check(self, plan: ReplayPlan) -> None:
         """Do nothing if the run has what is asked about.
@@ -69,6 +72,7 @@ def judge_replay(plan: ReplayPlan, repeated: Repeated, hub: HubClient, terms: Te
         run_id=plan.run_id,
         replay_run_id=repeated.run_id,
         window=terms.window,
+        spots=terms.spots,
         inputs_differ=tuple(f"{it.name}: {it.before or 'absent'} → {it.after or 'absent'}" for it in found),
         equal_inputs=recipe is not None and plan.recipe.observed is not None and are_equal(found),
         machine=_machine(recipe.observed.hardware) if recipe is not None and recipe.observed else "",
@@ -97,6 +101,8 @@ def _judged(
     hub: HubClient,
     terms: Terms,
 ) -> Verdict:
+    if terms.spots is not None:
+        return _judged_spots(plan, repeated, detail, recipe, hub, terms.spots)
     seen, status = repeated.seen, repeated.report.status
     if status is not RunStatus.FINISHED and seen.stop is Stop.DIVERGED and seen.first is not None:
         first = seen.first
@@ -140,14 +146,36 @@ def _not_kept(recorded: Recipe, replayed: Recipe | None) -> str:
     return f". The run had read what nobody declared, so it was not kept: {shown(lost)} (--dep PATH keeps it)"
 
 
+def _judged_spots(
+    plan: ReplayPlan,
+    repeated: Repeated,
+    detail: RunDetail,
+    recipe: Recipe | None,
+    hub: HubClient,
+    spots: SpotCheck,
+) -> Verdict:
+    made = Made(
+        trajectory=_replayed(detail, hub),
+        report=repeated.report,
+        stop=repeated.seen.stop,
+        failure=repeated.seen.failure,
+        notes=recipe.observed.notes if recipe is not None and recipe.observed is not None else (),
+    )
+    return judge_spots(plan.run_id, plan.trajectory or Trajectory(), made, spots)
+
+
+def _replayed(detail: RunDetail, hub: HubClient) -> Trajectory:
+    data = hub.blobs.get_bytes(detail.run.trajectory) if detail.run.trajectory else None
+    return decode_trajectory(data) if data else Trajectory()
+
+
 def _compared(
     plan: ReplayPlan, detail: RunDetail, hub: HubClient, window: StepWindow | None
 ) -> Comparison | None:
     """Compare the steps; None if the run recorded none."""
     if plan.trajectory is None:
         return None
-    data = hub.blobs.get_bytes(detail.run.trajectory) if detail.run.trajectory else None
-    replayed = decode_trajectory(data) if data else Trajectory()
+    replayed = _replayed(detail, hub)
     if window is None:
         return compare(plan.trajectory, replayed)
     return compare(within(plan.trajectory, window), within(replayed, window))

@@ -42,12 +42,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         last_equal: The last that agreed before the two part.
         first: Where they part; None so far.
         stop: Why it was ended early; None if it was not.
+        failure: Why it could not even start; empty if it could.
     """
 
     compared: int = 0
     last_equal: StepPlace | None = None
     first: FirstDivergence | None = None
     stop: Stop | None = None
+    failure: str = ""
 
 
 class Watch:
@@ -57,6 +59,7 @@ class Watch:
         recorded: The steps to compare with.
         window: Only these steps; the command is ended once it has passed them.
         until_divergence: End the command at the first step that differs.
+        is_part: What is recorded is a part of the run; the command is ended once it has passed it.
         told: Called with each new state, from the thread.
     """
 
@@ -66,12 +69,14 @@ class Watch:
         *,
         window: StepWindow | None = None,
         until_divergence: bool = False,
+        is_part: bool = False,
         told: Callable[[Seen], None] = lambda seen: None,
     ) -> None:
         self.purpose = "replay"
         self.variables: Mapping[str, str] = {}
         self._window = window
         self._until_divergence = until_divergence
+        self._is_part = is_part or window is not None
         self._told = told
         self._follower = Follower(within(recorded, window) if window else recorded)
         self._is_followed = not any(_OF_SECOND_PROCESS.match(step.stream) for step in recorded.steps)
@@ -134,7 +139,7 @@ class Watch:
     def _reason(self) -> Stop | None:
         if self._until_divergence and self._follower.first is not None:
             return Stop.DIVERGED
-        return Stop.ALL_SEEN if self._window is not None and self._follower.is_complete else None
+        return Stop.ALL_SEEN if self._is_part and self._follower.is_complete else None
 
 
 class _Processes:

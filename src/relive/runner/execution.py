@@ -43,6 +43,7 @@ from relive.runner.opened import demand, environment_of, in_short, look_at_opene
 from relive.runner.output import OutputLog, Sink
 from relive.runner.outs import Found, keep
 from relive.runner.results import Expected, Results, gather
+from relive.runner.states import keep_states
 from relive.runner.stream import Streamer
 from relive.wire.jobs import StageReport
 
@@ -187,6 +188,10 @@ def execute(execution: Execution, desk: Desk) -> StageReport:
         return desk.wait_for_room(put, patience_s=room_patience_s())
 
     results = gather(execution.tree, execution.expected, spool, store, went_well=went_well)
+    if went_well:
+        states, lost = keep_states(desk.spool, execution.plan.environment, execution.run_id, desk.blobs)
+        results.artifacts += states
+        results.notes += lost
     observed = observe(spool, execution.plan.environment, prefix=execution.prefix, outside=outside)
     notes = (*observed.notes, *unseen, *results.notes, *refused)
     recipe = Recipe(declared=execution.declared, observed=msgspec.structs.replace(observed, notes=notes))

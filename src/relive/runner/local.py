@@ -30,6 +30,7 @@ from relive.core.paths import ROOT, is_within, rooted
 from relive.core.pipeline import EnvSpec, Hermetic
 from relive.core.recipe import DataInput, Declared
 from relive.core.run import Input
+from relive.core.spots import checkpoint_variables
 from relive.errors import HubRefused, HubUnreachable
 from relive.formats.locks import lock_bytes
 from relive.formats.manifest_io import HashCache, Snapshot, read_manifest
@@ -66,6 +67,7 @@ class HandRun:
         hermetic: Whether it gets nothing but what is declared.
         network: Whether a hermetic one may reach more than the hub.
         determinism: Where it is to come out the same.
+        checkpoints: Steps between two states of its training that are kept; 0 for none.
     """
 
     command: tuple[str, ...]
@@ -80,6 +82,7 @@ class HandRun:
     hermetic: bool = False
     network: bool = False
     determinism: Determinism = Determinism.MACHINE
+    checkpoints: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,9 +204,7 @@ def _environment(env: EnvSpec | None, folder: Path, blobs: BlobClient) -> tuple[
 def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: str) -> Execution:
     snapshot = world.snapshot
     expected = _rooted(asked.expected, snapshot.workdir)
-    # What the person has set themselves is theirs, and is recorded like the rest.
-    fixed = fixed_variables(len(os.sched_getaffinity(0))) | switches(asked.determinism)
-    env = {name: os.environ.get(name, value) for name, value in fixed.items()}
+    env = _fixed(asked)
     identity = RunIdentity(
         run_id=run.run_id,
         hub=hub,
@@ -238,6 +239,13 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         by_hand=True,
         unpushed=bool(snapshot.remote) and not snapshot.pushed,
     )
+
+
+def _fixed(asked: HandRun) -> dict[str, str]:
+    fixed = fixed_variables(len(os.sched_getaffinity(0))) | switches(asked.determinism)
+    # What the person has set themselves is theirs, and is recorded like the rest.
+    env = {name: os.environ.get(name, value) for name, value in fixed.items()}
+    return env | checkpoint_variables(asked.checkpoints)
 
 
 def _plan(asked: HandRun, desk: Desk, told: dict[str, str]) -> CommandPlan:

@@ -353,7 +353,7 @@ def record_verdict(services: Services, verdict: Verdict, *, by: str) -> Verdict:
 def _tell_rot(services: Services, verdict: Verdict, before: Verdict | None, *, by: str) -> None:
     """Record of each version in use that it can no longer be made again, once it no longer can."""
     is_news = before is None or before.level.is_good
-    if verdict.level.is_good or verdict.window is not None or not is_news:
+    if verdict.level.is_good or not verdict.is_whole or not is_news:
         return
     for version in services.store.list_versions_of_run(verdict.run_id):
         named = services.store.list_aliases(version.model)

@@ -64,6 +64,7 @@ VERDICTS: Final[dict[VerdictLevel, Mark]] = {
     VerdictLevel.DIVERGED: Mark("≠", "diverged", "bad"),
     VerdictLevel.UNRESOLVED: Mark("?", "unresolved", "warn"),
     VerdictLevel.NOT_COMPARABLE: Mark("∤", "not comparable", "warn"),
+    VerdictLevel.SPOT_CHECKED: Mark("∴", "spot-checked", "quiet"),
 }
 NEVER_REPLAYED: Final = Mark("·", "never replayed", "quiet")
 NO_VERSION: Final = Mark("·", "no version", "quiet")
