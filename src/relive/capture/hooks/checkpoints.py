@@ -5,8 +5,8 @@ Steps are those of all optimizers of the process together. The digests of a stat
 A replay, which has `RELIVE_DIGEST_STEPS`, saves nothing: it takes the recorded digests again.
 
 A spot check is asked for by `RELIVE_SPOT`, JSON: `{"states": "/folder", "segments": [[0, 10], [40, 50]]}`. A
-segment begins behind a step, with the state that the folder has for it, and ends with another; -1 is the
-end of the program. Outside of segments, `is_skipping` holds.
+segment begins behind a step, with the state that the folder has for it, and ends with another, or with
+the program. Outside of segments, `is_skipping` holds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SUFFIX = ".state"
 # One more than either, and every second file goes.
 MOST = 64
 MOST_BYTES = 4 << 30
-TO_THE_END = -1
+# Before the name of a part of a state that is saved, and need not be the same in a replay.
+NO_DIGEST = "_"
 
 
 class State:
@@ -122,7 +123,7 @@ class Checkpoints:
         step = self._step
         if step in self._planned and not self.is_skipping:
             self._record(step, training.collect())
-        if step in self._ends:
+        if step in self._ends & self._planned:  # one without a checkpoint is that of the program
             self._is_skipping = True
         if step in self._begins and self._is_skipping:
             self._load(step, training)
@@ -147,10 +148,7 @@ class Checkpoints:
                 return
             state = training.collect()
             self._record(step, state)
-            path = self._path(step)
-            training.save(state, f"{path}.partial")
-            os.replace(f"{path}.partial", path)
-            self._kept[step] = os.path.getsize(path)
+            self._kept[step] = _write(training, state, self._path(step))
             while len(self._kept) > MOST or sum(self._kept.values()) > MOST_BYTES:
                 self._thin()
         except Exception as error:
@@ -185,7 +183,7 @@ class Checkpoints:
         return os.path.join(self._spool.folder, FOLDER, f"{step}{SUFFIX}")
 
     def _record(self, step: int, state: Mapping[str, Any]) -> None:
-        digests = {name: digest_of(part) for name, part in state.items()}
+        digests = {name: digest_of(part) for name, part in state.items() if name[:1] != NO_DIGEST}
         self._spool.write({"t": "step", "stream": STREAM, "s": step, "d": digests, "v": {}})
 
     def close(self) -> None:
@@ -195,3 +193,15 @@ class Checkpoints:
             size = sum(self._kept.values()) / 1e6
             took = f"took {self._spent_s:.2f} s, {share:.1f} % of the process's time"
             self._spool.note(f"{len(self._kept)} checkpoints, {size:.1f} MB, {took}")
+
+
+def _write(training: State, state: Mapping[str, Any], path: str) -> int:
+    """Write a state whole or not at all, and give its size in bytes."""
+    partial = f"{path}.partial"
+    try:
+        training.save(state, partial)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+    return os.path.getsize(path)

@@ -83,7 +83,7 @@ def watch_batches(module: Any, recorder: Recorder) -> None:
     """Record what loaders hand to the program, in one stream for all of them."""
     iterator: Any = module._BaseDataLoaderIter
     next_batch = iterator.__next__
-    steps = Counter()
+    steps = recorder.counter("batch")
 
     @functools.wraps(next_batch)
     def recorded(self: Any) -> Any:
@@ -100,7 +100,7 @@ def watch_batches(module: Any, recorder: Recorder) -> None:
 def watch_losses(module: Any, recorder: Recorder) -> None:
     """Record the exact value of each scalar that `backward` is called on."""
     backward = module.backward
-    steps = Counter()
+    steps = recorder.counter("loss")
 
     @functools.wraps(backward)
     def recorded(tensors: Any, *args: Any, **keywords: Any) -> Any:
@@ -123,18 +123,6 @@ def _scalar(tensors: Any) -> float | None:
     if tensors.numel() != 1 or tensors.device.type != "cpu":
         return None  # reading it from an accelerator would make the program wait for it
     return float(tensors.detach())
-
-
-class Counter:
-    """Counts from 0."""
-
-    def __init__(self) -> None:
-        self._count = -1
-
-    def next(self) -> int:
-        """Give the next number."""
-        self._count += 1
-        return self._count
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:

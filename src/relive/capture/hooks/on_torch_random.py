@@ -24,8 +24,10 @@ def random_states() -> dict[str, Any]:
 def set_random_states(states: Mapping[str, Any]) -> None:
     """Make the global generators what they were."""
     torch: Any = sys.modules["torch"]
-    random.setstate(states["python"])
-    torch.set_rng_state(states["torch"])
+    if "python" in states:
+        random.setstate(states["python"])
+    if "torch" in states:
+        torch.set_rng_state(states["torch"])
     numpy = sys.modules.get("numpy.random")
     if numpy is not None and "numpy" in states:
         numpy.set_state(states["numpy"])

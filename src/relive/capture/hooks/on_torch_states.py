@@ -7,10 +7,11 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
-from .checkpoints import Checkpoints, State
+from .checkpoints import NO_DIGEST, Checkpoints, State
+from .digests import digest_of
 from .on_torch_random import random_states, set_random_states
 from .on_torch_skips import skip_forwards, skip_scaling, skip_steps
-from .recorder import Recorder
+from .recorder import Counter, Recorder
 
 _PRIMITIVES = (bool, int, float, str, type(None))
 
@@ -61,7 +62,7 @@ def _asked(recorder: Recorder) -> tuple[Checkpoints, Training]:
     checkpoints = recorder.checkpoints
     if checkpoints is None:
         raise ValueError("no checkpoints were asked for")
-    return checkpoints, _trainings.setdefault(checkpoints, Training())
+    return checkpoints, _trainings.setdefault(checkpoints, Training(recorder.counters))
 
 
 class Alive:
@@ -97,17 +98,24 @@ def _track(kind: Any, alive: Alive) -> None:
 class Training(State):
     """All that a training in this process consists of.
 
+    Args:
+        counters: Of the streams whose steps need not come once an optimizer's step, such as losses.
+
     Attributes:
         optimizers: Those that have made a step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Mapping[str, Counter]) -> None:
+        self._counters = counters
         self.modules, self.schedulers, self.scalers = Alive(), Alive(), Alive()
         self.optimizers = Alive()
         self._stepping: weakref.ref[Any] | None = None
+        self._resting: dict[str, str] = {}
 
     def passed(self, optimizer: Any) -> None:
         """Note which optimizer has made a step."""
+        if self._stepping is None:
+            self._note_resting(random_states())
         if all(it is not optimizer for it in self.optimizers):
             self.optimizers.add(optimizer)
         self._stepping = weakref.ref(optimizer)
@@ -118,13 +126,17 @@ class Training(State):
         Raises:
             TypeError: An optimizer holds what is neither tensor, number nor text.
         """
+        resting, drawn = self._generators()
         return {
             "weights": {"modules": self._tensors(), "loose": self._loose()},
             "optimizers": [_plain(it.state_dict()) for it in self.optimizers],
             "gradients": self._gradients(),
             "schedulers": [_plain_of(it.state_dict()) for it in self.schedulers],
             "scalers": [_plain_of(it.state_dict()) for it in self.scalers],
-            "random": random_states(),
+            "infinities": [[_by_device(it) for it in found] for found in self._infinities()],
+            "random": drawn,
+            f"{NO_DIGEST}resting": resting,
+            f"{NO_DIGEST}counts": {name: it.count for name, it in self._counters.items()},
         }
 
     def save(self, state: Mapping[str, Any], path: str) -> None:
@@ -153,11 +165,39 @@ class Training(State):
             scheduler.load_state_dict({**scheduler.state_dict(), **state})
         for scaler, state in _pairs("scalers", list(self.scalers), saved["scalers"]):
             scaler.load_state_dict(state)
-        set_random_states(saved["random"])
+        for own, kept in _pairs("scalers", self._infinities(), saved["infinities"]):
+            for found, state in _pairs("optimizers", own, kept):
+                found.update({_torch().device(device): it.to(device) for device, it in state.items()})
+        for name, count in saved[f"{NO_DIGEST}counts"].items():
+            self._counters[name].count = count
+        resting = saved[f"{NO_DIGEST}resting"]
+        set_random_states({**resting, **saved["random"]})
+        self._resting = {}
+        self._note_resting(resting)
+
+    def _note_resting(self, states: Mapping[str, Any]) -> None:
+        for name, state in states.items():
+            self._resting.setdefault(name, digest_of(state))
+
+    def _generators(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Give the generators that the training has not drawn from, and those that it has.
+
+        Nobody seeds what is not used: its state is another one in each process, and says nothing.
+        """
+        states = random_states()
+        resting = {name: it for name, it in states.items() if self._resting.get(name) == digest_of(it)}
+        return resting, {name: it for name, it in states.items() if name not in resting}
 
     def trained(self) -> set[int]:
         """Give the ids of the parameters that optimizers have changed."""
         return {id(it) for optimizer in self.optimizers for it in _parameters_of(optimizer)}
+
+    def _infinities(self) -> list[list[dict[Any, Any]]]:
+        """Give what each scaler found in the gradients of each step: it looks at that after it."""
+        return [
+            [scaler._per_optimizer_states[id(it)]["found_inf_per_device"] for it in self.optimizers]
+            for scaler in self.scalers
+        ]
 
     def _tensors(self) -> list[dict[str, Any]]:
         return [tensors for module in self.modules if (tensors := _own_tensors(module))]
@@ -176,6 +216,10 @@ class Training(State):
 
     def _gradients(self) -> list[Any]:
         return [None if it.grad is None else it.grad.detach() for it in self._parameters()]
+
+
+def _by_device(found: dict[Any, Any]) -> dict[str, Any]:
+    return {str(device): it.detach() for device, it in found.items()}
 
 
 def _own_tensors(module: Any) -> dict[str, Any]:

@@ -65,6 +65,18 @@ _WORKER = re.compile(
 _current: Recorder | None = None
 
 
+class Counter:
+    """Counts the steps of a stream from 0."""
+
+    def __init__(self) -> None:
+        self.count = -1
+
+    def next(self) -> int:
+        """Give the next number."""
+        self.count += 1
+        return self.count
+
+
 class Recorder:
     """Write the steps of this process to its spool, within the budget of its schedule.
 
@@ -73,6 +85,7 @@ class Recorder:
         schedule: Which steps are digested.
         drill: The step that is looked into; None for the usual.
         checkpoints: When the state of the training is saved, and what of it is made; None for the usual.
+        counters: Of streams that count for themselves.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Recorder:
         self.schedule = schedule
         self.drill = drill
         self.checkpoints = checkpoints
+        self.counters: dict[str, Counter] = {}
         self._names: dict[str, int] = {}
         self._errors = 0
         self._pid = os.getpid()
@@ -106,6 +120,10 @@ class Recorder:
     def is_skipping(self) -> bool:
         """Whether a spot check leaves this part of the training out: its steps are not the record's."""
         return self.checkpoints is not None and self.checkpoints.is_skipping
+
+    def counter(self, stream: str) -> Counter:
+        """Give the counter of a stream, which is one for the whole process."""
+        return self.counters.setdefault(stream, Counter())
 
     def name(self, kind: str) -> str:
         """Give the next stream name of a kind: "weights:SGD" → "weights:SGD#0", "weights:SGD#1"."""
