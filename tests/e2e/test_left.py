@@ -1,6 +1,7 @@
 """A script that no hook knows and that declares nothing: what it leaves is what a replay is judged by."""
 
 import json
+import subprocess
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,3 +106,23 @@ def test_who_names_outs_is_judged_by_these(hub: RealHub, project: Path) -> None:
     verdict = replay(hub, record(hub, project, TRAIN + more, "--out", "model.bin"))
     assert (verdict["level"], verdict["reason"]) == ("bit_exact", "Equal: 1 out.")
     assert not verdict.get("files")
+
+
+def test_a_replay_lies_in_a_repository_at_the_recorded_commit(hub: RealHub, project: Path) -> None:
+    train = """
+import subprocess
+say = lambda *words: subprocess.check_output(["git", *words], text=True)
+open("said.txt", "w").write(say("rev-parse", "HEAD") + say("branch", "--show-current") + say("status", "-s"))
+"""
+    for words in (
+        ("init", "-q", "-b", "trial"),
+        ("-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "--allow-empty", "-m", "one"),
+    ):
+        subprocess.run(["git", *words], cwd=project, check=True)
+    (project / "train.py").write_text(train)
+    (project / ".gitignore").write_text("said.txt\n")
+    subprocess.run(["git", "add", "."], cwd=project, check=True)
+    words = ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "two"]
+    subprocess.run(["git", *words], cwd=project, check=True)
+    verdict = replay(hub, record(hub, project, train))
+    assert (verdict["level"], verdict["files"]) == ("bit_exact", {"said.txt": "same bytes"}), verdict
