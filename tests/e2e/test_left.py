@@ -122,7 +122,7 @@ open("said.txt", "w").write(say("rev-parse", "HEAD") + say("branch", "--show-cur
     (project / "train.py").write_text(train)
     (project / ".gitignore").write_text("said.txt\n")
     subprocess.run(["git", "add", "."], cwd=project, check=True)
-    words = ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "two"]
-    subprocess.run(["git", *words], cwd=project, check=True)
+    second = ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "two"]
+    subprocess.run(["git", *second], cwd=project, check=True)
     verdict = replay(hub, record(hub, project, train))
     assert (verdict["level"], verdict["files"]) == ("bit_exact", {"said.txt": "same bytes"}), verdict

@@ -39,6 +39,7 @@ class Outside:
         written: Files that it left without declaring them.
         isolation: The walls that held it, "none" without any.
         hermetic: Whether nothing can have gone past them.
+        network: Whether they left every address open all the same.
         tree: The code it ran in.
         unpushed: Whether no remote is known to have its commit.
     """
@@ -49,6 +50,7 @@ class Outside:
     written: tuple[WrittenFile, ...] = ()
     isolation: str = "none"
     hermetic: bool = False
+    network: bool = False
     tree: Path | None = None
     unpushed: bool = False
 
@@ -94,6 +96,7 @@ def observe(
         completeness=_completeness(outside.opened, started),
         isolation=outside.isolation,
         hermetic=outside.hermetic,
+        network=outside.network,
         notes=_notes(spool, started),
     )
 

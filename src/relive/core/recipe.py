@@ -247,6 +247,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         isolation: What held it: "landlock+seccomp", "seccomp", "landlock", "network" (it
             was kept from that alone: an offline replay) or "none".
         hermetic: Whether it can have read nothing but what it declares and what it is made of.
+        network: Whether it could reach every address though it was hermetic, as it declares.
         notes: Sentences for people: what could not be seen and why.
     """
 
@@ -266,6 +267,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     completeness: str = "python-only"
     isolation: str = "none"
     hermetic: bool = False
+    network: bool = False
     notes: tuple[str, ...] = ()
 
 

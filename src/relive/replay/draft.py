@@ -20,7 +20,7 @@ from relive.formats.locks import lock_bytes
 from relive.replay.diff import Side
 from relive.replay.documents import Keys, with_keys_of
 from relive.replay.hunks import Change, with_changes
-from relive.replay.plan import held_as, variables_of
+from relive.replay.plan import had_network, held_as, variables_of
 from relive.wire.jobs import StageWork
 
 # A word ends where no quote is open: a quoted argument with spaces is one.
@@ -103,6 +103,7 @@ class Draft:
             environment=self._store_environment(blobs),
             env=self.env,
             hermetic=held_as(self.side.recipe),
+            network=had_network(self.side.recipe),
             deps=tuple(self._dep(dep, blobs) for dep in self.deps.values()),
             outs=outs,
             params=self.params,

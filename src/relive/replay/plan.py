@@ -142,6 +142,7 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         environment=plan.instead or declared.environment,
         env=variables_of(plan.recipe),
         hermetic=held_as(plan.recipe),
+        network=had_network(plan.recipe),
         deps=declared.data,
         outs=declared.outs,
         params=declared.params,
@@ -164,6 +165,11 @@ def variables_of(recipe: Recipe) -> dict[str, str]:
 def held_as(recipe: Recipe) -> Hermetic:
     """Give how a run is to be held to its inputs when it is made again: as it was."""
     return Hermetic.ON if recipe.observed is not None and recipe.observed.hermetic else Hermetic.WARN
+
+
+def had_network(recipe: Recipe) -> bool:
+    """Tell whether a hermetic run is to have the network when it is made again: if it had."""
+    return recipe.observed is not None and recipe.observed.network
 
 
 def resolve_run(hub: HubClient, target: str) -> tuple[str, str]:

@@ -221,6 +221,7 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         written=look_at_left(borders, watched.opened, execution.expected),
         isolation=walls.names,
         hermetic=walls.hold,
+        network=walls.hold and execution.network and not execution.offline,
         tree=execution.tree,
         unpushed=execution.unpushed,
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relive.capture.secrets import LONGEST_VALUE, MASK
 from relive.core.pipeline import Hermetic
 from relive.errors import InvalidInput
-from relive.replay.plan import held_as, resolve_run, variables_of
+from relive.replay.plan import had_network, held_as, resolve_run, variables_of
 
 
 class Models:
@@ -25,7 +25,7 @@ class Models:
 
 
 def recipe(*, seen: dict[str, str] | None, env: dict[str, str] | None = None, hermetic: bool = False) -> Any:
-    observed = None if seen is None else SimpleNamespace(variables=seen, hermetic=hermetic)
+    observed = None if seen is None else SimpleNamespace(variables=seen, hermetic=hermetic, network=hermetic)
     return SimpleNamespace(observed=observed, declared=SimpleNamespace(env=env or {}))
 
 
@@ -80,3 +80,4 @@ def test_a_replay_is_held_to_its_inputs_as_its_run_was(
     seen: dict[str, str] | None, hermetic: bool, held: Hermetic
 ) -> None:
     assert held_as(recipe(seen=seen, hermetic=hermetic)) is held
+    assert had_network(recipe(seen=seen, hermetic=hermetic)) is (held is Hermetic.ON)
