@@ -1,8 +1,10 @@
 """Connections from the router to the models' processes: kept open, shared, and never trusted to be alive."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httptools
 
@@ -63,14 +65,19 @@ class _Reply:
 class Connection:
     """One connection; carries one exchange at a time.
 
+    It works on the socket itself: a stream of asyncio forgets what it has received once a write fails, and a
+    process that refuses a large body answers, closes, and makes the next write fail.
+
     Attributes:
         reused: It carried an exchange before, so the process may have closed it in the meantime.
         request_sent: False if the answer came before the request was whole.
         idle_since: When it was put back.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._loop = asyncio.get_running_loop()
+        self._broken = False
         self._reply = _Reply()
         self._head_bytes = 0
         self.reused = False
@@ -81,17 +88,12 @@ class Connection:
     def usable(self) -> bool:
         """Tell whether another exchange may be tried on it."""
         fresh = time.monotonic() - self.idle_since < IDLE_S
-        return fresh and not self._reader.at_eof() and not self._writer.is_closing()
+        return fresh and not self._broken and _is_silent(self._socket)
 
     @property
     def reusable(self) -> bool:
         """Tell whether the exchange has ended so that the next can follow."""
-        return (
-            self._reply.done
-            and self.request_sent
-            and self._reply.keep_alive
-            and not self._writer.is_closing()
-        )
+        return self._reply.done and self.request_sent and self._reply.keep_alive and not self._broken
 
     def renew(self) -> None:
         """Make ready for another exchange."""
@@ -106,9 +108,9 @@ class Connection:
             Closed: The connection is gone.
         """
         try:
-            self._writer.write(data)
-            await self._writer.drain()
+            await self._loop.sock_sendall(self._socket, data)
         except OSError as error:
+            self._broken = True
             raise Closed(f"the connection broke while the request was sent: {error}") from error
 
     async def head(self, timeout_s: float | None) -> tuple[int, Headers]:
@@ -141,12 +143,13 @@ class Connection:
 
     def close(self) -> None:
         """Close at once."""
-        self._writer.transport.abort()
+        self._broken = True
+        self._socket.close()
 
     async def _feed(self, timeout_s: float | None) -> int:
         try:
             async with asyncio.timeout(timeout_s):
-                data = await self._reader.read(CHUNK_BYTES)
+                data = await self._loop.sock_recv(self._socket, CHUNK_BYTES)
         except TimeoutError as error:
             raise TimedOut(f"no answer within {timeout_s} s") from error
         except OSError as error:
@@ -182,7 +185,7 @@ class Pool:
             connection.close()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                return Connection(*await _open(address))
+                return Connection(await _open(address))
         except (OSError, TimeoutError) as error:
             raise Refused(f"{address} does not accept connections: {error!r}") from error
 
@@ -210,7 +213,39 @@ class Pool:
             self._idle[address] = [connection for connection in idle if connection.usable]
 
 
-async def _open(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(address: Address) -> socket.socket:
     if address.path:
-        return await asyncio.open_unix_connection(address.path, limit=CHUNK_BYTES)
-    return await asyncio.open_connection(address.host, address.port, limit=CHUNK_BYTES)
+        return await _connected(socket.AF_UNIX, address.path)
+    found = await asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    failure: OSError | None = None
+    for family, _, _, _, target in found:
+        try:
+            connected = await _connected(family, target)
+        except OSError as error:
+            failure = failure or error
+            continue
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    raise failure or OSError(f"{address.host} has no address")
+
+
+async def _connected(family: int, target: str | tuple[Any, ...]) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(opened, target)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _is_silent(connected: socket.socket) -> bool:
+    """Tell whether nothing has come on an idle connection: neither its end nor an answer nobody asked for."""
+    try:
+        connected.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
