@@ -1,9 +1,12 @@
 """The answer to why two runs came out differently, as a record."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+
+from relive.errors import InvalidInput
 
 # The artifact that holds an answer, and the tags of its run: the two runs that it is about.
 ANSWER: Final = "why.json"
@@ -119,3 +122,19 @@ class WhyReport(msgspec.Struct, frozen=True, kw_only=True):
     def runs(self, phase: str = "", *, reused: bool = False) -> int:
         """Count the runs of a phase, or of all: those that were made, or those that were there."""
         return sum(it.reused == reused and phase in ("", it.phase) for it in self.tried)
+
+
+def check_metric(asked: str, recorded: Iterable[str]) -> None:
+    """Do nothing if there is such a metric to explain, or none was asked for.
+
+    Args:
+        asked: Its name; empty for the whole result.
+        recorded: The metrics of both runs; what only one of them has differs, and can be explained.
+
+    Raises:
+        InvalidInput: Neither run has it: its difference is none, and that would sound like an answer.
+    """
+    known = sorted(set(recorded))
+    if asked and asked not in known:
+        wanted = f"a metric of the two runs: {', '.join(known) or 'they have none'}"
+        raise InvalidInput(field="metric", value=asked, wanted=wanted)

@@ -6,7 +6,7 @@ from typing import Final
 
 from relive.client.hub import HubClient
 from relive.core.attribution import NOTHING, Finding, Outcome, Search, Subset, Suspect
-from relive.core.causes import Cause, Cleared, MetricChange, WhyReport, WhyStatus
+from relive.core.causes import Cause, Cleared, MetricChange, WhyReport, WhyStatus, check_metric
 from relive.core.facts import FactGroup, Trees, differences, facts_of
 from relive.core.ids import short_id
 from relive.core.shares import shares, subsets_of
@@ -32,6 +32,9 @@ class Why:
         one: The run to start from.
         other: The run to arrive at.
         maker: Makes the runs; None to make them on this machine.
+
+    Raises:
+        InvalidInput: Neither run has the metric that is asked about.
     """
 
     hub: HubClient
@@ -43,6 +46,8 @@ class Why:
     maker: Variants | None = None
 
     def __post_init__(self) -> None:
+        sides = (self.one, self.other)
+        check_metric(self.question.metric, (it.key for side in sides for it in side.detail.metrics))
         self.trials = Trials(self.hub, self.one, self.other, self.question, self.progress, maker=self.maker)
 
     @property
@@ -107,8 +112,6 @@ class Why:
         self.trials.measure = bits
         keys = sorted({key for it in (*records, *copies) for key in it.metrics})
         wanted = [key for key in keys if self.question.metric in ("", key)]
-        if not wanted and self.question.metric:
-            return self._report(WhyStatus.NO_DIFFERENCE, f"Neither run has a metric {self.question.metric}.")
         unstable = [key for key in wanted if ("metric", key) not in bits.names]
         if unstable:
             self.notes.append(f"The copies did not come out bit by bit as recorded: {', '.join(unstable)}.")

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from relive.core.causes import AFTER_TAG, BEFORE_TAG, VARIANT_TAG
+from relive.core.causes import AFTER_TAG, BEFORE_TAG, VARIANT_TAG, check_metric
 from relive.core.event import Event
 from relive.core.ids import short_id
 from relive.core.job import Job, JobKind, JobState
@@ -41,13 +41,14 @@ def place(services: Services, before: str, request: PlacedWhy, *, by: str) -> Ru
     Raises:
         NotFound: There is no such run or pool.
         Conflict: One of the runs cannot be made again, or they are of different projects.
-        InvalidInput: A number is out of its range.
+        InvalidInput: A number is out of its range, or neither run has the metric.
     """
     store = services.store
     one, other = (_repeatable(store.get_run(run_id)) for run_id in (before, request.after))
     if one.project_id != other.project_id:
         raise Conflict(subject=f"run {short_id(other.id)}", reason="it is of another project")
     _check_numbers(request)
+    check_metric(request.metric, (it.key for it in store.list_metrics((one.id, other.id))))
     pool = store.get_pool(request.pool)
     parallel = request.parallel or max(1, min(pool.slots, _USUALLY_AT_MOST))
     asked = msgspec.structs.replace(request, after=other.id, pool=pool.name, parallel=parallel)

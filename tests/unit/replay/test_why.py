@@ -17,7 +17,7 @@ from relive.core.causes import Tried, WhyReport, WhyStatus
 from relive.core.recipe import Code, Declared, Hardware, Observed, Recipe
 from relive.core.run import MetricSummary, Run, RunKind, RunStatus
 from relive.core.trajectory import StepRecord, Trajectory
-from relive.errors import HubUnreachable
+from relive.errors import HubUnreachable, InvalidInput
 from relive.formats.hashing import document_digest
 from relive.replay import trials
 from relive.replay.diff import Side
@@ -210,8 +210,14 @@ def test_equal_copies_have_nothing_to_explain(ask: Ask) -> None:
         WhyStatus.NO_DIFFERENCE,
         "Both came out the same here: 1 metric.",
     )
-    report = ask(Computed(weights(A=1.0)), metric="nonsense")
-    assert (report.status, report.reason) == (WhyStatus.NO_DIFFERENCE, "Neither run has a metric nonsense.")
+
+
+def test_a_metric_that_neither_run_has_is_an_error_before_anything_is_run(ask: Ask) -> None:
+    variants = Computed(weights(A=1.0))
+    with pytest.raises(InvalidInput) as refused:
+        ask(variants, metric="nonsense")
+    assert (refused.value.value, refused.value.wanted) == ("nonsense", "a metric of the two runs: m")
+    assert variants.n_runs == 0
 
 
 def test_stops_where_it_may_run_no_more(ask: Ask) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from relive.core.causes import AFTER_TAG, BEFORE_TAG, VARIANT_TAG
 from relive.core.job import Job, JobKind, JobState, Pool
-from relive.core.run import FailureReason, Run, RunKind, RunStatus
+from relive.core.run import FailureReason, Metric, Run, RunKind, RunStatus
 from relive.errors import Conflict, InvalidInput, NotFound, Superseded
 from relive.services import causes, jobs, runs
 from relive.services.placing import launch_ready
@@ -28,6 +28,7 @@ def pair(bench: Bench) -> tuple[str, str]:
 def repeatable(bench: Bench, project: str = "digits") -> str:
     run_id = bench.by_hand(project=project).run_id
     recipe = bench.services.blobs.put(b"{}").digest
+    bench.services.store.record_metrics(run_id, [Metric("loss", 0.5)])
     bench.services.store.set_run(run_id, status=RunStatus.FINISHED, recipe=recipe)
     return run_id
 
@@ -117,6 +118,9 @@ def test_what_cannot_be_asked_is_said(bench: Bench, pair: tuple[str, str]) -> No
     for wrong in ({"parallel": 65}, {"parallel": -1}, {"max_runs": -1}, {"shares": -1}):
         with pytest.raises(InvalidInput):
             placed(bench, pair, **wrong)
+    with pytest.raises(InvalidInput) as refused:
+        placed(bench, pair, metric="nope")
+    assert (refused.value.field, refused.value.wanted) == ("metric", "a metric of the two runs: loss")
     running = bench.by_hand().run_id
     with pytest.raises(Conflict, match="only a finished run"):
         placed(bench, (pair[0], running))
