@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from relive.core.pipeline import PipelineStatus
+from relive.core.trajectory import VerdictLevel, latest_verdict
 from tests.conftest import require
 from tests.e2e.hub import RealHub, Repository, make_repository, running_hub
 
@@ -68,6 +69,10 @@ def test_weights_are_compared_step_by_step(hub: RealHub, tmp_path: Path) -> None
     has_torch = importlib.util.find_spec("torch") is not None
     require(has_torch, "PyTorch's CPU build, which .ci/run brings, tells that pip can find one")
     repository = example(hub, tmp_path, "digits-torch")
+    stages = (repository.folder / "relive.yaml").read_text()
+    repository.commit(
+        {"relive.yaml": stages.replace("    timeout: 20m", "    checkpoints: 20")}, "keep states"
+    )
     said = repository.push()
     detail = repository.pipeline(1)
     assert detail.pipeline.status is PipelineStatus.SUCCEEDED, said
@@ -77,15 +82,43 @@ def test_weights_are_compared_step_by_step(hub: RealHub, tmp_path: Path) -> None
     assert verdict["level"] == "bit_exact", verdict
     assert verdict["steps_compared"] > 100
 
+    # A spot check makes two of the seven segments, and leaves the verdict on the whole as it was.
+    done = hub.relive("replay", "digits-torch@champion", "--spot-check", "2", "--seed", "1", "--json")
+    spot = json.loads(done.stdout)
+    assert spot["level"] == "spot_checked", spot
+    assert (spot["spots"]["segments"], len(spot["spots"]["drawn"])) == (7, 2)
+    assert "probability 0.71" in spot["reason"]
+    assert 40 < spot["steps_compared"] < verdict["steps_compared"] / 2
+    train = next(it.run_id for it in detail.stages if it.key == "train")
+    last = latest_verdict(hub.client().get_run(train).verdicts)
+    assert last is not None
+    assert last.level is VerdictLevel.BIT_EXACT
+
     # Another seed is another trajectory: the verdict names the first step that differs.
-    text = (repository.folder / "train.py").read_text()
-    repository.commit({"train.py": text.replace("default=7", "default=8")}, "another seed")
+    outside = tmp_path / "outside"
+    outside.write_text("0.0")
+    text = (repository.folder / "train.py").read_text().replace("default=7", "default=8")
+    # What lies outside of the recipe changes the first gradient of the second epoch, the 44th in all.
+    changed = text.replace(
+        "        optimizer.step()\n",
+        "        if epoch == 1 and len(optimizer.state) and total == 0:\n"
+        f"            model[0].bias.grad += float(open({str(outside)!r}).read())\n"
+        "        optimizer.step()\n",
+    )
+    repository.commit({"train.py": changed}, "another seed")
     repository.push()
     (first, second) = (repository.pipeline(number).stages for number in (1, 2))
     runs = [next(s.run_id for s in stages if s.key == "train") for stages in (first, second)]
     hub_client = hub.client()
     trajectories = [hub_client.get_run(run).run.trajectory for run in runs]
     assert trajectories[0] != trajectories[1]
+
+    outside.write_text("0.001")
+    done = hub.relive("replay", runs[1], "--spot-check", "7", "--json", check=False)
+    spot = json.loads(done.stdout)
+    assert (done.returncode, spot["level"]) == (3, "diverged"), spot
+    assert "in segment 41..60" in spot["reason"]
+    assert spot["first_divergence"]["step"] in range(44, 46), spot
 
 
 @pytest.mark.timeout(600)

@@ -287,7 +287,8 @@ class _Progress:
         tenth = 10 * seen.compared // max(1, self._steps)
         if seen.last_equal is not None and not self._has_parted and tenth > self._tenth:
             self._tenth = tenth
-            done = f"{seen.compared} of {self._steps} steps equal"
+            # The end of one segment of a spot check may be the beginning of the next, and is seen twice.
+            done = f"{min(seen.compared, self._steps)} of {self._steps} steps equal"
             err.print(escape(f"{done}, the last one {_place(seen.last_equal)}"))
         if seen.stop is Stop.ALL_SEEN:
             err.print("all asked steps were seen; it is ended here")

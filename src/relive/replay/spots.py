@@ -57,12 +57,21 @@ def _lacking(plan: ReplayPlan, trajectory: Trajectory) -> str:
 
 
 def _states(plan: ReplayPlan, hub: HubClient) -> dict[int, str]:
-    """Give the digests of the states that are kept, by step."""
+    """Give the digests of the states that are kept, by step.
+
+    Raises:
+        CannotReplay: Which there are cannot be had.
+    """
     manifest = next((it.manifest for it in plan.detail.artifacts if it.kind == KIND), None)
     if manifest is None:
         return {}
+    try:
+        entries = hub.blobs.fetch_manifest(manifest).entries
+    except ReliveError as error:
+        missing = f"the list of its checkpoints cannot be had: {error.what()}"
+        raise CannotReplay(run=short_id(plan.run_id), missing=missing) from error
     found: dict[int, str] = {}
-    for entry in hub.blobs.fetch_manifest(manifest).entries:
+    for entry in entries:
         number = entry.path.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX)
         if number.isdigit() and entry.link is None:
             found[int(number)] = entry.digest
@@ -89,7 +98,7 @@ class SpotWatch(Watch):
         self.variables = {SPOT: msgspec.json.encode(self._asked(folder)).decode()}
         try:
             self._lay(folder)
-        except ReliveError as error:
+        except (ReliveError, OSError) as error:
             self._seen = Seen(failure=str(error))
             lease.lose(Over.CANCELLED)
             return

@@ -97,7 +97,8 @@ def _not_begun(recorded: Trajectory, made: Made, segment: Segment) -> str:
     kept, loaded = state_at(recorded, segment.begin), state_at(made.trajectory, segment.begin)
     where = f"the state of step {segment.begin}"
     if loaded is None:
-        said = next((it for it in made.notes if it.startswith(where.removeprefix("the "))), "")
+        # With the separator: step 4 is the beginning of step 40 as well.
+        said = next((it for it in made.notes if it.startswith(f"{where.removeprefix('the ')}: ")), "")
         return f"{where[0].upper()}{where[1:]} could not be loaded: {said}" if said else _ended(made, segment)
     if kept is None or kept.digests != loaded.digests:
         names = ", ".join(_other_names(kept, loaded)) if kept is not None else "all of it"

@@ -111,6 +111,10 @@ def test_the_first_segment_needs_no_state():
             "The state of step 10 could not be loaded: state of step 10: RuntimeError: not a zip",
         ),
         (made(INITIAL, report=FINISHED, stop=None), "The program ended before step 20."),
+        (
+            made(INITIAL, notes=("state of step 100: of another",), report=FINISHED, stop=None),
+            "The program ended before step 20.",
+        ),
         (made(INITIAL, report=FAILED, stop=None), "failed before the end of segment 11..20: exit code 1"),
         (made(INITIAL, mark(10), loss(10), report=FAILED, stop=None), "division by zero"),
         (

@@ -30,7 +30,7 @@ _MARKS: dict[str, Mark] = {
     "replay.judged": Mark("↻", "replayed", _GOOD),
     "model.rotted": Mark("✖", "rotted", _BAD),
 }
-_VERDICT_TONES = {"bit_exact": _GOOD, "within_tolerance": _GOOD, "diverged": _BAD}
+_VERDICT_TONES = {"bit_exact": _GOOD, "within_tolerance": _GOOD, "diverged": _BAD, "spot_checked": _QUIET}
 
 
 class EventLine(msgspec.Struct, frozen=True, kw_only=True):

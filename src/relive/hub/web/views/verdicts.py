@@ -7,7 +7,7 @@ import msgspec
 from relive.core.durations import NOT_JUDGED
 from relive.core.ids import short_id
 from relive.core.run import Run, RunKind
-from relive.core.trajectory import MetricDifference, Verdict, latest_verdict
+from relive.core.trajectory import MetricDifference, SpotCheck, Verdict, latest_verdict
 from relive.errors import NotFound
 from relive.hub.web.marks import NEVER_REPLAYED, VERDICTS, Mark
 from relive.services.context import Services
@@ -135,14 +135,20 @@ def detail(verdict: Verdict) -> VerdictDetail:
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    first, equal, window = verdict.first_divergence, verdict.last_equal, verdict.window
+    first, equal = verdict.first_divergence, verdict.last_equal
+    window, spots = verdict.window, verdict.spots
     yield "Steps compared", f"{verdict.steps_compared:,}"
     yield "Only steps", f"{window.first} to {window.last}" if window else ""
+    yield "Only segments", _segments(spots) if spots else ""
     yield "Parts first at", f"{first.stream}, step {first.step}: {', '.join(first.names)}" if first else ""
     yield "Last equal step", f"{equal.stream}, step {equal.step}" if equal else ""
     yield "Accepted instead", ", ".join(verdict.substitutes)
     yield "Judged by", verdict.by
     yield "On", verdict.machine
+
+
+def _segments(spots: SpotCheck) -> str:
+    return f"{len(spots.drawn)} of {spots.segments}: {spots.steps} (drawn with --seed {spots.seed})"
 
 
 def _sentence(verdict: Verdict) -> str:
