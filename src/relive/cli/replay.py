@@ -17,6 +17,7 @@ from relive.cli.verdicts import WORDS
 from relive.client.hub import HubClient
 from relive.core.compare import within
 from relive.core.ids import short_id
+from relive.core.recipe import Recipe
 from relive.core.spots import MOST_SEED
 from relive.core.tolerance import parse_tolerance
 from relive.core.trajectory import (
@@ -301,7 +302,7 @@ def _place(at: StepPlace | FirstDivergence) -> str:
 def _announce(plan: ReplayPlan) -> None:
     run = plan.detail.run
     name = f"{plan.model}, " if plan.model else ""
-    out.print(escape(f"replaying {name}run {short_id(run.id)} ({run.name}) of commit {short_id(run.commit)}"))
+    out.print(escape(f"replaying {name}run {short_id(run.id)} ({run.name}) of {_code(plan.recipe)}"))
     packages = plural(len(plan.lock.packages), "package") + " from kept wheels" if plan.lock else "no lock"
     python = f"Python {plan.lock.python}, " if plan.lock else ""
     steps = f", {plural(len(plan.trajectory.steps), 'recorded step')}" if plan.trajectory else ""
@@ -313,6 +314,14 @@ def _announce(plan: ReplayPlan) -> None:
         out.print(escape(f"  accepted instead of the recorded: {text}"))
     for obstacle in plan.obstacles:
         out.print(escape(f"  {obstacle.sentence}: bits may differ"))
+
+
+def _code(recipe: Recipe) -> str:
+    """Say which code it is, as the record has it."""
+    code = recipe.declared.code
+    if not code.commit:
+        return "files that were of no commit"
+    return f"commit {short_id(code.commit)}" + (", with what was not committed" if code.dirty else "")
 
 
 def _print(verdict: Verdict, url: str) -> None:

@@ -20,7 +20,7 @@ from relive.formats.locks import lock_bytes
 from relive.replay.diff import Side
 from relive.replay.documents import Keys, with_keys_of
 from relive.replay.hunks import Change, with_changes
-from relive.replay.plan import had_network, held_as, variables_of
+from relive.replay.plan import had_network, held_as, repository_of, variables_of
 from relive.wire.jobs import StageWork
 
 # A word ends where no quote is open: a quoted argument with spaces is one.
@@ -108,6 +108,7 @@ class Draft:
             outs=outs,
             params=self.params,
             metrics_files=metrics_files,
+            repository=repository_of(self.side.detail, self.side.recipe),
         )
 
     def _dep(self, dep: DataInput, blobs: BlobClient) -> DataInput:

@@ -156,13 +156,9 @@ def _rebuild(plan: ReplayPlan, folder: Path, watch: Follows | None) -> Rebuild:
         steps = folder / "digest-steps.json"
         write_digest_steps(plan.trajectory, steps)
     variables = watch.variables if watch is not None else {}
-    code = plan.recipe.declared.code
-    # A stage of a pipeline runs in bare files, so its replay does as well.
-    has_repository = bool(code.commit) and not plan.detail.run.pipeline_id
     return Rebuild(
         environment=folder / "environment",
         digest_steps=steps,
         variables=variables,
         offline=plan.offline,
-        repository=code if has_repository else None,
     )

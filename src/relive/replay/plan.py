@@ -10,7 +10,7 @@ from relive.core.command import command_of
 from relive.core.digest import Digest
 from relive.core.ids import short_id
 from relive.core.pipeline import Hermetic
-from relive.core.recipe import EnvironmentLock, Recipe
+from relive.core.recipe import Code, EnvironmentLock, Recipe
 from relive.core.run import RunStatus
 from relive.core.trajectory import Trajectory
 from relive.errors import CannotReplay, InvalidInput
@@ -148,7 +148,14 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
         params=declared.params,
         metrics_files=declared.metrics_files,
         command_token=token,
+        repository=repository_of(plan.detail, plan.recipe),
     )
+
+
+def repository_of(detail: RunDetail, recipe: Recipe) -> Code | None:
+    """Give what the repository said that a run lay in; None if it lay in none, as a stage of a pipeline does."""
+    code = recipe.declared.code
+    return code if code.commit and not detail.run.pipeline_id else None
 
 
 def variables_of(recipe: Recipe) -> dict[str, str]:

@@ -44,14 +44,12 @@ class Rebuild:
         digest_steps: Plan of the steps to digest; None if none were recorded.
         variables: What else the hooks are told.
         offline: Whether the command gets no network but the hub.
-        repository: What a repository of git's around the files is to say; None for no such repository.
     """
 
     environment: Path
     digest_steps: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     offline: bool = False
-    repository: Code | None = None
 
 
 def run_stage(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None = None) -> StageReport:
@@ -86,7 +84,7 @@ def _prepare(work: StageWork, desk: Desk, hub: str, rebuild: Rebuild | None) -> 
     tree = desk.folder / "tree"
     desk.say("checkout", "checking its commit out")
     code = checkout(desk.blobs, work.code, tree)
-    if rebuild and rebuild.repository and (lack := lay_repository(tree, rebuild.repository, code.size_bytes)):
+    if work.repository and (lack := lay_repository(tree, work.repository, code.size_bytes)):
         desk.say("checkout", lack)
     desk.say("data", "getting its data")
     inputs = lay_inputs(desk.blobs, work.deps, tree)

@@ -20,7 +20,7 @@ import msgspec
 
 from relive.core.model import Signature
 from relive.core.pipeline import EnvSpec, Hermetic, ParamsRef
-from relive.core.recipe import DataInput
+from relive.core.recipe import Code, DataInput
 from relive.core.run import (
     Artifact,
     FailureReason,
@@ -63,6 +63,8 @@ class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
             are already there and only digested.
         command_token: For the command's own process; may write its own run only.
         out_limit_bytes: Outs larger than this in all are refused before they are stored; None for no limit.
+        repository: What a repository of git's around the files is to say, as a person's run found one; None for
+            bare files, which is what a stage of a pipeline has.
     """
 
     run_id: str
@@ -90,6 +92,7 @@ class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     network: bool = False
     command_token: str = ""
     out_limit_bytes: int | None = None
+    repository: Code | None = None
 
 
 class EnvironmentWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="environment"):

@@ -225,7 +225,9 @@ def test_a_metric_that_is_no_number_any_more_is_told_as_json(
     plant(beside, noise=float("nan"))
     (metric,) = replayed(relive, run_id, code=3)["metrics"]
     assert (metric["ok"], metric["recorded"], metric["difference"]) == (False, 0.5, None)
-    assert "≠ diverged" in relive("replay", run_id, code=3).out
+    said = relive("replay", run_id, code=3).out
+    assert "≠ diverged" in said
+    assert "of files that were of no commit" in said
 
 
 def test_a_wheel_that_is_lost_is_said_before_the_start_and_another_can_be_accepted(

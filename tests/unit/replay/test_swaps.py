@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from relive.client.hub import HubClient
 from relive.client.transport import Transport
@@ -277,3 +278,16 @@ def test_a_file_that_became_a_link_is_exchanged_whole(maker: Maker) -> None:
     other.code["p.json"] = ManifestEntry(path="p.json", link="x")
     found = {it.name: it.after for it in find_swaps(one, other, maker.hub.blobs)}
     assert found["p.json"] == "link to x"
+
+
+def test_a_variant_lies_in_a_repository_where_its_run_did(hub: HubClient) -> None:
+    side, data = Maker(hub).draft(code={"train.py": "print(1)"})
+    code = side.recipe.declared.code
+    assert Draft.of(side, data).work(hub.blobs, (), ()).repository is None
+    commit = replace(code, commit="c" * 40, branch="main", remote="https://git.example.org/a")
+    recipe = replace(side.recipe, declared=replace(side.recipe.declared, code=commit))
+    inside = replace(side, recipe=recipe)
+    assert Draft.of(inside, data).work(hub.blobs, (), ()).repository == commit
+    staged = replace(side.detail.run, pipeline_id="f" * 32)
+    stage = replace(inside, detail=replace(side.detail, run=staged))
+    assert Draft.of(stage, data).work(hub.blobs, (), ()).repository is None

@@ -9,6 +9,7 @@ import pytest
 from relive.client.hub import HubClient
 from relive.client.transport import Transport
 from relive.core.artifact import Manifest, ManifestEntry
+from relive.core.recipe import Code
 from relive.core.run import FailureReason, Run, RunKind, RunStatus
 from relive.core.trajectory import Trajectory
 from relive.replay.variant import BEGINNING_TAG, TAG, Variants, _counts, beginning_key
@@ -64,6 +65,18 @@ def test_a_failure_is_kept_as_one(hub: HubClient) -> None:
     found = variants.find("digits", key)
     assert found is not None
     assert (found.failure, found.is_cancelled) == (made.failure, False)
+
+
+def test_a_variant_s_script_may_ask_git_for_its_commit(hub: HubClient) -> None:
+    asks = "import subprocess\nprint(subprocess.check_output(['git', 'rev-parse', 'HEAD'], text=True))\n"
+    variants, commit = Variants(hub), "3228f045f24a58dd6613a6d08402f2c761ebc714"
+    bare = work(hub, asks, metrics_files=())
+    assert "exit code" in variants.run(bare, variants.key(bare), name="why: in bare files").failure
+    todo = work(hub, asks, metrics_files=(), repository=Code(manifest="", commit=commit))
+    assert variants.key(todo) != variants.key(bare)
+    made = variants.run(todo, variants.key(todo), name="why: in a repository")
+    assert made.failure == ""
+    assert commit in b"".join(hub.read_log(made.run_id)).decode()
 
 
 class TooLate(Watch):
