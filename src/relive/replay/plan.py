@@ -153,7 +153,7 @@ def work_of(plan: ReplayPlan, replay_run_id: str, token: str) -> StageWork:
 
 
 def repository_of(detail: RunDetail, recipe: Recipe) -> Code | None:
-    """Give what the repository said that a run lay in; None if it lay in none, as a stage of a pipeline does."""
+    """Give what the repository said that a run lay in; None if it lay in none, as stages of pipelines do."""
     code = recipe.declared.code
     return code if code.commit and not detail.run.pipeline_id else None
 

@@ -63,8 +63,8 @@ class StageWork(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
             are already there and only digested.
         command_token: For the command's own process; may write its own run only.
         out_limit_bytes: Outs larger than this in all are refused before they are stored; None for no limit.
-        repository: What a repository of git's around the files is to say, as a person's run found one; None for
-            bare files, which is what a stage of a pipeline has.
+        repository: What a repository of git's around the files is to say, as a person's run found one; None
+            for bare files, which is what a stage of a pipeline has.
     """
 
     run_id: str

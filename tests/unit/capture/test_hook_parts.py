@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from relive.capture import hooks
 from relive.capture.agent import agent_environment, install_agent
-from relive.capture.hooks.digests import describe, digest_of, digest_of_parts, fitted
+from relive.capture.hooks.digests import Learned, describe, digest_of, digest_of_parts, fitted
 from relive.capture.hooks.on_import import Finder
 from relive.capture.hooks.schedule import BUDGET, DENSE, FIRST, Schedule, is_kept, parse_plan
 from relive.capture.hooks.values import as_mapping, flat, number, number_word, plain
@@ -166,6 +166,39 @@ class TestDigests:
                 self.n_timesteps_ = 5
 
         assert fitted(Estimator()) == {"coef_": 2, "cv_results_": {"mean_test_score": 2}, "n_timesteps_": 5}
+
+    def test_how_long_the_epochs_of_a_fitted_net_took_is_no_part_of_what_it_learned(self):
+        class Timer:
+            def __init__(self, at: float, patience: int) -> None:
+                self.epoch_start_time_, self.patience = at, patience
+
+        class Net:
+            def __init__(self, took: float, loss: float = 0.5, patience: int = 3) -> None:
+                self.history_ = [{"epoch": 1, "dur": took, "train_loss": loss}]
+                self.callbacks_ = [("epoch_timer", Timer(took, patience))]
+
+            def fit(self) -> None: ...
+
+            def get_params(self) -> dict[str, float]:
+                return {}
+
+        class Search:
+            def __init__(self, net: Net) -> None:
+                self.best_estimator_ = net
+
+            def fit(self) -> None: ...
+
+            get_params = Net.get_params
+
+        def of(*args: float, **more: float) -> str:
+            return digest_of(Learned(Search(Net(*args, **more)).best_estimator_))  # type: ignore[arg-type]
+
+        assert of(0.1) == of(0.2)
+        assert digest_of(Search(Net(0.1))) == digest_of(Search(Net(0.2)))
+        assert len({of(0.1), of(0.1, loss=0.6), of(0.1, patience=4)}) == 3
+        # Of what goes into a fit nothing is left out.
+        assert digest_of([{"dur": 0.1}]) != digest_of([{"dur": 0.2}])
+        assert digest_of(Timer(0.1, 3)) != digest_of(Timer(0.2, 3))
 
     def test_a_description_has_no_addresses(self):
         assert "0x" not in describe(object())

@@ -19,6 +19,7 @@ DEEPEST = 12
 
 _PRIMITIVES = frozenset((bool, int, float, str, bytes, type(None)))
 _TIME = re.compile(r"(^|_)times?(_|$)")
+_DURATION = re.compile(r"(^|_)(times?|dur|durations?|elapsed)(_|$)")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -39,10 +40,23 @@ def describe(value: Any) -> str:
     return _ADDRESS.sub("", repr(value))
 
 
+class Learned:
+    """What a fit left: the moments and durations that lie somewhere within it are not digested.
+
+    A net holds how long each epoch took, a callback when it began: numbers that are never the same twice.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class _Digest:
     def __init__(self) -> None:
         self.hash = hashlib.blake2b(digest_size=DIGEST_BYTES)
         self._open: set[int] = set()  # what is being digested: an object may hold itself
+        self._is_learned = False
 
     def text(self, text: str) -> None:
         data = text.encode("utf-8", "surrogatepass")
@@ -50,7 +64,11 @@ class _Digest:
         self.hash.update(data)
 
     def feed(self, value: Any, depth: int) -> None:
-        if type(value) in _PRIMITIVES:
+        if type(value) is Learned:
+            was, self._is_learned = self._is_learned, True
+            self.feed(value.value, depth)
+            self._is_learned = was
+        elif type(value) in _PRIMITIVES:
             self.text(f"{type(value).__name__}:{value!r}")
         elif depth > DEEPEST or id(value) in self._open:
             self.text(type(value).__qualname__)
@@ -68,7 +86,8 @@ class _Digest:
         elif torch is not None and isinstance(value, torch.Tensor):
             self._tensor(torch, value, depth)
         elif isinstance(value, Mapping):
-            self._items("mapping", [part for pair in value.items() for part in pair], depth)
+            items = [pair for pair in value.items() if not (self._is_learned and _is_a_time(*pair))]
+            self._items("mapping", [part for pair in items for part in pair], depth)
         elif isinstance(value, (list, tuple)):
             self._items("sequence", value, depth)
         elif isinstance(value, (set, frozenset)):
@@ -139,7 +158,7 @@ def state_of(value: Any) -> Any:
     """Give what an object has learned or holds: an estimator's fitted attributes, else its state, or None."""
     attributes = getattr(value, "__dict__", None)
     if attributes and hasattr(value, "get_params") and hasattr(value, "fit"):
-        return fitted(value)
+        return Learned(fitted(value))
     if attributes:
         return {name: item for name, item in sorted(attributes.items()) if not name.startswith("__")}
     get_state = getattr(type(value), "__getstate__", None)
@@ -169,3 +188,8 @@ def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: item for key, item in value.items() if not (isinstance(key, str) and _TIME.search(key))}
     return value
+
+
+def _is_a_time(name: Any, value: Any) -> bool:
+    """Tell whether what lies within a learned state is a moment or a duration; arrays are none."""
+    return isinstance(value, float) and isinstance(name, str) and bool(_DURATION.search(name))

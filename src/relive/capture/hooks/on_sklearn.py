@@ -13,7 +13,7 @@ import typing
 from types import FunctionType, MethodType
 from typing import Any
 
-from .digests import describe, fitted
+from .digests import Learned, describe, fitted
 from .recorder import Recorder
 from .values import number
 
@@ -114,6 +114,7 @@ class Fits:
             values: dict[str, float] = {}
             for name, value in fitted(estimator).items():
                 put(name, value, state, values)
+            state = {name: Learned(value) for name, value in state.items()}
             self._recorder.step(stream, 1, state=lambda: state, values=values, always=True)
         except Exception as error:
             self._recorder.failed(f"fit of {type(estimator).__name__}", error)
