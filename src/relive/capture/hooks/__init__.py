@@ -16,6 +16,7 @@ AGENT_FILES = (
     "facade.py",
     "media.py",
     "on_catboost.py",
+    "on_gensim.py",
     "on_import.py",
     "on_jax.py",
     "on_keras.py",

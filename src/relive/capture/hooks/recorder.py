@@ -29,6 +29,7 @@ WATCHED = {
     "catboost.core": ("on_catboost", "watch_training"),
     "click.core": ("on_parsers", "watch_click"),
     "fire.core": ("on_parsers", "watch_fire"),
+    "gensim.models.word2vec": ("on_gensim", "watch_vectors"),
     "hydra.core.utils": ("on_parsers", "watch_hydra"),
     "jax": ("on_jax", "watch_jit"),
     "keras.src.callbacks.callback_list": ("on_keras", "watch_fits"),
