@@ -1,6 +1,7 @@
 """The files that a run wrote without declaring them: found when it has ended, by the time of their change."""
 
 import os
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -8,13 +9,18 @@ from typing import Final
 from relive.capture.recorder.borders import lies_in_any
 from relive.capture.recorder.reads import Opened, printable
 from relive.capture.secrets import secret_file
+from relive.core.moments import without_moments
 from relive.core.recipe import WrittenFile
+from relive.formats.hashing import blake3_digest
 from relive.formats.manifest_io import HashCache
 
 MOST_WRITTEN: Final = 1000
 _MOST_ENTRIES: Final = 200_000
 # What nobody declared is evidence and no result: digesting it must not take longer than the run.
 _MOST_BYTES: Final = 8 * 1024**3
+# Texts are logs and reports: what is larger is data.
+_MOST_OF_TEXT: Final = 4 * 1024**2
+_MOST_OF_TEXTS: Final = 64 * 1024**2
 _SKIPPED: Final = frozenset({".git", ".hg", ".relive", "__pycache__", "node_modules"})
 
 
@@ -45,7 +51,7 @@ def find_written(
     root = os.path.realpath(tree)
     known = _written_by_it(opened, root, str(tree))
     found: list[WrittenFile] = []
-    room = _MOST_BYTES
+    room, texts = _MOST_BYTES, _Texts(root, str(tree), began_at_ns)
     for path, size in sorted(_changed(root, began_at_ns, skipped)):
         inside = os.path.relpath(path, root)
         if known is not None and path not in known and str(tree / inside) not in known:
@@ -56,7 +62,12 @@ def find_written(
         is_wanted = size <= room and not secret_file(shown)
         room -= size if is_wanted else 0
         found.append(
-            WrittenFile(path=shown, size_bytes=size, digest=_digest(path, hashes) if is_wanted else "")
+            WrittenFile(
+                path=shown,
+                size_bytes=size,
+                digest=_digest(path, hashes) if is_wanted else "",
+                timeless=texts.timeless(path, size) if is_wanted else "",
+            )
         )
     return tuple(found)
 
@@ -98,3 +109,30 @@ def _digest(path: str, hashes: HashCache) -> str:
         return hashes.digest_of(Path(path))[0]
     except OSError:
         return ""
+
+
+class _Texts:
+    """Digests texts without the moments of a run, and without the folder that it ran in."""
+
+    def __init__(self, root: str, tree: str, began_at_ns: int) -> None:
+        self._folders = sorted({root, tree}, key=len, reverse=True)
+        self._began_s, self._ended_s = began_at_ns / 1e9, time.time()
+        self._offset_s = float(time.localtime(self._ended_s).tm_gmtoff)
+        self._room = _MOST_OF_TEXTS
+
+    def timeless(self, path: str, size_bytes: int) -> str:
+        """Give the digest of what is left of a text; empty if nothing was taken out, or it is no text."""
+        if size_bytes > min(_MOST_OF_TEXT, self._room):
+            return ""
+        self._room -= size_bytes
+        try:
+            text = Path(path).read_bytes().decode()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        if "\0" in text:
+            return ""
+        left = text
+        for folder in self._folders:
+            left = left.replace(folder, "<folder>")
+        left = without_moments(left, self._began_s, self._ended_s, self._offset_s)
+        return blake3_digest(left.encode()) if left != text else ""

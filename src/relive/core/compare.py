@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from relive.core.durations import NOT_JUDGED, is_duration
-from relive.core.left import SAME_BYTES, level_of_files, shown
+from relive.core.left import EQUAL, SAME_BYTES, but_for_times, level_of_files, shown
 from relive.core.spots import without_states
 from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
@@ -252,20 +252,21 @@ def _all_equal(
     outs: dict[str, str],
     files: dict[str, str],
 ) -> str:
-    other = [path for path, word in files.items() if word != SAME_BYTES]
+    other = [path for path, word in files.items() if word not in EQUAL]
     parts = [
         f"{count} {word}{'' if count == 1 else 's'}"
         for count, word in (
             (len(metrics), "metric"),
             (steps.steps_compared if steps else 0, "step"),
             (len(outs), "out"),
-            (len(files) - len(other), "file"),
+            (sum(word == SAME_BYTES for word in files.values()), "file"),
         )
         if count
     ]
     reason = f"Equal: {', '.join(parts)}."
     if by_predictions := sorted(path for path, word in outs.items() if word == SAME_PREDICTIONS):
         reason += f" Of {', '.join(by_predictions)} the recorded example's predictions, not the bytes."
+    reason += but_for_times(files)
     if other:
         reason += f" Undeclared files with other bytes, which need not matter: {shown(other)}."
     return reason

@@ -211,11 +211,14 @@ class WrittenFile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: Relative to the root of the code.
         digest: Over all bytes; empty if it is a secret, or too much was written to digest all of it.
+        timeless: Of a text that names moments of the run, or the folder that it ran in: over the text
+            without them; empty for every other file.
     """
 
     path: str
     size_bytes: int
     digest: str = ""
+    timeless: str = ""
 
 
 class ParsedParam(msgspec.Struct, frozen=True, kw_only=True):

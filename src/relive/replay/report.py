@@ -10,7 +10,7 @@ from relive.client.hub import HubClient
 from relive.core.compare import SAME_PREDICTIONS, Comparison, compare, judge, within
 from relive.core.facts import Difference, FactGroup, differences, facts_of
 from relive.core.left import DIFFERS, SAME_BYTES, compare_files, shown
-from relive.core.recipe import Hardware, Recipe
+from relive.core.recipe import Hardware, Recipe, WrittenFile
 from relive.core.run import Artifact, RunStatus
 from relive.core.tolerance import Limit, Noise
 from relive.core.trajectory import SpotCheck, StepWindow, Trajectory, Verdict, VerdictLevel
@@ -25,6 +25,7 @@ from relive.replay.watch import Stop
 from relive.runner.environment.build import fetch_lock
 from relive.wire.hub import RunDetail
 
+_INSTALLED: Final = frozenset({FactGroup.IMPORTED, FactGroup.INTERPRETER, FactGroup.PACKAGES})
 _LOADED: Final = frozenset({FactGroup.IMPORTED, FactGroup.LIBRARIES, FactGroup.THREADS})
 
 
@@ -200,12 +201,21 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
 def _compare_files(recorded: Recipe, replayed: Recipe | None) -> dict[str, str]:
     """Compare what both left undeclared; nothing if either's files were not looked at."""
     one, other = _left(recorded), _left(replayed)
-    return compare_files(one, other) if one and other else {}
+    if not one or not other:
+        return {}
+    return compare_files(_digests(one), _digests(other), (_texts(one), _texts(other)))
 
 
-def _left(recipe: Recipe | None) -> dict[str, str]:
-    written = recipe.observed.written if recipe is not None and recipe.observed is not None else ()
-    return {file.path: file.digest for file in written}
+def _left(recipe: Recipe | None) -> tuple[WrittenFile, ...]:
+    return recipe.observed.written if recipe is not None and recipe.observed is not None else ()
+
+
+def _digests(files: tuple[WrittenFile, ...]) -> dict[str, str]:
+    return {file.path: file.digest for file in files}
+
+
+def _texts(files: tuple[WrittenFile, ...]) -> dict[str, str]:
+    return {file.path: file.timeless for file in files if file.timeless}
 
 
 def _differences(plan: ReplayPlan, now: Recipe, hub: HubClient) -> list[Difference]:
@@ -214,7 +224,11 @@ def _differences(plan: ReplayPlan, now: Recipe, hub: HubClient) -> list[Differen
         return []
     # Without a lock both sides are what was seen installed.
     lock = fetch_lock(plan.instead, hub.blobs) if plan.instead and plan.lock else plan.lock
-    return differences(facts_of(plan.recipe, plan.lock), facts_of(now, lock))
+    found = differences(facts_of(plan.recipe, plan.lock), facts_of(now, lock))
+    if plan.recipe.observed.interpreter is None and not plan.recipe.declared.environment:
+        # No Python ran, so nobody saw what was installed: the packages of the replay's are no difference.
+        found = [it for it in found if it.before is not None or it.group not in _INSTALLED]
+    return found
 
 
 def _machine(hardware: Hardware) -> str:

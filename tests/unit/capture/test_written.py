@@ -114,3 +114,19 @@ def test_the_recorder_s_lines_tell_what_was_written(tmp_path):
     record.write_text('{"w": "/a", "new": true}\n{"w": "/b"}\n')
     opened = read_opened(record)
     assert (opened.written, opened.made) == ({"/a", "/b"}, {"/a"})
+
+
+def test_a_text_that_says_when_and_where_it_was_written_has_a_digest_without_that(tree, began):
+    def written(sentence: str) -> WrittenFile:
+        (tree / "report.txt").write_text(sentence)
+        return left(tree, began)["report.txt"]
+
+    one = written(f"{time.time()} {tree}/data.csv: sum 15")
+    # Another second and another folder of the same run.
+    other = written(f"{time.time() + 0.5} {os.path.realpath(tree)}/data.csv: sum 15")
+    assert one.digest != other.digest
+    assert one.timeless == other.timeless != ""
+    assert written(f"{time.time()} {tree}/data.csv: sum 16").timeless != one.timeless
+    assert written("sum 15").timeless == ""
+    (tree / "report.txt").write_bytes(f"{time.time()}".encode() + b"\0")
+    assert left(tree, began)["report.txt"].timeless == ""

@@ -1,7 +1,14 @@
 """Files that were left undeclared: evidence for a replay where there is no other."""
 
 from relive.core.compare import Comparison, judge
-from relive.core.left import DIFFERS, ONLY_RECORDED, ONLY_REPLAYED, SAME_BYTES, compare_files
+from relive.core.left import (
+    DIFFERS,
+    ONLY_RECORDED,
+    ONLY_REPLAYED,
+    SAME_BUT_TIMES,
+    SAME_BYTES,
+    compare_files,
+)
 from relive.core.trajectory import VerdictLevel
 
 
@@ -56,3 +63,29 @@ def test_where_metrics_decide_files_are_only_told_of():
 def test_where_steps_differ_equal_files_do_not_mend_it():
     longer = Comparison(steps_compared=3, extra_streams=("loss",))
     assert judge({}, {}, steps=longer, files={"a": SAME_BYTES}).level is VerdictLevel.NOT_COMPARABLE
+
+
+def test_texts_that_say_when_they_were_written_are_compared_without_that():
+    recorded = {"log": "1", "sum": "2", "new": "3", "1795495413.txt": "4"}
+    replayed = {"log": "8", "sum": "9", "new": "7", "1795499876.txt": "6"}
+    texts = ({"log": "a", "sum": "b", "1795495413.txt": "d"}, {"log": "a", "sum": "c", "1795499876.txt": "d"})
+    assert compare_files(recorded, replayed, texts) == {
+        "1795495413.txt": SAME_BUT_TIMES,
+        "log": SAME_BUT_TIMES,
+        "new": DIFFERS,
+        "sum": DIFFERS,
+    }
+
+
+def test_equal_but_for_times_is_said_and_is_not_bit_exact():
+    verdict = judge({}, {}, files={"log": SAME_BUT_TIMES, "m": SAME_BYTES})
+    assert (verdict.level, verdict.reason) == (
+        VerdictLevel.WITHIN_TOLERANCE,
+        "Equal: 2 files that it wrote. Equal but for the times and the folder of the run: log.",
+    )
+    assert judge({}, {}, files={"log": SAME_BUT_TIMES, "m": DIFFERS}).level is VerdictLevel.NOT_COMPARABLE
+    equal = judge({"acc": 0.5}, {"acc": 0.5}, files={"log": SAME_BUT_TIMES, "m": SAME_BYTES})
+    assert (equal.level, equal.reason) == (
+        VerdictLevel.BIT_EXACT,
+        "Equal: 1 metric, 1 file. Equal but for the times and the folder of the run: log.",
+    )

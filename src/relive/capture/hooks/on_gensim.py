@@ -1,7 +1,7 @@
 """Record trainings of gensim: settings and weights that Word2Vec, Doc2Vec and FastText begin and end with.
 
-The file of a model holds the time it was made at, so its bytes are never the same twice. Its vectors are, with
-one worker: several take the sentences in an order that changes.
+The file of a model holds the time it was made at, so its bytes are never the same twice. Its vectors are,
+with one worker: several take the sentences in an order that changes.
 """
 
 from __future__ import annotations
