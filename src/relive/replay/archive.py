@@ -34,6 +34,7 @@ from relive.replay.archive_crate import kept_outs, write_crate
 from relive.replay.archive_page import write_page
 from relive.replay.interpreter import pack_interpreter
 from relive.replay.kept import any_environment
+from relive.replay.plan import repository_of
 from relive.replay.standalone.contents import DOCUMENT, FORMAT
 from relive.replay.standalone.world import SHEBANG
 from relive.runner.environment.projects import lay_projects
@@ -156,6 +157,7 @@ class _Packing:
             "metrics_files": list(declared.metrics_files),
             "code": self._tree(declared.code.manifest, "code"),
             "code_manifest": declared.code.manifest,
+            "repository": self._repository(),
             "inputs": list(self._inputs()),
             "environment": self._environment(lock),
             "machine": self._machine(),
@@ -179,6 +181,10 @@ class _Packing:
         run = self._detail.run
         told = {"project": self._detail.project, "experiment": self._detail.experiment}
         return {"id": run.id, "name": run.name, **told}
+
+    def _repository(self) -> dict[str, str]:
+        code = repository_of(self._detail, self._recipe)
+        return {"commit": code.commit, "branch": code.branch, "remote": code.remote} if code else {}
 
     def _tree(self, manifest: str, place: str, *, refer: bool = False) -> list[dict[str, Any]]:
         """Lay a tree out below a folder of the archive; what is only referred to is hashed and removed."""

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import struct
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from hypothesis import strategies as st
 from relive.capture.hooks.points import Points
 from relive.capture.hooks.spool import Spool
 from relive.core import compare as own
+from relive.core.recipe import Code
 from relive.core.trajectory import StepRecord, Trajectory
 from relive.formats.spool import read_spool as read_own_spool
 from relive.replay import standalone
-from relive.replay.standalone import judging, world
+from relive.replay.standalone import judging, repository, world
 from relive.replay.standalone.contents import DOCUMENT, FORMAT, Archive, ArchiveError, inside
 from relive.replay.standalone.ed25519 import verifies
 from relive.replay.standalone.spooled import read_spool
 from relive.replay.standalone.wheels import install_wheel
+from relive.runner import repository as runner
 from relive.runner import variables
 from tests.support.wheels import make_wheel
 from tests.unit.test_imports import wrong_imports
@@ -277,3 +280,48 @@ def test_a_path_is_inside_or_refused(path: str) -> None:
     except ArchiveError:
         return
     assert os.path.commonpath(["/a/b", os.path.normpath(place)]) == "/a/b"
+
+
+# --- the repository around the files ---------------------------------------------------------------------
+
+
+def git(tree: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=tree, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("branch", ["main", "", "a..b"])
+def test_the_files_lie_in_the_repository_that_a_runner_would_make(tmp_path: Path, branch: str) -> None:
+    said = {
+        "commit": "3228f045f24a58dd6613a6d08402f2c761ebc714",
+        "branch": branch,
+        "remote": "https://x.org/a",
+    }
+    trees = tmp_path / "one", tmp_path / "other"
+    for tree in trees:
+        (tree / "src").mkdir(parents=True)
+        (tree / "src/train.py").write_text("print(1)\n")
+    assert repository.lay_repository(trees[0], said) == ""
+    assert runner.lay_repository(trees[1], Code(manifest="m", **said), 100) == ""  # type: ignore[arg-type]
+    asked = (
+        ("rev-parse", "HEAD"),
+        ("branch", "--show-current"),
+        ("status", "--porcelain"),
+        ("log", "--format=%H %T %an %cI"),
+        ("for-each-ref",),
+        ("config", "remote.origin.url"),
+    )
+    one, other = ([git(tree, *words) for words in asked] for tree in trees)
+    assert one == other
+    assert one[0] == said["commit"]
+    assert repository.MOST_BYTES == runner.MOST_BYTES
+
+
+def test_a_run_in_no_repository_has_none_and_without_git_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert repository.lay_repository(tmp_path, {}) == ""
+    assert not (tmp_path / ".git").exists()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = repository.lay_repository(tmp_path, {"commit": "a" * 40, "branch": "", "remote": ""})
+    assert said.startswith("git could not make a repository: ")

@@ -14,6 +14,7 @@ MODULES: Final = (
     "judging.py",
     "main.py",
     "replaying.py",
+    "repository.py",
     "spooled.py",
     "wheels.py",
     "world.py",

@@ -57,9 +57,9 @@ def repeat(archive: Archive, folder: Path, *, python: str = "", quiet: bool = Fa
         raise CannotMake("; ".join(document["lacking"]))
     prefix, tree = folder / "environment", folder / "tree"
     interpreter = make_environment(archive, prefix, python)
-    lay_tree(archive, tree)
+    lack = lay_tree(archive, tree, has_repository=True)
     environ = variables(archive, folder, prefix, interpreter.environ(os.environ))
-    found = Repeated(notes=_other_machine(document, interpreter.version))
+    found = Repeated(notes=[*_other_machine(document, interpreter.version), *([lack] if lack else [])])
     with open(folder / "log.txt", "wb") as log:
         output = log if quiet else None
         code = subprocess.run(

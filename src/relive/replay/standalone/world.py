@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .contents import Archive, CannotMake, inside
+from .repository import lay_repository
 
 # As `relive.runner.variables` passes them on; a test holds the two together.
 PASSED_ON: Final = frozenset(
@@ -22,8 +23,14 @@ PASSED_ON_PREFIXES: Final = ("LC_", "SSL_", "NVIDIA_")
 SHEBANG: Final = "#!/relive-python"
 
 
-def lay_tree(archive: Archive, tree: Path) -> None:
+def lay_tree(archive: Archive, tree: Path, *, has_repository: bool = False) -> str:
     """Lay out code and inputs, and remove what lies in the place of what the run writes.
+
+    Args:
+        has_repository: Put a repository of git's around the code, if the run lay in one.
+
+    Returns:
+        What is missing of that repository; empty if nothing is.
 
     Raises:
         ArchiveError: A part is damaged, or not in the archive.
@@ -31,6 +38,8 @@ def lay_tree(archive: Archive, tree: Path) -> None:
     document = archive.document
     tree.mkdir(parents=True)
     archive.lay(document["code"], tree)
+    # An archive that an earlier relive wrote names no commit.
+    lack = lay_repository(tree, document.get("repository", {})) if has_repository else ""
     for given in document["inputs"]:
         if given["origin"] != "code":
             archive.lay(given["entries"], tree)
@@ -43,6 +52,7 @@ def lay_tree(archive: Archive, tree: Path) -> None:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
+    return lack
 
 
 def working_folder(tree: Path, path: str) -> Path:
