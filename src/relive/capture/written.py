@@ -1,6 +1,7 @@
 """The files that a run wrote without declaring them: found when it has ended, by the time of their change."""
 
 import os
+import re
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ _MOST_BYTES: Final = 8 * 1024**3
 _MOST_OF_TEXT: Final = 4 * 1024**2
 _MOST_OF_TEXTS: Final = 64 * 1024**2
 _SKIPPED: Final = frozenset({".git", ".hg", ".relive", "__pycache__", "node_modules"})
+# What tools keep for themselves: DVC's copies of results and its locks, the logs that W&B writes of a run.
+_OF_TOOLS: Final = re.compile(r"/(\.dvc/(tmp|cache)|wandb/(offline-)?run-\d{8}_\d{6}-\w+)$")
 
 
 def find_written(
@@ -101,7 +104,8 @@ def _changed(root: str, began_at_ns: int, skipped: Collection[str]) -> Iterator[
 
 def _is_skipped(entry: "os.DirEntry[str]", skipped: Collection[str]) -> bool:
     is_environment = os.path.lexists(os.path.join(entry.path, "pyvenv.cfg"))
-    return entry.name in _SKIPPED or is_environment or lies_in_any(entry.path, skipped)
+    is_tool_s = entry.name in _SKIPPED or bool(_OF_TOOLS.search(entry.path))
+    return is_tool_s or is_environment or lies_in_any(entry.path, skipped)
 
 
 def _digest(path: str, hashes: HashCache) -> str:

@@ -200,13 +200,19 @@ def test_what_tools_note_for_themselves_is_no_data(tree: Path, monkeypatch: pyte
         ".cache/fontconfig/a.cache-9",
         ".gitconfig",
         ".config/git/x",
+        ".config/dvc/config",
+        "project/.dvc/tmp/rwlock",
+        "project/.dvc/cache/runs/ab/abcd/ef",
     )
     data = (
         "/people/ann/.cache/huggingface/a.bin",
         "/people/ann/.gitconfig.csv",
         "/people/ann/.keras/keras.json",
+        "/people/ann/project/.dvc/cache/files/md5/ab/cdef",
+        "/people/ann/project/dvc/tmp/a.csv",
     )
-    seen = dict.fromkeys((*(f"/people/ann/{note}" for note in notes), "/.dockerenv", *data), BEFORE)
+    elsewhere = ("/.dockerenv", "/var/tmp/dvc/repo/1/lock")
+    seen = dict.fromkeys((*(f"/people/ann/{note}" for note in notes), *elsewhere, *data), BEFORE)
     found = find_undeclared(Opened(reads=seen), borders(tree, began_at_ns=2**62), HashCache())
     assert [read.path for read in found] == sorted(data)
 

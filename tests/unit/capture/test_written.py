@@ -55,13 +55,26 @@ def test_what_was_overwritten_counts(tree, began):
     assert list(left(tree, began)) == ["before.txt"]
 
 
-@pytest.mark.parametrize("folder", [".git", "__pycache__", "venv", "results"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(".git", "__pycache__", "venv", "results", ".dvc/tmp", "sub/.dvc/cache"),
+        *("wandb/run-20261124_111307-5f70xtht", "wandb/offline-run-20261124_111307-5f70xtht"),
+    ],
+)
 def test_what_is_no_result_or_a_declared_one_is_left_out(tree, began, folder):
-    (tree / folder).mkdir()
+    (tree / folder).mkdir(parents=True)
     (tree / folder / "file").write_text("x")
     if folder == "venv":
         (tree / folder / "pyvenv.cfg").write_text("home = /usr/bin")
     assert not left(tree, began, skipped=(str(tree / "results"),))
+
+
+def test_what_only_sounds_like_a_tool_s_own_is_found(tree, began):
+    for path in ("dvc/tmp/a", ".dvc/config", "wandb/model.pt", "runs/run-20261124_111307-x/a"):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text("x")
+    assert len(left(tree, began)) == 4
 
 
 def test_links_are_no_files(tree, began):

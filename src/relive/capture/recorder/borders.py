@@ -32,6 +32,9 @@ _INSTALLED: Final = ("bin", "etc", "include", "lib", "lib32", "lib64", "libexec"
 _PROGRAM_FOLDERS: Final = {"bin", "sbin", "libexec", "shims"}
 # A version manager's programs stand for those that lie here.
 _MANAGED: Final = ("installs", "plugins", "pyenv.d", "version", "versions")
+# Of DVC: locks, the index of its stages, and which stages it ran with what; the cache of data is none of it.
+_DVC: Final = re.compile(r"/\.dvc/(tmp|cache/runs)(/|$)")
+_DVC_FOLDERS: Final = ("/var/tmp/dvc", "/var/cache/dvc")  # noqa: S108  # looked at, not written to
 _UV_LOCK: Final = re.compile(r"uv-(\w+-)?[0-9a-f]{16}\.lock")
 _NOTES: Final = ("/.dockerenv", "/run/.containerenv")
 _TREE_NOISE: Final = (".git", "__pycache__")
@@ -157,10 +160,10 @@ def system_folders() -> tuple[str, ...]:
 def is_a_tool_s_own(path: str) -> bool:
     """Tell whether a file is a tool's note to itself, of which no result depends.
 
-    Of uv, as what it installs is recorded by name; lists of this machine's fonts; settings of git; what says
-    that this is a container; what a library counts its users by.
+    Of uv, as what it installs is recorded by name; of DVC; lists of this machine's fonts; settings of git; what
+    says that this is a container; what a library counts its users by.
     """
-    if path in _NOTES or lies_in_any(path, _notes_of_people()):
+    if path in _NOTES or lies_in_any(path, (*_DVC_FOLDERS, *_notes_of_people())) or _DVC.search(path):
         return True
     folder, name = os.path.split(path)
     return folder == tempfile.gettempdir() and (name == ".ses" or bool(_UV_LOCK.fullmatch(name)))
@@ -173,6 +176,7 @@ def _notes_of_people() -> tuple[str, ...]:
         os.environ.get("UV_CACHE_DIR") or os.path.join(caches, "uv"),
         *(os.path.join(caches, name) for name in ("fontconfig", "matplotlib", "Microsoft/DeveloperTools")),
         os.path.join(settings, "git"),
+        os.path.join(settings, "dvc"),
         os.path.join(settings, "mlflow/telemetry.json"),
         os.path.expanduser("~/.gitconfig"),
     )
