@@ -12,6 +12,7 @@ DIFFERS: Final = "differs"
 ONLY_RECORDED: Final = "not written by the replay"
 ONLY_REPLAYED: Final = "written by the replay alone"
 EQUAL: Final = frozenset({SAME_BYTES, SAME_BUT_TIMES})
+_NAME_ONE: Final = "name a metric (--metrics FILE) or an out (--out PATH)"
 _SHOWN: Final = 4
 
 
@@ -47,7 +48,7 @@ def level_of_files(files: dict[str, str]) -> tuple[VerdictLevel, str]:
     """Judge by the files alone: equal ones are equal results, of others nobody knows."""
     nothing = "The run recorded no metric, no out and no step to compare"
     if not files:
-        return VerdictLevel.NOT_COMPARABLE, f"{nothing}."
+        return VerdictLevel.NOT_COMPARABLE, f"{nothing}: {_NAME_ONE}."
     other = [f"{path} ({word})" for path, word in files.items() if word not in EQUAL]
     if not other:
         count = f"{len(files)} {'file' if len(files) == 1 else 'files'}"
@@ -56,7 +57,7 @@ def level_of_files(files: dict[str, str]) -> tuple[VerdictLevel, str]:
         return level, f"Equal: {count} that it wrote.{timed}"
     reason = (
         f"{nothing}, and of {len(files)} files that were written {len(other)} are not equal: {shown(other)}. "
-        "Whether the result is, bytes cannot tell: name a metric (--metrics FILE) or an out (--out PATH)."
+        f"Whether the result is, bytes cannot tell: {_NAME_ONE}."
     )
     return VerdictLevel.NOT_COMPARABLE, reason
 

@@ -46,6 +46,12 @@ def test_other_bytes_do_not_say_that_the_result_is_another():
     assert "--metrics" in verdict.reason
 
 
+def test_with_nothing_to_compare_it_is_said_what_to_name():
+    verdict = judge({}, {})
+    assert verdict.level is VerdictLevel.NOT_COMPARABLE
+    assert verdict.reason.endswith("step to compare: name a metric (--metrics FILE) or an out (--out PATH).")
+
+
 def test_a_file_of_one_side_alone_is_no_equal_result():
     assert judge({}, {}, files={"a": SAME_BYTES, "b": ONLY_REPLAYED}).level is VerdictLevel.NOT_COMPARABLE
 

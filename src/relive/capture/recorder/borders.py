@@ -160,8 +160,8 @@ def system_folders() -> tuple[str, ...]:
 def is_a_tool_s_own(path: str) -> bool:
     """Tell whether a file is a tool's note to itself, of which no result depends.
 
-    Of uv, as what it installs is recorded by name; of DVC; lists of this machine's fonts; settings of git; what
-    says that this is a container; what a library counts its users by.
+    Of uv, as what it installs is recorded by name; of DVC; lists of this machine's fonts; settings of git;
+    what says that this is a container; what a library counts its users by.
     """
     if path in _NOTES or lies_in_any(path, (*_DVC_FOLDERS, *_notes_of_people())) or _DVC.search(path):
         return True

@@ -96,7 +96,8 @@ def _level(
     if structure := _other_structure(metrics, steps):
         return "not_comparable", structure
     if not metrics and not outs and not (steps and steps.steps_compared):
-        return "not_comparable", "The run recorded no metric, no out and no step to compare."
+        name_one = "name a metric (--metrics FILE) or an out (--out PATH)"
+        return "not_comparable", f"The run recorded no metric, no out and no step to compare: {name_one}."
     first = steps.first_divergence if steps else None
     changed = [
         *(f"out {path}" for path, word in sorted(outs.items()) if word != SAME_BYTES),
