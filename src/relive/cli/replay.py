@@ -66,6 +66,9 @@ _TAKES = {
         "--spot-check takes --seed, --substitute, --offline, --quiet: it judges segments, and no metric.",
     ),
 }
+_MOST_INPUTS = 20
+_FEW = 3
+_LIBRARY = re.compile(r"^[^:]+\.(so(\.[\d.]+)?|dylib|pyd|dll): ")
 _STYLES = {
     VerdictLevel.BIT_EXACT: "green",
     VerdictLevel.WITHIN_TOLERANCE: "green",
@@ -347,12 +350,25 @@ def _print(verdict: Verdict, url: str) -> None:
         out.print(escape(f"first difference: {first.stream}, step {first.step}, in {', '.join(first.names)}"))
     if verdict.last_equal is not None:
         out.print(escape(f"last equal step: {_place(verdict.last_equal)}"))
-    for difference in verdict.inputs_differ[:20]:
-        out.print(f"input differs: {escape(difference)}")
+    for line in lines_of_inputs(verdict.inputs_differ):
+        out.print(escape(line))
     if "offline" in verdict.facts:
         out.print(f"offline: {escape(verdict.facts['offline'])}")
     out.print(f"[bold {_STYLES[verdict.level]}]{WORDS[verdict.level]}[/]  {escape(verdict.reason)}")
     out.print(url)
+
+
+def lines_of_inputs(differences: Sequence[str]) -> list[str]:
+    """Say what else was different: many libraries, such as those of one package, in one line."""
+    libraries = [it for it in differences if _LIBRARY.search(it)]
+    many = libraries if len(libraries) > _FEW else []
+    others = [it for it in differences if it not in many]
+    lines = [f"input differs: {it}" for it in others[:_MOST_INPUTS]]
+    if many:
+        lines.append(f"inputs differ: {len(many)} loaded libraries, the first is {many[0]}")
+    if len(others) > _MOST_INPUTS:
+        lines.append(f"and {len(others) - _MOST_INPUTS} more, which --json names")
+    return lines
 
 
 def _amount(value: float, *, relative: bool) -> str:

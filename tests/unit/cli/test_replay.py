@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relive.cli import replay_pool
+from relive.cli.replay import lines_of_inputs
 from relive.core.access import Scope
 from relive.core.determinism import Determinism, switches
 from relive.core.job import JobKind
@@ -312,3 +313,18 @@ def test_what_a_portable_run_was_pinned_to_is_part_of_its_recipe_and_of_a_replay
     assert shown["recipe"]["declared"]["env"].items() >= switches(Determinism.PORTABLE).items()
     assert [it["last"] for it in shown["detail"]["metrics"]] == [1.0]
     assert replayed(relive, run["run_id"])["level"] == "bit_exact"
+
+
+def test_the_libraries_of_another_package_do_not_hide_what_else_differs() -> None:
+    libraries = [f"_part{n}.cpython-311-x86_64-linux-gnu.so: {n} → {n + 1}" for n in range(50)]
+    packages = ["numpy: 1.0 → 2.0", "PYTHONHASHSEED: 0 → 1"]
+    assert lines_of_inputs([packages[0], *libraries, packages[1]]) == [
+        "input differs: numpy: 1.0 → 2.0",
+        "input differs: PYTHONHASHSEED: 0 → 1",
+        f"inputs differ: 50 loaded libraries, the first is {libraries[0]}",
+    ]
+    assert lines_of_inputs(["libm.so.6: a → b"]) == ["input differs: libm.so.6: a → b"]
+    assert lines_of_inputs([f"p{n}: 1 → 2" for n in range(23)])[-2:] == [
+        "input differs: p19: 1 → 2",
+        "and 3 more, which --json names",
+    ]
