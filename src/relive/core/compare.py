@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from relive.core.durations import NOT_JUDGED, is_duration
-from relive.core.left import EQUAL, SAME_BYTES, but_for_times, level_of_files, shown
+from relive.core.left import EQUAL, SAME_BUT_TIMES, SAME_BYTES, but_for_times, level_of_files, shown
 from relive.core.spots import without_states
 from relive.core.tolerance import Limit, Noise, limit_for
 from relive.core.trajectory import (
@@ -28,7 +28,7 @@ from relive.core.trajectory import (
 
 # Every bit of the predictions that were kept at registration, for a file that differs in bytes.
 SAME_PREDICTIONS: Final = "same predictions"
-SAME_OUTS: Final = frozenset({SAME_BYTES, SAME_PREDICTIONS})
+SAME_OUTS: Final = frozenset({SAME_BYTES, SAME_BUT_TIMES, SAME_PREDICTIONS})
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ def judge(
         recorded: The run's metrics, the last value of each.
         replayed: The replay's.
         steps: What comparing the trajectories found; None if the run recorded none.
-        outs: Out path to "same bytes", "same predictions" or "differs".
+        outs: Out path to "same bytes", "same but for times", "same predictions" or "differs".
         known: The limit or the noise of metrics; the others may differ by a few points.
         files: Those that were left undeclared, to what `compare_files` says. Their bytes count only where
             there is nothing else to compare, and only if all are equal: a model may be where its file is not.
@@ -226,7 +226,8 @@ def _level(
         lacking = f"{steps.undigested} recorded digests were not taken again"
         return VerdictLevel.UNRESOLVED, f"Nothing that was compared differs, but {lacking}."
     if not changed:
-        return VerdictLevel.BIT_EXACT, _all_equal(metrics, steps, outs, files)
+        level = VerdictLevel.WITHIN_TOLERANCE if SAME_BUT_TIMES in outs.values() else VerdictLevel.BIT_EXACT
+        return level, _all_equal(metrics, steps, outs, files)
     if metrics and all(it.ok for it in metrics):
         return VerdictLevel.WITHIN_TOLERANCE, f"Every metric is within its limit; not equal: {changed[-1]}."
     worst = [it.key for it in metrics if not it.ok]
@@ -258,15 +259,15 @@ def _all_equal(
         for count, word in (
             (len(metrics), "metric"),
             (steps.steps_compared if steps else 0, "step"),
-            (len(outs), "out"),
+            (sum(word != SAME_BUT_TIMES for word in outs.values()), "out"),
             (sum(word == SAME_BYTES for word in files.values()), "file"),
         )
         if count
     ]
-    reason = f"Equal: {', '.join(parts)}."
+    reason = f"Equal: {', '.join(parts)}." if parts else "Equal."
     if by_predictions := sorted(path for path, word in outs.items() if word == SAME_PREDICTIONS):
         reason += f" Of {', '.join(by_predictions)} the recorded example's predictions, not the bytes."
-    reason += but_for_times(files)
+    reason += but_for_times({**outs, **files})
     if other:
         reason += f" Undeclared files with other bytes, which need not matter: {shown(other)}."
     return reason

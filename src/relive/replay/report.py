@@ -9,15 +9,16 @@ from relive.capture.recorder.borders import Belongs
 from relive.client.hub import HubClient
 from relive.core.compare import SAME_PREDICTIONS, Comparison, compare, judge, within
 from relive.core.facts import Difference, FactGroup, differences, facts_of
-from relive.core.left import DIFFERS, SAME_BYTES, compare_files, shown
+from relive.core.left import DIFFERS, SAME_BUT_TIMES, SAME_BYTES, compare_files, shown
 from relive.core.recipe import Hardware, Recipe, WrittenFile
-from relive.core.run import Artifact, RunStatus
+from relive.core.run import RunStatus
 from relive.core.tolerance import Limit, Noise
 from relive.core.trajectory import SpotCheck, StepWindow, Trajectory, Verdict, VerdictLevel
 from relive.errors import InvalidInput
 from relive.formats.trajectory import decode_trajectory
 from relive.replay.execute import Repeated
 from relive.replay.noise import are_equal, learn
+from relive.replay.out_texts import same_but_times
 from relive.replay.plan import ReplayPlan
 from relive.replay.predictions import predicts_the_same
 from relive.replay.spots_judged import Made, judge_spots
@@ -128,7 +129,7 @@ def _judged(
         {metric.key: metric.last for metric in plan.detail.metrics},
         {metric.key: metric.last for metric in detail.metrics},
         steps=steps,
-        outs=_compare_outs(plan, detail.artifacts, hub),
+        outs=_compare_outs(plan, detail, hub),
         known=known,
         files=_compare_files(plan.recipe, recipe),
     )
@@ -182,8 +183,8 @@ def _compared(
     return compare(within(plan.trajectory, window), within(replayed, window))
 
 
-def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClient) -> dict[str, str]:
-    theirs = {item.path: item for item in replayed if item.kind == "out"}
+def _compare_outs(plan: ReplayPlan, replayed: RunDetail, hub: HubClient) -> dict[str, str]:
+    theirs = {item.path: item for item in replayed.artifacts if item.kind == "out"}
     words: dict[str, str] = {}
     for item in plan.detail.artifacts:
         if item.kind != "out":
@@ -193,6 +194,10 @@ def _compare_outs(plan: ReplayPlan, replayed: tuple[Artifact, ...], hub: HubClie
             words[item.path] = SAME_BYTES
         elif other is not None and predicts_the_same(plan, item, other, hub):
             words[item.path] = SAME_PREDICTIONS
+        elif other is not None and same_but_times(
+            ((plan.detail.run, item.manifest), (replayed.run, other.manifest)), hub.blobs
+        ):
+            words[item.path] = SAME_BUT_TIMES
         else:
             words[item.path] = DIFFERS
     return words

@@ -46,6 +46,16 @@ def test_other_bytes_do_not_say_that_the_result_is_another():
     assert "--metrics" in verdict.reason
 
 
+def test_an_out_that_is_equal_but_for_times_has_not_diverged_and_is_not_bit_exact():
+    verdict = judge({"acc": 0.5}, {"acc": 0.5}, outs={"report.txt": SAME_BUT_TIMES, "m": SAME_BYTES})
+    assert (verdict.level, verdict.reason) == (
+        VerdictLevel.WITHIN_TOLERANCE,
+        "Equal: 1 metric, 1 out. Equal but for the times and the folder of the run: report.txt.",
+    )
+    other = judge({}, {}, outs={"report.txt": SAME_BUT_TIMES, "m": DIFFERS})
+    assert (other.level, "Differs first in out m" in other.reason) == (VerdictLevel.DIVERGED, True)
+
+
 def test_with_nothing_to_compare_it_is_said_what_to_name():
     verdict = judge({}, {})
     assert verdict.level is VerdictLevel.NOT_COMPARABLE
