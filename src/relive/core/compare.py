@@ -264,13 +264,13 @@ def _all_equal(
         )
         if count
     ]
-    reason = f"Equal: {', '.join(parts)}." if parts else "Equal."
+    reason = f"Equal: {', '.join(parts)}." if parts else ""
     if by_predictions := sorted(path for path, word in outs.items() if word == SAME_PREDICTIONS):
         reason += f" Of {', '.join(by_predictions)} the recorded example's predictions, not the bytes."
     reason += but_for_times({**outs, **files})
     if other:
         reason += f" Undeclared files with other bytes, which need not matter: {shown(other)}."
-    return reason
+    return reason.strip()
 
 
 def _difference(

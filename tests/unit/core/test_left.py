@@ -52,6 +52,8 @@ def test_an_out_that_is_equal_but_for_times_has_not_diverged_and_is_not_bit_exac
         VerdictLevel.WITHIN_TOLERANCE,
         "Equal: 1 metric, 1 out. Equal but for the times and the folder of the run: report.txt.",
     )
+    alone = judge({}, {}, outs={"report.txt": SAME_BUT_TIMES})
+    assert alone.reason == "Equal but for the times and the folder of the run: report.txt."
     other = judge({}, {}, outs={"report.txt": SAME_BUT_TIMES, "m": DIFFERS})
     assert (other.level, "Differs first in out m" in other.reason) == (VerdictLevel.DIVERGED, True)
 
