@@ -34,7 +34,7 @@ def data() -> None:
 @click.argument("path")
 @click.option("--name", required=True, help="Of the data set.")
 @click.option("-m", "--message", default="", help="What is in this version, or what changed.")
-@click.option("--project", default="", help="Where a new data set belongs; default: this repository's.")
+@click.option("--project", default="", envvar="RELIVE_PROJECT", help="Default: the run's, this repository's.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave such paths or names out; repeatable.")
 @click.option("--run", "run_id", default="", envvar="RELIVE_RUN_ID", help="The run that made the data.")
 @json_option

@@ -112,11 +112,7 @@ def show(run: str, as_json: bool) -> None:
     print_table(
         ("INPUT", "FROM", "DIGEST"), ((i.path, i.origin, i.manifest[7:19]) for i in detail.inputs), empty=""
     )
-    print_table(
-        ("OUT", "SIZE", "FILES", "DIGEST"),
-        ((a.path, f"{a.size_bytes:,} B", a.files, a.manifest[7:19]) for a in detail.artifacts),
-        empty="",
-    )
+    _print_made(detail)
     if recipe is not None and recipe.observed is not None:
         hardware = recipe.observed.hardware
         out.print(escape(f"machine    {hardware.cpu_model}, {hardware.cores_allowed} cores, {hardware.os}"))
@@ -149,6 +145,19 @@ def _took(run: Run) -> float | None:
     if run.usage is not None:
         return run.usage.wall_s
     return run.ended_at - run.started_at if run.ended_at and run.started_at else None
+
+
+def _print_made(detail: RunDetail) -> None:
+    print_table(
+        ("OUT", "SIZE", "FILES", "DIGEST"),
+        ((a.path, f"{a.size_bytes:,} B", a.files, a.manifest[7:19]) for a in detail.artifacts),
+        empty="",
+    )
+    print_table(
+        ("DATA MADE", "SIZE", "FILES", "DIGEST"),
+        ((v.ref, f"{v.size_bytes:,} B", v.files, v.digest[7:19]) for v in detail.datasets),
+        empty="",
+    )
 
 
 def _print_head(detail: RunDetail, of_commit: str) -> None:

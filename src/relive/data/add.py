@@ -26,6 +26,7 @@ from relive.errors import InvalidInput
 from relive.formats.chunks import LARGEST, cut
 from relive.formats.layout import Layout
 from relive.formats.packs import Packer, Sent, digest_of_raw, hash_piece
+from relive.formats.possession import prove
 from relive.wire.datasets import AddVersion
 
 # Larger files are cut; smaller ones are a piece each.
@@ -101,24 +102,25 @@ def add(
         return Added(newest, is_new=False)
     found = scanning.scan(place, scanning.recall(place))
     base = _stored(hub, newest) if newest is not None else Layout()
-    with _Sender(hub) as sender:
+    with _Sender(hub, wish.run_id) as sender:
         packer = Packer(base, sender.send)
         manifest = _Reading(place, found, packer, told).read()
         digest = _remember(place, found, manifest)
         if newest is not None and is_whole and newest.digest == digest:
             return Added(newest, is_new=False)
         layout = packer.finish()
-    hub.blobs.put_bytes(manifest.to_bytes())
+    sender.put(manifest.to_bytes())
     message = AddVersion(
         name=wish.name,
         project=wish.project,
         digest=digest,
-        layout=hub.blobs.put_bytes(layout.to_bytes()),
+        layout=sender.put(layout.to_bytes()),
         message=wish.message,
         profile=profile(manifest),
         source=wish.source,
         source_run_id=wish.run_id,
         added_bytes=packer.added_bytes,
+        proofs=sender.proofs,
     )
     version = hub.add_dataset_version(message)
     is_new = newest is None or newest.id != version.id
@@ -144,14 +146,16 @@ def add_reference(hub: HubClient, url: str, wish: Wish) -> Added:
     references = {hash_: reference} if reference.size_bytes else {}
     layout = Layout(references=references)
     newest = hub.find_dataset_version(wish.name)
+    sender = _Sender(hub, wish.run_id)
     message = AddVersion(
         name=wish.name,
         project=wish.project,
-        digest=hub.blobs.put_manifest(manifest),
-        layout=hub.blobs.put_bytes(layout.to_bytes()),
+        digest=sender.put(manifest.to_bytes()),
+        layout=sender.put(layout.to_bytes()),
         message=wish.message,
         source=wish.source,
         source_run_id=wish.run_id,
+        proofs=sender.proofs,
     )
     version = hub.add_dataset_version(message)
     return Added(version, is_new=newest is None or newest.id != version.id)
@@ -285,10 +289,12 @@ def _windows(file: IO[bytes]) -> Iterator[tuple[memoryview, list[memoryview]]]:
 
 
 class _Sender:
-    """Sends packs while the next ones are made."""
+    """Sends packs while the next ones are made, and proves for a run that it has what it sends."""
 
-    def __init__(self, hub: HubClient) -> None:
+    def __init__(self, hub: HubClient, run_id: str) -> None:
         self._blobs = hub.blobs
+        self._run_id = run_id
+        self.proofs: dict[Digest, str] = {}
         self._threads = ThreadPoolExecutor(_SENT_AT_ONCE, thread_name_prefix="packs")
 
     def __enter__(self) -> Self:
@@ -299,7 +305,14 @@ class _Sender:
 
     def send(self, pack: memoryview) -> Sent:
         """Send a pack; gives what waits for its digest."""
-        return self._threads.submit(self._blobs.put_bytes, pack).result
+        return self._threads.submit(self.put, pack).result
+
+    def put(self, data: bytes | memoryview) -> Digest:
+        """Store bytes now; gives their digest."""
+        digest = self._blobs.put_bytes(data)
+        if self._run_id:
+            self.proofs[digest] = prove(self._run_id, [data])
+        return digest
 
 
 def _not_sent(pack: memoryview) -> Sent:

@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any, Final
 
-from relive.core.access import Caller
+from relive.core.access import Caller, Scope
 from relive.core.artifact import Manifest
 from relive.core.dataset import Dataset, DatasetRead, DatasetRef, DatasetVersion, read_ref
 from relive.core.digest import Digest
 from relive.core.event import Event
 from relive.core.ids import check_name
+from relive.core.project import Project
 from relive.core.recipe import DataInput
 from relive.core.run import Input, Run
-from relive.errors import BlobNotFound, Conflict, InvalidInput, NotFound
+from relive.errors import AccessDenied, BlobNotFound, Conflict, InvalidInput, NotFound
 from relive.formats.layout import Layout, pack_digests
 from relive.formats.packs import raw
+from relive.formats.possession import prove
 from relive.services import projects
 from relive.services.collecting import find_missing
 from relive.services.context import Services
@@ -38,15 +40,18 @@ def add_version(services: Services, message: AddVersion, caller: Caller) -> Data
         InvalidName, InvalidInput: A part of it cannot be used; nothing was named.
         NotFound: A blob of it is not here, or the run that made it.
         Conflict: The name is another project's, or packs are not here: add it again.
+        AccessDenied: A run's command names another run or project, or bytes that it did not send.
     """
     store = services.store
     check_name("data set", message.name)
     if len(message.message) > _LONGEST_MESSAGE or len(str(message.profile)) > _LONGEST_PROFILE:
         wanted = f"at most {_LONGEST_MESSAGE} characters, and a profile of a megabyte"
         raise InvalidInput(field="message", value=message.message[:60], wanted=wanted)
-    run_id = store.get_run(message.source_run_id).id if message.source_run_id else ""
+    run_id = _maker_of(services, message, caller)
     manifest = _check(services, message)
-    project = projects.find_or_create(services, message.project, by=caller.name)
+    if caller.scope is Scope.COMMAND:
+        _require_possession(services, message, caller)
+    project = _project_of(services, message, caller)
     named = Dataset(id=new_id(), project_id=project.id, name=message.name, created_by=caller.name)
     version = DatasetVersion(
         id=new_id(),
@@ -72,6 +77,42 @@ def add_version(services: Services, message: AddVersion, caller: Caller) -> Data
         services.store.set_dataset_layout(kept.dataset_id, kept.number, message.layout)
         return find_version(services, DatasetRef(kept.name, kept.number))
     return kept
+
+
+def _maker_of(services: Services, message: AddVersion, caller: Caller) -> str:
+    """Give the run that made a version: for a run's command that run, and no other."""
+    if caller.scope is Scope.COMMAND:
+        if message.source_run_id not in ("", caller.run_id):
+            needs = "the token of that run"
+            raise AccessDenied(action="add data as another run's", who=caller.name, needs=needs)
+        return caller.run_id
+    return services.store.get_run(message.source_run_id).id if message.source_run_id else ""
+
+
+def _project_of(services: Services, message: AddVersion, caller: Caller) -> Project:
+    if caller.scope is not Scope.COMMAND:
+        return projects.find_or_create(services, message.project, by=caller.name)
+    project = services.store.get_project(caller.project_id)
+    if message.project != project.name:
+        action = f"add data to project {message.project}"
+        raise AccessDenied(action=action, who=caller.name, needs=f"its own project, {project.name}")
+    return project
+
+
+def _require_possession(services: Services, message: AddVersion, caller: Caller) -> None:
+    """Refuse what a run's command did not send and could not read: naming it would let it be read."""
+    named = {message.digest, message.layout, *pack_digests(services.blobs.read(message.layout))}
+    dataset = services.store.find_dataset(message.name)
+    if dataset is not None and dataset.project_id == caller.project_id:
+        for version in services.store.list_dataset_versions(dataset.id):
+            if not named - message.proofs.keys():
+                break
+            named -= {version.digest, version.layout, *_packs_of(services, version)}
+    for digest in sorted(named):
+        proof = message.proofs.get(digest, "")
+        if not proof or prove(caller.run_id, services.blobs.iter_chunks(digest)) != proof:
+            action = f"add a version that holds {digest}"
+            raise AccessDenied(action=action, who=caller.name, needs="to have its bytes: relive data add")
 
 
 def check_packs(services: Services, version: DatasetVersion, asked: Sequence[Digest]) -> PacksFound:

@@ -280,6 +280,7 @@ def get_detail(services: Services, run_id: str) -> RunDetail:
         inputs=tuple(store.list_inputs(run.id)),
         verdicts=tuple(store.list_verdicts(run.id)),
         versions=tuple(store.list_versions_of_run(run.id)),
+        datasets=tuple(store.list_versions_made_by(run.id)),
     )
 
 

@@ -25,6 +25,7 @@ class AddVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         project: Where a new data set belongs, made if there is none of this name.
         digest: Of its manifest.
         added_bytes: What the packs take that were sent for it.
+        proofs: Digest of a blob → that the run has it (`formats.possession`); asked of a run's command.
     """
 
     name: str
@@ -36,6 +37,7 @@ class AddVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: str = ""
     source_run_id: str = ""
     added_bytes: int = 0
+    proofs: dict[Digest, str] = {}
 
 
 class CheckPacks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from relive.core.dataset import DatasetVersion
 from relive.core.endpoint import Endpoint, Revision
 from relive.core.model import Alias, ModelVersion, RegisteredModel
 from relive.core.pipeline import Pipeline, Stage
@@ -46,7 +47,7 @@ class ProjectDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and what it recorded."""
+    """A run and what it recorded; `datasets` are the versions of data that it made."""
 
     run: Run
     project: str
@@ -59,6 +60,7 @@ class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     versions: tuple[ModelVersion, ...] = ()
+    datasets: tuple[DatasetVersion, ...] = ()
 
 
 class StartPipeline(msgspec.Struct, frozen=True, kw_only=True):

@@ -189,8 +189,9 @@ def get_overview(services: Services, run_id: str) -> Overview:
         params=tuple((key, param_cell(value)) for key, value in sorted(detail.params.items())),
         tags=tuple((key, text) for key, text in sorted(detail.tags.items()) if key != NOTE),
         artifacts=tuple((item.path, size(item.size_bytes)) for item in detail.artifacts),
-        versions=tuple(
-            (f"{v.model} v{v.version}", f"/m/{v.model}/v/{v.version}", v.status) for v in detail.versions
+        versions=(
+            *((f"{v.model} v{v.version}", f"/m/{v.model}/v/{v.version}", v.status) for v in detail.versions),
+            *((v.ref, f"/d/{v.name}/v/{v.number}", "data") for v in detail.datasets),
         ),
         charts=_series(metrics)[:4],
         snippet=f"relive show {short_id(run.id)}",
