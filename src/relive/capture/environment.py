@@ -147,6 +147,7 @@ def _describe(info: Path, inside: set[str], files: set[str], tree: Path | None) 
         editable=editable,
         imported=_is_listed(record, inside) or (editable and _is_below(direct, files)),
         folder=_folder_in(tree, direct) if tree is not None else "",
+        address=_address(direct),
     )
 
 
@@ -190,6 +191,23 @@ def _origin(direct: dict[str, Any], installer: str) -> str:
     if installer == "conda":
         return "conda"
     return "index" if installer else "system"
+
+
+def _address(direct: dict[str, Any]) -> str:
+    """Give where something was fetched from, a repository with its commit; nothing for an index.
+
+    User, password and query are left out: a token stands in one of them, and none of them names the content.
+    """
+    try:
+        url = urlsplit(str(direct.get("url", "")))
+    except ValueError:
+        return ""  # no address by the rules: what it hides cannot be told
+    if not url.scheme:
+        return ""
+    bare = url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    source = _part(direct, "vcs_info")
+    tool, commit = str(source.get("vcs", "")), str(source.get("commit_id", ""))
+    return (f"{tool}+" if tool else "") + bare + (f"@{commit}" if commit else "")
 
 
 def _is_listed(record: bytes, files: set[str]) -> bool:

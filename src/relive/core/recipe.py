@@ -136,12 +136,18 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedLibrary(msgspec.Struct, frozen=True, kw_only=True):
-    """A shared library that was really mapped; identified by build id, else by digest."""
+    """A shared library that was really mapped; identified by build id, else by digest.
+
+    Attributes:
+        package: The operating system's package that brought it, "libc6 2.36-9"; empty if none did, or
+            none is known. It explains, and identifies nothing: two packages may bring the same library.
+    """
 
     path: str
     soname: str
     build_id: str = ""
     sha256: str = ""
+    package: str = ""
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +157,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
         record_sha256: Over the files of its wheel and their hashes, as its RECORD lists them.
         origin: "index", "path", "vcs", "url", "conda" or "system".
         folder: Folder of the code it was installed from, "." for all of it; empty for anything else.
+        address: Where it was fetched from, if not by its name from an index: "git+https://HOST/x@COMMIT";
+            without user, password and query.
     """
 
     name: str
@@ -160,6 +168,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     editable: bool = False
     imported: bool = False
     folder: str = ""
+    address: str = ""
 
 
 class Interpreter(msgspec.Struct, frozen=True, kw_only=True):

@@ -166,6 +166,29 @@ def test_where_a_distribution_came_from(prefix, files, origin, editable):
     assert (found.origin, found.editable) == (origin, editable)
 
 
+@pytest.mark.parametrize(
+    ("direct", "address"),
+    [
+        (
+            '{"url": "https://me:s3cret@h/x.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}',
+            "git+https://h/x.git@c0ffee",
+        ),
+        ('{"url": "ssh://git@h:22/x", "vcs_info": {"vcs": "hg", "commit_id": "1"}}', "hg+ssh://h:22/x@1"),
+        ('{"url": "https://s3cret@h/x.whl?sig=s3cret#s3cret", "archive_info": {}}', "https://h/x.whl"),
+        ('{"url": "file:///src/x", "dir_info": {"editable": true}}', "file:///src/x"),
+        ('{"url": "https://[s3cret", "archive_info": {}}', ""),
+        ('{"url": "s3cret", "archive_info": {}}', ""),
+        ('{"url": "https://h/x", "vcs_info": 7}', "https://h/x"),
+        ("{}", ""),
+    ],
+)
+def test_the_address_that_a_distribution_came_from_is_kept_without_what_is_secret(prefix, direct, address):
+    install(prefix, "x", {"direct_url.json": direct})
+    found = only(prefix)
+    assert found.address == address
+    assert "s3cret" not in repr(found)
+
+
 def test_modules_are_matched_by_file_also_where_names_are_quoted(prefix):
     site = prefix / "lib/python3.10/site-packages"
     install(prefix, "x", {"RECORD": '"odd,name.py",sha256=a,1\nplain/__init__.py,sha256=b,2\n'})

@@ -246,6 +246,7 @@ def _packages(lock: EnvironmentLock | None, seen: Observed | None) -> Group:
 
 def _distribution(item: Distribution) -> Item:
     value = item.version + (", editable" if item.editable else "") + (", imported" if item.imported else "")
+    value += f", from {item.address}" if item.address else ""
     digest = f"sha256:{item.record_sha256}" if item.record_sha256 else ""
     return Item(
         name=item.name,
@@ -299,7 +300,7 @@ def _observed(seen: Observed) -> Iterator[Group]:
     libraries = tuple(
         Item(
             name=item.soname or item.path.rsplit("/", 1)[-1],
-            value=item.path,
+            value=f"{item.path} of {item.package}" if item.package else item.path,
             mark=_PIN if item.build_id or item.sha256 else _UNKNOWN,
             identity=f"build-id {item.build_id}"
             if item.build_id
