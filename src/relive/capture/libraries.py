@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
+
+from relive.capture.system_packages import packages_of
 from relive.core.recipe import LoadedLibrary
 from relive.formats.hashing import hash_file
 
@@ -38,7 +41,11 @@ def library_paths(maps: Iterable[str]) -> tuple[str, ...]:
 
 def read_libraries(paths: Iterable[str]) -> tuple[LoadedLibrary, ...]:
     """Identify libraries by path; one that cannot be read any more keeps only its name."""
-    return tuple(read_library(path) for path in sorted(set(paths)))
+    unique = sorted(set(paths))
+    packages = packages_of(unique)
+    return tuple(
+        msgspec.structs.replace(read_library(path), package=packages.get(path, "")) for path in unique
+    )
 
 
 def read_library(path: str) -> LoadedLibrary:

@@ -11,6 +11,7 @@ from relive.capture.hardware import read_hardware
 from relive.capture.libraries import read_libraries
 from relive.capture.recorder.reads import Opened, printable
 from relive.capture.secrets import mask_text, masked_param, recorded_variables
+from relive.capture.system_packages import unread_manager
 from relive.capture.threads import read_threads
 from relive.core.recipe import (
     Distribution,
@@ -146,6 +147,8 @@ def _notes(spool: SpoolContents, started: list[SpooledProcess]) -> tuple[str, ..
             f"{unfinished} of {len(started)} Python processes ended without a report (killed, or os._exit): "
             "their libraries and threads are unknown."
         )
+    if manager := unread_manager():
+        notes.append(f"The operating system's packages are not named: the lists of {manager} are not read.")
     if spool.damaged:
         notes.append(f"{spool.damaged} records were damaged and are missing.")
     return tuple(notes)

@@ -72,11 +72,18 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: What it is, unique within its group.
         value: What makes it this one and no other: a digest, a version, an exact value as JSON.
+        source: Where it came from, told with the value where two differ; never a difference by itself.
     """
 
     group: FactGroup
     name: str
     value: str
+    source: str = ""
+
+    @property
+    def told(self) -> str:
+        """Its value, for people."""
+        return f"{self.value} ({self.source})" if self.source else self.value
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,8 +147,8 @@ def differences(before: list[Fact], after: list[Fact]) -> list[Difference]:
                 Difference(
                     group=group,
                     name=key[1],
-                    before=one.value if one else None,
-                    after=other.value if other else None,
+                    before=one.told if one else None,
+                    after=other.told if other else None,
                 )
             )
     return sorted(found, key=lambda it: (it.group, it.name))
@@ -209,7 +216,8 @@ def _observed(seen: Observed, *, has_lock: bool) -> Iterator[Fact]:
     yield from _some(FactGroup.HARDWARE, machine)
     for library in seen.libraries:
         name = library.soname or library.path.rpartition("/")[2]
-        yield Fact(group=FactGroup.LIBRARIES, name=name, value=library.build_id or library.sha256)
+        value = library.build_id or library.sha256
+        yield Fact(group=FactGroup.LIBRARIES, name=name, value=value, source=library.package)
     for pool in seen.threads:
         name = str(pool.get("internal_api") or pool.get("library") or "pool")
         yield Fact(group=FactGroup.THREADS, name=name, value=_exact(pool.get("threads")))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,16 @@ def test_each_input_is_named_in_the_group_it_belongs_to() -> None:
         ("VARIABLES", "SEED"),
         ("READS", "/srv/x.csv"),
     ]
+
+
+def test_a_package_explains_another_library_and_is_no_difference_itself() -> None:
+    library = LoadedLibrary(path="/x/libm.so.6", soname="libm.so.6", build_id="a", package="libc6 2.36")
+    newer = msgspec.structs.replace(library, package="libc6 2.37")
+    before = recipe({"libraries": (library,)})
+    assert changed(before, recipe({"libraries": (newer,)})) == []
+    other = recipe({"libraries": (msgspec.structs.replace(newer, build_id="b"),)})
+    (found,) = differences(facts_of(before), facts_of(other))
+    assert (found.before, found.after) == ("a (libc6 2.36)", "b (libc6 2.37)")
 
 
 def test_a_team_of_another_size_and_another_power_mode_are_told() -> None:
