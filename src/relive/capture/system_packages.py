@@ -1,7 +1,8 @@
 """Which package of the operating system brought a shared library, by the lists of its package manager.
 
-Nothing is started: Debian's and Ubuntu's lists (dpkg) and Alpine's (apk) are read as text. Sources: dpkg-query(1),
-"/var/lib/dpkg"; the Alpine wiki, "Apk spec". RPM keeps a database of its own, which only its library reads.
+Nothing is started: the lists of Debian and Ubuntu (dpkg) and of Alpine (apk) are read as text. Sources:
+dpkg-query(1), "/var/lib/dpkg"; the Alpine wiki, "Apk spec". RPM keeps a database of its own, which only its
+library reads.
 """
 
 import os
@@ -16,8 +17,8 @@ _APK: Final = "lib/apk/db/installed"
 _RPM: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm")
 # Where /lib is a link to /usr/lib, packages may still name their files in /lib.
 _MERGED: Final = re.compile(r"^/usr(?=/(?:lib|lib32|lib64|libx32|bin|sbin)/)")
-# What packages put nothing into.
-_NOT_OF_PACKAGES: Final = ("/home/", "/root/", "/tmp/", "/usr/local/", "/dev/", "/proc/")
+# Where packages put libraries; CUDA's lie in /usr/local.
+_PLACES: Final = ("/lib", "/usr/", "/opt/")
 _PACKAGE: Final = re.compile(rb"^Package: (\S+)$", re.MULTILINE)
 _ARCHITECTURE: Final = re.compile(rb"^Architecture: (\S+)$", re.MULTILINE)
 _VERSION: Final = re.compile(rb"^Version: (\S+)$", re.MULTILINE)
@@ -55,7 +56,7 @@ def _names(files: Iterable[str]) -> Mapping[str, str]:
     """Give the names under which a package may list files → the files."""
     names: dict[str, str] = {}
     for file in files:
-        if file.startswith("/") and not file.startswith(_NOT_OF_PACKAGES):
+        if file.startswith(_PLACES):
             names[file] = file
             names[_MERGED.sub("", file)] = file
     return names

@@ -67,7 +67,7 @@ def test_a_library_belongs_to_the_package_that_lists_it(tmp_path: Path) -> None:
         "/usr/lib/i386-linux-gnu/libgomp.so.1.0.0",
         "/usr/lib/libgone.so.1",
         "/usr/lib/libnobodys.so.1",
-        "/home/ada/venv/lib/libown.so",
+        "/srv/venv/lib/libown.so",
     ]
     assert packages_of(files, dpkg(tmp_path)) == {
         files[0]: "libc6 2.36-9+deb12u7",
