@@ -104,9 +104,22 @@ class OpenDataset:
         chosen = pick_files(self._source.manifest, patterns, self.version.ref)
         return [entry.path for entry in chosen.entries]
 
+    @property
+    def manifest(self) -> Manifest:
+        """All of its files with digests, sizes and links."""
+        return self._source.manifest
+
+    def entry(self, path: str) -> ManifestEntry:
+        """Give what is known of a file, or of the one that a link leads to.
+
+        Raises:
+            NotFound: It has none at this path.
+        """
+        return self._source.entry(path)
+
     def size(self, path: str) -> int:
         """Give a file's size in bytes."""
-        return self._source.entry(path).size_bytes
+        return self.entry(path).size_bytes
 
     def open(self, path: str, mode: str = "rb", encoding: str = "utf-8") -> IO[Any]:
         """Open a file to read: "rb" for bytes that can be sought in, "r" for text.
@@ -117,8 +130,16 @@ class OpenDataset:
         """
         if mode not in ("rb", "r", "rt"):
             raise InvalidInput(field="mode", value=mode, wanted="'rb' or 'r': a version never changes")
-        buffered = io.BufferedReader(_raw_file(self._source, self._source.entry(path)), _BUFFER_BYTES)
+        buffered = io.BufferedReader(self.raw(path), _BUFFER_BYTES)
         return buffered if mode == "rb" else io.TextIOWrapper(buffered, encoding=encoding)
+
+    def raw(self, path: str) -> io.RawIOBase:
+        """Open a file to read and seek in without a buffer; it has its `size` in bytes.
+
+        Raises:
+            NotFound: It has none at this path.
+        """
+        return _raw_file(self._source, self.entry(path))
 
     def read(self, path: str) -> bytes:
         """Give a file's bytes."""
