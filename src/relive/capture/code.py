@@ -15,7 +15,7 @@ from typing import Final
 
 from relive.capture.secrets import secret_file
 from relive.capture.worktree import WorkTree, find_root, read_worktree
-from relive.core.recipe import Code
+from relive.core.recipe import Code, Uncommitted
 from relive.errors import InvalidInput
 from relive.formats.hashing import hash_file
 
@@ -23,6 +23,7 @@ LARGEST_UNTRACKED_BYTES: Final = 50 << 20
 # Outside git nothing says where a project ends; a home folder is none.
 MOST_FILES: Final = 20_000
 MOST_WITHHELD: Final = 1000
+MOST_UNCOMMITTED: Final = 100
 
 # Outside git: what tools make and can make again, and what belongs to other programs.
 _IGNORED_FOLDERS: Final = frozenset(
@@ -69,6 +70,7 @@ class CodeSnapshot:
         pushed: Whether a remote is known to have the commit.
         submodules: Path to the commit that is checked out there.
         withheld: Path to the reason why it is not stored.
+        uncommitted: What is in no commit; paths relative to the root.
     """
 
     root: Path
@@ -81,6 +83,7 @@ class CodeSnapshot:
     pushed: bool = False
     submodules: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
+    uncommitted: Uncommitted = field(default_factory=Uncommitted)
 
     def code(self, manifest: str) -> Code:
         """Make the recipe's part, once the files are stored under this manifest digest."""
@@ -125,6 +128,7 @@ def snapshot_code(folder: Path) -> CodeSnapshot:
         pushed=tree.pushed,
         submodules=sorter.submodules,
         withheld=withheld,
+        uncommitted=sorter.uncommitted(),
     )
 
 
@@ -132,7 +136,9 @@ def _add_worktree(sorter: "_Sorter", tree: WorkTree, prefix: str) -> bool:
     """Add the files of a work tree and of its submodules; say whether any differs from its commit."""
     sorter.add((prefix + path for path in tree.tracked), tracked=True)
     untracked = (prefix + path for path in tree.untracked)
-    sorter.add((path for path in untracked if not _is_made_of_code(path)), tracked=False)
+    new = [path for path in untracked if not _is_made_of_code(path)]
+    sorter.add(new, tracked=False)
+    sorter.note(tree, prefix, new)
     for path in tree.ignored:
         if not _is_made_of_code(path):
             sorter.withhold(prefix + path.rstrip("/"), "ignored by git")
@@ -158,6 +164,7 @@ class _Sorter:
         self._files: dict[str, SourceFile] = {}
         self._withheld: dict[str, str] = {}
         self._plain_folders: dict[str, bool] = {"": True}
+        self._uncommitted: dict[str, list[str]] = {"staged": [], "unstaged": [], "untracked": []}
 
     def withhold(self, path: str, reason: str) -> None:
         """Name a path with the reason why it is not stored."""
@@ -172,6 +179,16 @@ class _Sorter:
                 reason = self._take(path, tracked=tracked)
             if reason:
                 self.withhold(path.rstrip("/"), reason)
+
+    def note(self, tree: WorkTree, prefix: str, untracked: Iterable[str]) -> None:
+        """Note what of a work tree is in no commit."""
+        for name, paths in (("staged", tree.staged), ("unstaged", tree.unstaged), ("untracked", untracked)):
+            whole = (prefix + path for path in paths)
+            self._uncommitted[name] += [it.encode("utf-8", "backslashreplace").decode() for it in whole]
+
+    def uncommitted(self) -> Uncommitted:
+        """Give what was noted, sorted; of very many the first."""
+        return Uncommitted(**{name: _first(paths) for name, paths in self._uncommitted.items()})
 
     def result(self) -> tuple[tuple[SourceFile, ...], dict[str, str]]:
         """Give the files to store, and what is withheld, both sorted."""
@@ -230,6 +247,11 @@ class _Sorter:
             parent = self._is_plain_folder(posixpath.dirname(folder))
             known = self._plain_folders[folder] = parent and not (self._root / folder).is_symlink()
         return known
+
+
+def _first(paths: list[str]) -> tuple[str, ...]:
+    more = len(paths) - MOST_UNCOMMITTED
+    return (*sorted(paths)[:MOST_UNCOMMITTED], *((f"… {more} more",) if more > 0 else ()))
 
 
 def _unfit_name(path: str) -> str:

@@ -19,6 +19,7 @@ from relive.core.recipe import (
     Interpreter,
     Observed,
     ParsedParam,
+    Uncommitted,
     UndeclaredRead,
     WrittenFile,
 )
@@ -43,6 +44,7 @@ class Outside:
         network: Whether they left every address open all the same.
         tree: The code it ran in.
         unpushed: Whether no remote is known to have its commit.
+        uncommitted: What of its code was in no commit.
     """
 
     changed: Iterable[str] = ()
@@ -54,6 +56,7 @@ class Outside:
     network: bool = False
     tree: Path | None = None
     unpushed: bool = False
+    uncommitted: Uncommitted = field(default_factory=Uncommitted)
 
 
 def observe(
@@ -90,6 +93,7 @@ def observe(
         random=_random(started),
         parsed=_parsed(spool),
         unpushed=outside.unpushed,
+        uncommitted=outside.uncommitted,
         changed=tuple(sorted(outside.changed)),
         reads=outside.reads,
         written=outside.written,

@@ -37,6 +37,8 @@ class WorkTree:
         branch: Empty if no branch is checked out.
         remote: Address of the origin without user info, empty if it has none.
         dirty: Tracked files differ from the commit, or there are untracked ones.
+        staged: Files whose next commit would differ from this one.
+        unstaged: Tracked files that differ from what is staged.
         pushed: Whether a branch of a remote, as last fetched or pushed, holds the commit.
         tracked: Files of the index; some may be gone from the folder.
         untracked: Files that are neither tracked nor ignored; with a `/` at the end, a repository inside.
@@ -54,6 +56,8 @@ class WorkTree:
     untracked: tuple[str, ...]
     ignored: tuple[str, ...]
     submodules: dict[str, str] = field(default_factory=dict)
+    staged: tuple[str, ...] = ()
+    unstaged: tuple[str, ...] = ()
 
 
 def find_root(folder: Path) -> Path | None:
@@ -86,17 +90,21 @@ def read_worktree(root: Path) -> WorkTree:
         commit = git.line("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         tracked, submodules = _staged(git)
         untracked = git.names("ls-files", "-z", "--others", "--exclude-standard")
+        differs = _differs(git, commit)
+        staged, unstaged = _changed(git, commit) if differs else ((), ())
         return WorkTree(
             root=root,
             commit=commit,
             branch=git.line("symbolic-ref", "--quiet", "--short", "HEAD"),
             remote=without_user_info(git.line("config", "--get", "remote.origin.url")),
-            dirty=bool(untracked) or _differs(git, commit),
+            dirty=bool(untracked) or differs,
             pushed=bool(commit) and _is_pushed(git, commit),
             tracked=tracked,
             untracked=untracked,
             ignored=git.names("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"),
             submodules=submodules,
+            staged=staged,
+            unstaged=unstaged,
         )
 
 
@@ -157,6 +165,13 @@ def _differs(git: _Git, commit: str) -> bool:
         return True
     git.run("update-index", "-q", "--refresh")
     return git.run("diff-index", "--quiet", commit, "--").returncode != 0
+
+
+def _changed(git: _Git, commit: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give what is staged, and what was changed without that; submodules tell of themselves."""
+    names = ("-z", "--name-only", "--no-renames", "--ignore-submodules=all")
+    ask = ("diff-index", "--cached", *names, commit, "--") if commit else ("ls-files", "-z")
+    return git.names(*ask), git.names("diff-files", *names)
 
 
 def _is_pushed(git: _Git, commit: str) -> bool:

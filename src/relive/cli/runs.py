@@ -122,6 +122,8 @@ def show(run: str, as_json: bool) -> None:
             f"{len(recipe.observed.libraries)} shared libraries, isolation {recipe.observed.isolation}"
             + (" (hermetic)" if recipe.observed.hermetic else "")
         )
+        if uncommitted := str(recipe.observed.uncommitted):
+            out.print(escape(f"no commit  {uncommitted}"))
         out.print(escape(f"recorded   {recipe.observed.completeness}; {_undeclared(recipe.observed)}"))
         if written := recipe.observed.written:
             out.print(escape(f"wrote      {plural(len(written), 'file')}, not declared: {_first(written)}"))

@@ -33,6 +33,24 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     withheld: dict[str, str] = {}
 
 
+class Uncommitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of the code was in no commit when the run began; the first hundred paths of each.
+
+    Attributes:
+        staged: Added to the next commit (`git add`).
+        unstaged: Changed and not added; a file may be both.
+        untracked: New, and not added.
+    """
+
+    staged: tuple[str, ...] = ()
+    unstaged: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        named = ((word, getattr(self, word)) for word in ("staged", "unstaged", "untracked"))
+        return "; ".join(f"{word}: {', '.join(paths)}" for word, paths in named if paths)
+
+
 class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """One wheel of an environment.
 
@@ -251,6 +269,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         threads: Size of each thread pool library's team.
         parsed: Parameters that the program's parser gave it, by name.
         unpushed: Whether no remote was known to have the commit; its files are kept all the same.
+        uncommitted: What of the code was in no commit; its files are kept all the same.
         changed: Declared inputs whose bytes changed during the run: the run is tainted.
         reads: Files that were read and not declared, by path; the first thousand.
         written: Of a run that declares no out, the files that it left, by path; the first thousand.
@@ -272,6 +291,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     random: dict[str, Any] = {}
     parsed: tuple[ParsedParam, ...] = ()
     unpushed: bool = False
+    uncommitted: Uncommitted = Uncommitted()
     changed: tuple[str, ...] = ()
     reads: tuple[UndeclaredRead, ...] = ()
     written: tuple[WrittenFile, ...] = ()

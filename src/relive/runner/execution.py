@@ -10,7 +10,7 @@ import posixpath
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -26,7 +26,7 @@ from relive.client.calls.reports import ReportClient
 from relive.core.digest import Digest, canonical_json
 from relive.core.paths import ROOT
 from relive.core.pipeline import Hermetic
-from relive.core.recipe import Declared, Recipe, UndeclaredRead, WrittenFile
+from relive.core.recipe import Declared, Recipe, Uncommitted, UndeclaredRead, WrittenFile
 from relive.core.run import Artifact, FailureReason, RunStatus
 from relive.core.timestamps import without_times
 from relive.errors import HubRefused, HubUnreachable, StoreFull
@@ -69,6 +69,7 @@ class Execution:
         offline: Whether it may reach no network but the hub, whatever `held` and `network` say.
         by_hand: Whether a person started it, who declares by options and not by a file.
         unpushed: Whether no remote is known to have the commit.
+        uncommitted: What of its code is in no commit.
     """
 
     run_id: str
@@ -85,6 +86,7 @@ class Execution:
     offline: bool = False
     by_hand: bool = False
     unpushed: bool = False
+    uncommitted: Uncommitted = field(default_factory=Uncommitted)
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,7 @@ def _run(execution: Execution, desk: Desk) -> tuple[Outcome, Outside, tuple[str,
         network=walls.hold and execution.network and not execution.offline,
         tree=execution.tree,
         unpushed=execution.unpushed,
+        uncommitted=execution.uncommitted,
     )
     if is_unplugged:
         outcome = _unplugged(outcome, walls)

@@ -238,6 +238,7 @@ def _execution(asked: HandRun, world: _World, run: CreatedRun, desk: Desk, hub: 
         network=asked.network,
         by_hand=True,
         unpushed=bool(snapshot.remote) and not snapshot.pushed,
+        uncommitted=snapshot.uncommitted,
     )
 
 

@@ -81,6 +81,36 @@ def test_changed_staged_and_untracked_files_are_taken_as_they_lie_there(repo):
     assert snapshot.code("blake3:x").dirty
 
 
+def test_staged_changed_and_new_files_are_told_apart(repo):
+    write(repo / "train.py", "print(2)\n")
+    git(repo, "add", "train.py")
+    write(repo / "train.py", "print(3)\n")
+    write(repo / "src/model.py", "y\n")
+    write(repo / "new.py")
+    write(repo / "added.py")
+    git(repo, "add", "added.py")
+    git(repo, "rm", "-q", "--cached", ".gitignore")
+    found = snapshot_code(repo).uncommitted
+    assert found.staged == (".gitignore", "added.py", "train.py")
+    assert found.unstaged == ("src/model.py", "train.py")
+    assert found.untracked == (".gitignore", "new.py")
+    assert str(found).startswith("staged: .gitignore, added.py, train.py; unstaged: src/model.py, train.py; ")
+
+
+def test_a_clean_tree_has_nothing_uncommitted_and_a_first_one_all_of_it(repo, tmp_path):
+    assert str(snapshot_code(repo).uncommitted) == ""
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    git(fresh, "init", "-q")
+    for number in range(101):
+        write(fresh / f"{number:03d}.py")
+    git(fresh, "add", "-A")
+    found = snapshot_code(fresh).uncommitted
+    assert found.unstaged == found.untracked == ()
+    assert found.staged[0] == "000.py"
+    assert found.staged[100:] == ("… 1 more",)
+
+
 def test_only_a_changed_file_makes_it_dirty_not_its_times(repo):
     os.utime(repo / "train.py", (1, 1))
     assert not snapshot_code(repo).dirty

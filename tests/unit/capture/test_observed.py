@@ -9,6 +9,7 @@ from relive.capture.hardware import read_hardware
 from relive.capture.observed import Outside, observe
 from relive.capture.threads import read_threads
 from relive.core.digest import canonical_json
+from relive.core.recipe import Uncommitted
 from relive.formats.spool import SpoolContents, SpooledProcess
 from relive.formats.spool_records import ProcessExit, ProcessStart
 
@@ -89,6 +90,11 @@ def test_thread_pools_are_named_once_and_only_by_known_facts():
         {"library": "libgomp.so.1", "kind": "openmp", "threads": 2},
         {"library": "libgomp.so.1", "kind": "openmp", "threads": 4},
     )
+
+
+def test_what_was_in_no_commit_is_handed_on():
+    left = Uncommitted(staged=("a.py",))
+    assert observe(SpoolContents(), {}, outside=Outside(uncommitted=left)).uncommitted == left
 
 
 @pytest.mark.parametrize("unpushed", [True, False])

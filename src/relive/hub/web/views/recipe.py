@@ -108,6 +108,13 @@ def _groups(recipe: Recipe, lock: EnvironmentLock | None) -> Iterator[Group]:
         yield from _observed(seen)
 
 
+def _tree_of(recipe: Recipe) -> str:
+    if not recipe.declared.code.dirty:
+        return "as committed"
+    named = str(recipe.observed.uncommitted) if recipe.observed is not None else ""
+    return f"with uncommitted changes, all kept{f' ({named})' if named else ''}"
+
+
 def _code(recipe: Recipe) -> Group:
     code = recipe.declared.code
     commit = (
@@ -117,7 +124,7 @@ def _code(recipe: Recipe) -> Group:
     )
     tree = Item(
         name="tree",
-        value="with uncommitted changes, all kept" if code.dirty else "as committed",
+        value=_tree_of(recipe),
         mark=_PIN,
         identity=code.manifest,
         hint="commit what changed, so that others find it by its commit" if code.dirty else "",
