@@ -13,11 +13,12 @@ from relive.cli.output import Group, ago, err, escape, json_option, out, print_j
 from relive.client.hub import HubClient, connect
 from relive.core.endpoint import Revision, RevisionState, roles
 from relive.core.model import ModelVersion, TensorSpec
-from relive.errors import Conflict, ReliveError
+from relive.errors import Conflict, HubRefused, ReliveError
 from relive.wire.hub import EndpointDetail
 
 _POLL_S = 0.3
 _ROUTED_S = 10.0
+_UNKNOWN = 404  # what the router says of an endpoint of which it has not heard
 # Of an image's values: enough to see what is meant.
 _MOST_SHOWN = 64
 _CHAMPION = "champion"
@@ -92,7 +93,7 @@ def rollback(name: str, as_json: bool) -> None:
     detail = hub.roll_back(name)
     by_id = {revision.id: revision for revision in detail.revisions}
     live, left = by_id[detail.endpoint.live], by_id[detail.endpoint.previous]
-    _await_traffic(hub, name, live.number)
+    await_traffic(hub, name, live.number)
     if as_json:
         print_json(detail)
         return
@@ -110,7 +111,7 @@ def rollback(name: str, as_json: bool) -> None:
     out.print(escape(f"forward again: {' && '.join(forward)}"))
 
 
-def _await_traffic(hub: HubClient, name: str, revision: int) -> None:
+def await_traffic(hub: HubClient, name: str, revision: int) -> None:
     """Wait until the router has heard of it, so that the next request is answered by this revision."""
     deadline = time.monotonic() + _ROUTED_S
     while time.monotonic() < deadline:
@@ -118,8 +119,11 @@ def _await_traffic(hub: HubClient, name: str, revision: int) -> None:
             with hub.transport.open("GET", f"/v2/models/{name}") as reply:
                 if reply.headers.get("x-relive-revision") == str(revision):
                     return
+        except HubRefused as error:
+            if error.status != _UNKNOWN:
+                return  # its process is being started again: then no request is answered by another
         except ReliveError:
-            return  # its process is being started again: then no request is answered by another
+            return
         time.sleep(0.02)
 
 
@@ -183,6 +187,7 @@ def deploy(version: str, name: str, wait: bool, as_json: bool) -> None:
     asked = next((it for it in mine if it.id == detail.endpoint.live and it.state.is_wanted), mine[0])
     if wait:
         detail = _wait(hub, name, asked, quiet=as_json)
+        await_traffic(hub, name, asked.number)
     if as_json:
         print_json(detail)
         return
